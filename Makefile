@@ -1,0 +1,55 @@
+# `make demo` and `make test` need only Python and a package index: each does all the set-up itself.
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+STAMP  := $(VENV)/.ready
+# uv from the PATH, else one of our own in a private environment
+UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help setup demo test check format bench lock clean
+
+help:            ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## make .venv with everything pinned in requirements*.txt
+
+.uv/bin/uv:
+	python3 -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python 3.12 $(VENV)
+	$(UV) pip install --quiet --python $(PYTHON) --compile-bytecode --require-hashes -r requirements.txt -r requirements-dev.txt
+	$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .
+	@touch $@
+
+demo: setup      ## a base model and an adapter, made on the spot, evaluated and compared
+	$(VENV)/bin/loralift demo
+
+test: setup      ## all tests
+	$(PYTHON) -m pytest
+
+check: setup     ## style, types, the rooms' borders, sizes of files and functions
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) -m pytest tests/test_house_style.py
+
+format: setup    ## let ruff mend what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: setup     ## measurements; see benchmarks/README.md
+	$(PYTHON) -m benchmarks
+
+lock: | $(UV)    ## pin again: requirements.txt for users, requirements-dev.txt for the rest
+	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
+	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --extra dev --extra offline --extra bertscore \
+		-c requirements.txt pyproject.toml -o requirements-dev.txt
+	python3 tools/only_the_rest.py requirements.txt requirements-dev.txt
+
+clean:           ## remove what make made
+	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,76 @@
+"""Every error that LoraLift raises on purpose, as one tree.
+
+::
+
+    LoraLiftError               the message is one line that tells its reader what to do
+    ├── UsageError              an argument, a flag or a key of the configuration
+    │   └── MissingExtraError   an optional package is needed; the message gives the pip line
+    ├── DataError               a data set, a file, a line of a file
+    ├── ModelError              a base model or its tokenizer
+    ├── AdapterError            an adapter that cannot be, or was not, applied
+    ├── RunDirectoryError       a run directory that cannot be read, written or resumed
+    └── ComparisonError         scores that cannot be compared
+
+The command line prints the message and exits with 2; anything outside this tree is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class LoraLiftError(Exception):
+    """The root: catch this to catch everything that LoraLift raises on purpose."""
+
+
+class UsageError(LoraLiftError):
+    """An argument is not what it must be."""
+
+
+class MissingExtraError(UsageError):
+    """A feature needs a package that an extra brings."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs a package that is not installed: pip install 'loralift[{extra}]'")
+        self.extra = extra
+
+
+class DataError(LoraLiftError):
+    """A data set cannot be read, or says something that cannot be evaluated."""
+
+
+class ModelError(LoraLiftError):
+    """A base model cannot be found, loaded or run."""
+
+
+class AdapterError(LoraLiftError):
+    """An adapter does not fit its base model, or does not act on it."""
+
+
+class RunDirectoryError(LoraLiftError):
+    """A run directory is incomplete, was made by another configuration, or cannot be written."""
+
+
+class ComparisonError(LoraLiftError):
+    """Two sets of scores have nothing that can be compared."""
+
+
+def wrong_argument(argument: str, allowed: str, came: object) -> str:
+    """The one sentence of every argument error: what it is, what is allowed, what came.
+
+    >>> wrong_argument("--limit", "a positive integer", -3)
+    '`--limit` must be a positive integer, got -3'
+    """
+    return f"`{argument}` must be {allowed}, got {came!r}"
+
+
+def some(names: Iterable[object], most: int = 5) -> str:
+    """The first few of many names, and how many more there are.
+
+    >>> some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    listed = [str(name) for name in names]
+    if len(listed) <= most:
+        return ", ".join(listed)
+    return f"{', '.join(listed[:most])} and {len(listed) - most} more"

@@ -1,0 +1,343 @@
+"""The values that travel between the rooms: frozen dataclasses of plain values, nothing else.
+
+::
+
+    Question --generation--> Answer, ReferenceLikelihood --metrics--> Score --comparison--> MetricComparison
+
+``Prompt`` is a question rendered once for every variant. ``Example`` is all that a metric may look at. ``MetricInfo``
+is all that a comparison or a report must know of a metric. A *variant* is ``"base"`` or an adapter's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+BASE = "base"
+"""The name of the variant without any adapter."""
+
+FinishReason = Literal["stop", "length"]
+"""``stop``: an end-of-sequence token or a stop string; ``length``: cut at max_new_tokens."""
+
+Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
+
+Plain = str | int | float | bool | None
+"""What a further column of the data may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One row of the evaluation data.
+
+    Attributes:
+        id: Unique in its data set.
+        question: The question, never empty.
+        reference: The ground-truth answer, full length, never empty.
+        fields: The data's further columns, for slices.
+    """
+
+    id: str
+    question: str
+    reference: str
+    fields: Mapping[str, Plain] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question as every variant sees it.
+
+    Attributes:
+        id: The question's id.
+        text: The rendered prompt.
+        token_ids: The same prompt as the model's token ids, special tokens included.
+    """
+
+    id: str
+    text: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one variant answered to one question.
+
+    Attributes:
+        id: The question's id.
+        text: The decoded continuation, stripped of surrounding white space; may be empty.
+        finish_reason: Why the generation ended, or None where the answer came from elsewhere and nobody knows.
+        prompt_tokens: Tokens of the prompt.
+        output_tokens: Tokens generated, the end-of-sequence token not counted.
+        seconds: Wall time of the answer's batch divided by the batch's rows, so that the sum is the whole time.
+    """
+
+    id: str
+    text: str
+    finish_reason: FinishReason | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceLikelihood:
+    """How likely one variant finds the reference answer, teacher-forced after the prompt.
+
+    Attributes:
+        id: The question's id.
+        log_likelihood: Natural logarithm, summed over the reference's tokens; None where the text exceeds the
+            model's context window.
+        tokens: How many tokens the reference has.
+    """
+
+    id: str
+    log_likelihood: float | None
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row as a metric sees it: the question with its reference, the answer, the reference's likelihood."""
+
+    question: Question
+    answer: Answer
+    likelihood: ReferenceLikelihood | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Every metric's value of one answer.
+
+    Attributes:
+        id: The question's id.
+        values: Metric name to value, None where the answer cannot be scored (never 0 in its place).
+        statistics: For metrics that aggregate over the corpus (BLEU, perplexity): metric name to the row's
+            sufficient statistics, whose sum over rows gives the corpus value.
+    """
+
+    id: str
+    values: Mapping[str, float | None]
+    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricInfo:
+    """What a comparison and a report must know of a metric.
+
+    Attributes:
+        name: As the ecosystem spells it, e.g. ``rougeL``.
+        title: For people, e.g. ``ROUGE-L``.
+        low: Smallest possible value; None: unbounded.
+        high: Largest possible value; None: unbounded.
+        higher_is_better: None for descriptive metrics, which explain but are never judged.
+        margin: Differences within +-margin count as equivalent; in the metric's own unit. None: never equivalent.
+        unit: e.g. ``words``, ``s``; empty for a score.
+        decimals: Digits after the point that a table shows.
+        corpus: Whether the aggregate is a corpus statistic rather than the mean of the rows.
+        signature: Settings, implementation and version, in sacrebleu's manner: ``stemmer:no|version:0.1.2``.
+    """
+
+    name: str
+    title: str
+    low: float | None = 0.0
+    high: float | None = 1.0
+    higher_is_better: bool | None = True
+    margin: float | None = None
+    unit: str = ""
+    decimals: int = 3
+    corpus: bool = False
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes:
+        low: Lower end.
+        high: Upper end.
+        level: Confidence level in (0, 1), e.g. 0.95.
+        method: How it was made: ``t``, ``bca``, ``percentile``, ``expanded percentile``, ``tango``, ``wilson``, or
+            ``no spread`` where every row is the same and the interval is one point.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """One metric of one variant over all rows.
+
+    Attributes:
+        metric: Its name.
+        n: Rows scored.
+        unscored: Rows that could not be scored (None).
+        value: The aggregate: mean of rows, or the corpus statistic.
+        mean: Mean of the rows.
+        median: Median of the rows.
+        std: Sample standard deviation of the rows (n - 1); None for fewer than two.
+        interval: 95 % confidence interval of ``value``; None for fewer than two rows.
+    """
+
+    metric: str
+    n: int
+    unscored: int
+    value: float | None
+    mean: float | None
+    median: float | None
+    std: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricComparison:
+    """One metric of one candidate against one baseline, on rows paired by id.
+
+    Attributes:
+        metric: Its name.
+        baseline: The baseline variant.
+        candidate: The candidate variant.
+        n: Pairs; questions where the answers to one question were averaged.
+        dropped: Rows that could not be paired or scored on one side or both.
+        baseline_value: Aggregate of the baseline on the pairs.
+        candidate_value: Aggregate of the candidate on the same pairs.
+        difference: candidate_value - baseline_value, in the metric's unit.
+        interval: 95 % confidence interval of the difference; None for fewer than two pairs.
+        equivalence_interval: 90 % confidence interval (two one-sided tests at 5 %); None as above.
+        p_value: Two-sided; None for fewer than two pairs.
+        p_adjusted: After weighted Holm over the family of metrics and candidates; None for descriptive metrics.
+        test: The test behind p_value, e.g. ``sign-flip permutation (exact)``.
+        effect_size: Cohen's d_z: mean difference / standard deviation of the differences, with the sign of
+            ``difference``; for corpus metrics on the jackknife's pseudo-values; None without spread.
+        probability_of_superiority: Share of pairs the candidate wins, ties counted half; in [0, 1].
+        wins: Pairs the candidate wins (by the metric's direction; by value for descriptive metrics).
+        ties: Pairs with equal values.
+        losses: Pairs the candidate loses.
+        minimum_detectable_effect: Difference found with 80 % power at this n and spread, by a test at alpha before
+            adjustment; in the metric's unit; None without spread.
+        margin: The equivalence margin used; None: none was declared.
+        p_equivalence: The larger of the two one-sided p values; None without a margin.
+        verdict: None for descriptive metrics.
+        warnings: What a reader of these figures must know, one sentence each.
+        answers: Scored pairs of answers; more than ``n`` where answers to one question were averaged.
+        dropped_reasons: Reason to the number of rows dropped for it; they sum to ``dropped``.
+        rows_needed: Pairs at which the observed difference, were it the true one, is found with 80 % power; None
+            without a difference or without spread.
+    """
+
+    metric: str
+    baseline: str
+    candidate: str
+    n: int
+    dropped: int
+    baseline_value: float | None
+    candidate_value: float | None
+    difference: float | None
+    interval: Interval | None = None
+    equivalence_interval: Interval | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    test: str = ""
+    effect_size: float | None = None
+    probability_of_superiority: float | None = None
+    wins: int = 0
+    ties: int = 0
+    losses: int = 0
+    minimum_detectable_effect: float | None = None
+    margin: float | None = None
+    p_equivalence: float | None = None
+    verdict: Verdict | None = None
+    warnings: tuple[str, ...] = ()
+    answers: int = 0
+    dropped_reasons: Mapping[str, int] = field(default_factory=dict)
+    rows_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every candidate against the baseline, on every metric.
+
+    Attributes:
+        baseline: The variant compared against.
+        candidates: The variants compared.
+        primary: The metric that decides.
+        alpha: Family-wise error rate.
+        verdicts: Candidate to the primary metric's verdict.
+        rows: One a candidate and metric, in the order of candidates, then metrics.
+        metrics: Metric name to what a report must know of it.
+        seed: Of every resampling.
+        resamples: Bootstrap samples and sign flips drawn, where one is drawn at all.
+    """
+
+    baseline: str
+    candidates: tuple[str, ...]
+    primary: str
+    alpha: float
+    verdicts: Mapping[str, Verdict]
+    rows: tuple[MetricComparison, ...]
+    metrics: Mapping[str, MetricInfo]
+    seed: int
+    resamples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SdkPairedTest:
+    """NeMo Evaluator's own paired test of one metric of one candidate, beside ours.
+
+    Attributes:
+        metric: Its name.
+        candidate: The candidate variant.
+        n: Pairs.
+        test: ``mcnemar`` or ``permutation``.
+        p_degradation: One-sided p value of the candidate being worse.
+        p_improvement: One-sided p value of the candidate being better.
+        note: Why there is none, where there is none.
+    """
+
+    metric: str
+    candidate: str
+    n: int
+    test: str = ""
+    p_degradation: float | None = None
+    p_improvement: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question with what every variant answered, for reading."""
+
+    id: str
+    question: str
+    reference: str
+    answers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a report shows.
+
+    Attributes:
+        title: What was evaluated on what.
+        variants: In the order of the columns, the baseline first.
+        metrics: Metric name to what is known of it, in the order of the rows.
+        summaries: Variant to metric to its aggregate.
+        comparison: None where there was nothing to compare.
+        sdk_tests: NeMo Evaluator's own paired tests.
+        facts: How it was made: label to value.
+        notes: What a reader must know of the data, one sentence each.
+        samples: A few rows to read.
+    """
+
+    title: str
+    variants: tuple[str, ...]
+    metrics: Mapping[str, MetricInfo]
+    summaries: Mapping[str, Mapping[str, MetricSummary]]
+    comparison: Comparison | None = None
+    sdk_tests: tuple[SdkPairedTest, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()

@@ -1,0 +1,1 @@
+"""Tests of LoraLift, one folder a room."""

@@ -1,0 +1,20 @@
+"""What every test may use; nothing here reaches the network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+FIQA = Path(__file__).resolve().parents[2] / "shared" / "fiqa"
+
+
+@pytest.fixture(scope="session")
+def fiqa_dir() -> Path:
+    """The real FiQA data that lies beside the checkout; never copied into it."""
+    if not FIQA.is_dir():
+        pytest.skip(f"the real FiQA data is not beside the checkout ({FIQA})")
+    return FIQA
