@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.models import other_adapter, tiny_adapter, tiny_base
+
+__all__ = ["other_adapter", "tiny_adapter", "tiny_base"]
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 FIQA = Path(__file__).resolve().parents[2] / "shared" / "fiqa"

@@ -1,1 +1,88 @@
-"""The generation room."""
+"""The generation room: prompts in, answers and reference likelihoods out, for a base model and its adapters.
+
+Importing this room costs nothing: torch, transformers and peft are imported by the functions that need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from loralift.generation.base import Description, GenerationSettings, Generator, OnProgress
+
+if TYPE_CHECKING:
+    from loralift.generation.adapters import AdapterInfo
+    from loralift.generation.base_model import BaseModel
+    from loralift.generation.transformers_peft import TransformersGenerator
+
+__all__ = [
+    "Description",
+    "GenerationSettings",
+    "Generator",
+    "OnProgress",
+    "inspect_adapter",
+    "inspect_base",
+    "load_transformers",
+]
+
+
+def inspect_base(model: str, revision: str | None = None) -> BaseModel:
+    """Find a base model and what identifies it, without loading its weights.
+
+    Args:
+        model: A local folder or a hub id.
+        revision: A hub branch, tag or commit.
+
+    Raises:
+        ModelError: There is no such model, or it is not a complete causal language model.
+    """
+    from loralift.generation import base_model
+
+    return base_model.inspect_base(model, revision)
+
+
+def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None = None) -> AdapterInfo:
+    """Prove that an adapter fits a base model, from files alone: no base weights are loaded.
+
+    Args:
+        name: The adapter's name, which becomes its variant's and its folder's.
+        path: A local folder or a hub id.
+        base_config: The base model's transformers configuration, ``inspect_base(...).config``.
+        revision: A hub branch, tag or commit.
+
+    Raises:
+        AdapterError: There is no such adapter, or it does not fit the base.
+        UsageError: The name cannot be a variant's.
+    """
+    from loralift.generation import adapters
+
+    return adapters.inspect_adapter(name, path, base_config, revision)
+
+
+def load_transformers(
+    model: str,
+    adapters: Mapping[str, str] | None = None,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+) -> TransformersGenerator:
+    """Inspect a base model and its adapters, then load them into one generator.
+
+    Args:
+        model: The base: a local folder or a hub id.
+        adapters: Name to local folder or hub id, in the order of the variants.
+        revision: The base's hub branch, tag or commit.
+        dtype: ``auto`` (bfloat16 on an accelerator, float32 on a CPU), ``bfloat16``, ``float16`` or ``float32``.
+        device: ``auto`` (cuda, else mps, else cpu), or a torch device such as ``cuda:1``.
+
+    Raises:
+        ModelError: The base cannot be found or loaded.
+        AdapterError: An adapter does not fit, or does not act.
+        UsageError: An argument is not what it must be.
+    """
+    from loralift.generation import transformers_peft
+
+    base = inspect_base(model, revision)
+    infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
+    return transformers_peft.load(base, infos, dtype=dtype, device=device)

@@ -1,0 +1,172 @@
+"""What an adapter is, read from its files, and refused there where it cannot be evaluated beside its base."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
+
+from loralift.errors import AdapterError, UsageError, some, wrong_argument
+from loralift.generation import fit
+from loralift.generation.hub import find_folder, hash_files
+from loralift.generation.quiet import quiet_loading
+from loralift.records import BASE
+
+logger = logging.getLogger(__name__)
+
+CONFIG = "adapter_config.json"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+
+# Low-rank updates of weights, which switch off to leave exactly the base. Prompt learning prepends tokens instead.
+PEFT_TYPES = ("LORA", "ADALORA", "LOHA", "LOKR")
+TASK_TYPES = (None, "CAUSAL_LM")
+
+# Loading such an adapter subtracts its initialisation from the base's weights, so the base would no longer be the base.
+CHANGES_THE_BASE = ("pissa", "corda", "olora", "loftq", "lora_ga")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AdapterInfo:
+    """An adapter that fits its base.
+
+    Attributes:
+        name: Its variant's name.
+        path: The local folder with its files.
+        source: What the user gave: a folder or a hub id.
+        revision: The hub commit; None for a local folder.
+        peft_type: e.g. ``LORA``.
+        rank: r, or None where the type has none.
+        alpha: lora_alpha, or None where the type has none.
+        target_modules: What it adapts: module names, or one regular expression.
+        modules_to_save: Modules that it replaces whole.
+        base_model: The name of the base it was trained on, as its configuration says; may be a path elsewhere.
+        use_rslora: Whether it scales by alpha / sqrt(r).
+        use_dora: Whether it is weight-decomposed.
+        parameters: How many numbers its file holds.
+        sha256: Of its configuration and weights.
+        base_weights: Keys of its file that are weights of the base itself; they must equal the base's.
+        ignored_settings: Settings of a newer PEFT that this one does not know.
+    """
+
+    name: str
+    path: str
+    source: str
+    revision: str | None
+    peft_type: str
+    rank: int | None
+    alpha: float | None
+    target_modules: tuple[str, ...]
+    modules_to_save: tuple[str, ...]
+    base_model: str | None
+    use_rslora: bool
+    use_dora: bool
+    parameters: int
+    sha256: str
+    base_weights: tuple[str, ...] = ()
+    ignored_settings: tuple[str, ...] = ()
+
+
+def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None = None) -> AdapterInfo:
+    """Prove that an adapter fits a base model, from files alone.
+
+    The base is built without weights on the meta device, the adapter injected by PEFT, and every key and shape
+    compared with the adapter's file. PEFT itself only warns of what does not match, and evaluates the rest.
+
+    Raises:
+        AdapterError: There is no such adapter, it does not fit, or its weights act on nothing.
+        UsageError: The name cannot be a variant's.
+    """
+    argument = f"--adapter {name}={path}"
+    if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
+        allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
+        raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
+    folder, commit = find_folder(argument, path, revision, (CONFIG, *WEIGHTS), AdapterError)
+    raw, config = _read_config(argument, folder)
+    _refuse_unsupported(argument, config)
+    weights = _find_weights(argument, folder)
+    tensors = fit.read_tensors(argument, weights)
+    base_weights = fit.check_fit(argument, config, base_config, tensors)
+    fit.check_values(argument, tensors)
+    ignored = _ignored_settings(raw)
+    if ignored:
+        logger.warning("%s was saved by a newer PEFT; settings ignored: %s", argument, some(ignored))
+    return AdapterInfo(
+        name=name,
+        path=str(folder),
+        source=path,
+        revision=commit,
+        peft_type=config.peft_type.value,
+        rank=getattr(config, "r", None),
+        alpha=getattr(config, "lora_alpha", getattr(config, "alpha", None)),
+        target_modules=_names(config.target_modules),
+        modules_to_save=_names(getattr(config, "modules_to_save", None)),
+        base_model=config.base_model_name_or_path,
+        use_rslora=bool(getattr(config, "use_rslora", False)),
+        use_dora=bool(getattr(config, "use_dora", False)),
+        parameters=sum(tensor.numel() for tensor in tensors.values()),
+        sha256=hash_files([folder / CONFIG, weights]).removeprefix("sha256:"),
+        base_weights=base_weights,
+        ignored_settings=ignored,
+    )
+
+
+def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
+    """The adapter's configuration, as it stands in the file and as PEFT understands it."""
+    path = folder / CONFIG
+    if not path.is_file():
+        hint = " (it is a whole model: give it as --model)" if (folder / "config.json").is_file() else ""
+        raise AdapterError(f"`{argument}` must be a folder with an {CONFIG}, but there is none{hint}")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as cause:  # not JSON, or not UTF-8
+        raise AdapterError(f"`{argument}` has an {CONFIG} that is not JSON: {cause}") from cause
+    kind = raw.get("peft_type") if isinstance(raw, dict) else None
+    if kind not in PEFT_TYPES:
+        raise AdapterError(f"`{argument}` must be a low-rank adapter ({', '.join(PEFT_TYPES)}), got peft_type {kind!r}")
+    try:
+        with quiet_loading():
+            return raw, PeftConfig.from_pretrained(str(folder))
+    except (TypeError, ValueError) as cause:
+        raise AdapterError(f"`{argument}` has an {CONFIG} that PEFT refuses: {cause}") from cause
+
+
+def _refuse_unsupported(argument: str, config: Any) -> None:
+    """Refuse what PEFT would load but what could not be compared honestly with its base."""
+    if config.task_type not in TASK_TYPES:
+        raise AdapterError(f"`{argument}` must be trained for CAUSAL_LM, got task_type {str(config.task_type)!r}")
+    if getattr(config, "bias", "none") != "none":
+        raise AdapterError(
+            f"`{argument}` must have bias 'none', got {config.bias!r}: it overwrites the base's own biases, so the "
+            "base could not be evaluated beside it; merge it into a copy of the base and evaluate that as --model"
+        )
+    init = getattr(config, "init_lora_weights", None)
+    if isinstance(init, str) and init.lower().startswith(CHANGES_THE_BASE):
+        raise AdapterError(
+            f"`{argument}` was saved with init_lora_weights {init!r}, which changes the base's weights; save it again "
+            "with save_pretrained(..., path_initial_model_for_weight_conversion=...), which makes it a plain LoRA"
+        )
+
+
+def _find_weights(argument: str, folder: Path) -> Path:
+    found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
+    if not found:
+        raise AdapterError(f"`{argument}` must be a folder with {' or '.join(WEIGHTS)}, but there is none")
+    return found[0]
+
+
+def _ignored_settings(raw: dict[str, Any]) -> tuple[str, ...]:
+    """Settings that this PEFT does not know and that are not simply off."""
+    known = {field.name for field in dataclasses.fields(PEFT_TYPE_TO_CONFIG_MAPPING[raw["peft_type"]])}
+    return tuple(sorted(key for key, value in raw.items() if value and key not in known | {"peft_version"}))
+
+
+def _names(modules: Any) -> tuple[str, ...]:
+    """Module names in a fixed order; PEFT keeps them as a set, a list, or one regular expression."""
+    if modules is None:
+        return ()
+    return (modules,) if isinstance(modules, str) else tuple(sorted(modules))

@@ -1,0 +1,143 @@
+"""What every generator is: the protocol, its settings, its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loralift.errors import UsageError, wrong_argument
+from loralift.records import Answer, Prompt, ReferenceLikelihood
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSettings:
+    """How answers are generated, the same for every variant.
+
+    Attributes:
+        max_new_tokens: Most tokens of an answer; positive.
+        temperature: 0 is greedy decoding; above it tokens are sampled.
+        top_p: Nucleus of the sampling, in (0, 1]; 1 keeps every token.
+        stop: Strings before which an answer is cut.
+        seed: Of the sampling; greedy decoding draws nothing.
+        batch_size: Most rows of a batch; None lets the generator find what fits.
+
+    Raises:
+        UsageError: A value is out of its range.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("--max-new-tokens", self.max_new_tokens, self.max_new_tokens > 0, "a positive integer"),
+            ("--temperature", self.temperature, 0 <= self.temperature < float("inf"), "0 (greedy) or above"),
+            ("--top-p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("--stop", self.stop, all(self.stop), "strings that are not empty"),
+            ("--seed", self.seed, self.seed >= 0, "0 or a positive integer"),
+            (
+                "--batch-size",
+                self.batch_size,
+                self.batch_size is None or self.batch_size > 0,
+                "auto or a positive integer",
+            ),
+        )
+        for argument, value, fine, allowed in checks:
+            if not fine:
+                raise UsageError(wrong_argument(argument, allowed, value))
+
+
+class OnProgress(Protocol):
+    """Called every few decoding steps and after every batch; it must return quickly."""
+
+    def __call__(self, rows: int, output_tokens: int) -> None:
+        """Take the state of the present call.
+
+        Args:
+            rows: Rows finished so far.
+            output_tokens: Tokens generated so far, those of unfinished rows included. Both may fall back when a batch
+                runs out of memory and is done again.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What made the answers, in plain values for ``run.json``.
+
+    Attributes:
+        identity: Which weights answered; a resume needs it unchanged.
+        numerics: What may change the last digits, and with them a token; a resume needs it unchanged.
+        information: All else worth recording; a resume ignores it.
+    """
+
+    identity: Mapping[str, Any]
+    numerics: Mapping[str, Any]
+    information: Mapping[str, Any]
+
+
+class Generator(Protocol):
+    """One base model and any number of adapters, batch-first and synchronous."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """``base``, then the adapters in the order they were given."""
+
+    def describe(self) -> Description:
+        """What makes the answers: weights, engine, versions, dtype, device."""
+
+    def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
+        """Tokenise texts.
+
+        Args:
+            texts: Any number of texts.
+            add_special_tokens: Whether the tokenizer adds its own (a BOS); False for a rendered chat template, which
+                has them already.
+        """
+
+    def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """Render ``{"role", "content"}`` messages by the model's chat template, ready for its answer.
+
+        Raises:
+            ModelError: The model has no chat template, or its template refuses these messages.
+        """
+
+    def generate(
+        self,
+        variant: str,
+        prompts: Sequence[Prompt],
+        settings: GenerationSettings,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Answer]:
+        """Answer every prompt; answers come as their batch completes, in any order.
+
+        Raises:
+            UsageError: There is no such variant.
+            ModelError: A prompt and its answer do not fit the context window, or one row does not fit in memory.
+        """
+
+    def reference_likelihoods(
+        self,
+        variant: str,
+        prompts: Sequence[Prompt],
+        references: Sequence[str],
+        separator: str,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[ReferenceLikelihood]:
+        """Score each reference, teacher-forced after its prompt and the separator; in any order.
+
+        Args:
+            variant: Which one scores.
+            prompts: The prompts.
+            references: As many references, in the prompts' order.
+            separator: What stands between the two, e.g. a space; its tokens count as the reference's.
+            on_progress: Told the rows scored and the reference tokens scored.
+
+        Raises:
+            UsageError: There is no such variant.
+            ModelError: One row does not fit in memory.
+        """

@@ -1,0 +1,94 @@
+"""What a base model is: found, identified and checked, before its weights are loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from loralift.errors import ModelError
+from loralift.generation.hub import find_folder, hash_files
+from loralift.generation.quiet import quiet_loading
+
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "*.tiktoken", "tekken.json", "vocab.json", "spiece.model")
+SMALL_FILES = ("*.json", "*.txt", "*.jinja", *TOKENIZERS)
+
+# Above this a hash of everything would take longer than loading the model; the identity then says that it sampled.
+SAMPLE_FROM = 2 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A base model before its weights are loaded.
+
+    Attributes:
+        source: What transformers loads: a local folder or a hub id.
+        revision: The hub commit; None for a local folder.
+        identity: ``hub:ID@COMMIT``, or a hash of the local folder's files.
+        config: The transformers configuration.
+    """
+
+    source: str
+    revision: str | None
+    identity: str
+    config: Any
+
+
+def inspect_base(model: str, revision: str | None = None) -> BaseModel:
+    """Find a base model and check that it is a complete causal language model.
+
+    From the hub only the small files are fetched here; the weights follow when the model is loaded.
+
+    Raises:
+        ModelError: There is no such model, or it is not a complete causal language model.
+    """
+    folder, commit = find_folder("--model", model, revision, SMALL_FILES, ModelError)
+    if commit is None and revision is not None:
+        raise ModelError(f"`--revision` must be left out for a local folder, got {revision!r} with {model}")
+    config = _read_config(folder, model)
+    if not _any_file(folder, TOKENIZERS):
+        raise ModelError(f"`--model` must have a tokenizer: {model} has no tokenizer.json nor another that is known")
+    if commit is not None:
+        return BaseModel(model, commit, f"hub:{model}@{commit}", config)
+    if not _any_file(folder, WEIGHTS):
+        raise ModelError(f"`--model` must have weights: {model} has no *.safetensors and no pytorch_model*.bin")
+    return BaseModel(str(folder), None, identify_folder(folder), config)
+
+
+def identify_folder(folder: Path) -> str:
+    """A hash of a local model's configuration, tokenizer and weight files."""
+    patterns = (*SMALL_FILES, *WEIGHTS)
+    # a folder that transformers' Trainer left holds its state and options, which change no answer
+    ours = {path for pattern in patterns for path in folder.glob(pattern) if path.name != "trainer_state.json"}
+    return hash_files(sorted(ours), sample_from=SAMPLE_FROM)
+
+
+def _read_config(folder: Path, model: str) -> Any:
+    """The configuration of a causal language model."""
+    path = folder / "config.json"
+    if not path.is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        hint = " (it is an adapter: give it as --adapter NAME=PATH)" if adapter else ""
+        raise ModelError(f"`--model` must be a folder with a config.json: {model} has none{hint}")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        with quiet_loading():
+            config = AutoConfig.from_pretrained(folder)
+    except json.JSONDecodeError as cause:
+        raise ModelError(f"the config.json of {model} is not JSON: {cause}") from cause
+    except (ValueError, OSError) as cause:
+        reason = str(cause).splitlines()[0]
+        raise ModelError(f"the config.json of {model} describes no model that transformers knows: {reason}") from cause
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        kind = raw.get("model_type")
+        raise ModelError(f"`--model` must be a causal language model, but {model} is of type {kind!r}")
+    return config
+
+
+def _any_file(folder: Path, patterns: tuple[str, ...]) -> bool:
+    return any(any(folder.glob(pattern)) for pattern in patterns)

@@ -1,0 +1,93 @@
+"""Batches that shrink when memory runs out, without losing what is finished."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from loralift.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+# Decoding is bound by reading the weights once a step, so more rows are nearly free until the arithmetic or the memory
+# becomes the limit. Measured on two CPU cores with a 7M-parameter model: 32, 128 and 648 rows gave 1505, 1770 and 840
+# tokens/s; on a GPU the caches of 128 answers take a few GiB beside an 8B model.
+FIRST_ROWS = 128
+
+_MESSAGES = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "MPS backend out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
+
+@dataclass
+class RowLimit:
+    """The most rows of a batch: halved each time memory runs out, and remembered for the batches that follow."""
+
+    rows: int = FIRST_ROWS
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error says that memory ran out: torch's own class, or the few messages that come without it."""
+    return isinstance(error, torch.OutOfMemoryError) or any(message in str(error) for message in _MESSAGES)
+
+
+def run_in_batches[Row, Result](
+    rows: Sequence[Row],
+    limit: RowLimit,
+    run: Callable[[Sequence[Row]], Sequence[Result]],
+    fits: Callable[[Sequence[Row]], int] | None = None,
+) -> Iterator[Result]:
+    """Run rows in batches and yield each batch's results; on out-of-memory halve the batch and go on.
+
+    Args:
+        rows: In the order of the batches; the largest first, so that memory runs out at once or not at all.
+        limit: Most rows of a batch. It is halved in place, and holds for the caller's next rows too.
+        run: Gives one result a row.
+        fits: How many of the remaining rows may go in one batch, at least 1; None: as many as ``limit`` allows.
+
+    Raises:
+        ModelError: One row alone does not fit.
+    """
+    start = 0
+    while start < len(rows):
+        candidates = rows[start : start + limit.rows]
+        batch = candidates if fits is None else candidates[: fits(candidates)]
+        results: Sequence[Result] | None = None
+        try:
+            results = run(batch)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise ModelError(_hopeless(error)) from error
+        if results is None:
+            # only here, outside of the except clause, does the traceback no longer hold the batch's tensors
+            _free_memory()
+            limit.rows = len(batch) // 2
+            logger.warning("memory ran out with %d rows in a batch; going on with %d", len(batch), limit.rows)
+            continue
+        start += len(batch)
+        yield from results
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def _hopeless(error: RuntimeError) -> str:
+    reason = str(error).splitlines()[0]
+    return (
+        "memory ran out with a single row: use a device with more memory or nothing else on it, a smaller dtype "
+        f"(--dtype bfloat16), or fewer tokens (--max-new-tokens) ({reason})"
+    )

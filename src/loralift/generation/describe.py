@@ -1,0 +1,64 @@
+"""What made the answers, for run.json and the fingerprint of a resume."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from loralift.generation.adapters import AdapterInfo
+from loralift.generation.base import Description
+from loralift.generation.loading import Loaded, context_window
+
+
+def describe(loaded: Loaded) -> Description:
+    """Describe a loaded model and its adapters in plain values."""
+    base = loaded.base
+    device = base.device
+    infos = {name: adapter.info for name, adapter in loaded.adapters.items()}
+    return Description(
+        identity={
+            "base": loaded.source.identity,
+            "adapters": {name: info.sha256 for name, info in infos.items()},
+        },
+        numerics={
+            "engine": "transformers",
+            "torch": torch.__version__,
+            "transformers": version("transformers"),
+            "peft": version("peft"),
+            "dtype": str(base.dtype).removeprefix("torch."),
+            "device": device.type,
+            "attention": base.config._attn_implementation,
+        },
+        information={
+            "model": loaded.source.source,
+            "revision": loaded.source.revision,
+            "model_class": type(base).__name__,
+            "parameters": loaded.parameters,
+            "context_window": context_window(base),
+            "eos_token_ids": list(loaded.eos),
+            "pad_token_id": loaded.pad,
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+            "threads": torch.get_num_threads(),
+            "adapters": {name: _describe_adapter(info) for name, info in infos.items()},
+        },
+    )
+
+
+def _describe_adapter(info: AdapterInfo) -> dict[str, Any]:
+    return {
+        "source": info.source,
+        "revision": info.revision,
+        "peft_type": info.peft_type,
+        "rank": info.rank,
+        "alpha": info.alpha,
+        "target_modules": list(info.target_modules),
+        "modules_to_save": list(info.modules_to_save),
+        "trained_on": info.base_model,
+        "use_rslora": info.use_rslora,
+        "use_dora": info.use_dora,
+        "parameters": info.parameters,
+        "ignored_settings": list(info.ignored_settings),
+    }

@@ -1,0 +1,111 @@
+"""How likely a model finds the reference answers: teacher-forced, after the prompt."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from loralift.generation.decoding import left_pad
+from loralift.records import Prompt
+
+# Logits are by far the largest tensor of a forward pass: 300 reference tokens times a vocabulary of 128k take 154 MB a
+# row in float32. This many bytes of them in one batch leave room beside an 8B model on a 24 GB card.
+LOGITS_BYTES = 2 << 30
+
+type Encode = Callable[[Sequence[str], bool], list[tuple[int, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A prompt and its reference as one sequence of tokens.
+
+    Attributes:
+        id: The question's id.
+        token_ids: Prompt, separator and reference.
+        reference: How many of them, at the end, are the reference's (with the separator's).
+    """
+
+    id: str
+    token_ids: tuple[int, ...]
+    reference: int
+
+
+def encode_pairs(encode: Encode, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> list[Pair]:
+    """Tokenise prompts with their references, as lm-evaluation-harness's ``_encode_pair`` does.
+
+    The whole text is tokenised and the prompt's tokens cut off its front, so that the reference is cut into tokens as
+    in running text. Where a token reaches over the border, so that the prompt's ids are no prefix of the whole, the
+    reference is tokenised by itself and put after the prompt's ids: every variant must see the same prompt.
+    """
+    continuations = [separator + reference for reference in references]
+    texts = [prompt.text for prompt in prompts]
+    plain = encode(texts, False)
+    joined = encode([text + rest for text, rest in zip(texts, continuations, strict=True)], False)
+    alone = encode(continuations, False)
+    pairs = []
+    for prompt, body, whole, rest in zip(prompts, plain, joined, alone, strict=True):
+        ids = prompt.token_ids
+        # what stands in the prompt before its text's own tokens: a BOS, or nothing
+        front = len(ids) - len(body)
+        ahead = ids[: max(front, 0)]
+        fits = front >= 0 and ids[front:] == body and whole[: len(body)] == body
+        token_ids = ahead + whole if fits else ids + rest
+        pairs.append(Pair(prompt.id, token_ids, len(token_ids) - len(ids)))
+    return pairs
+
+
+def takes(model: Any, argument: str) -> bool:
+    """Whether a model's forward pass has an argument; not all classes have logits_to_keep or position_ids."""
+    return argument in inspect.signature(model.forward).parameters
+
+
+def rows_that_fit(pairs: Sequence[Pair], vocabulary: int, keeps: bool) -> int:
+    """How many of the next pairs may go in one batch before its logits exceed ``LOGITS_BYTES``; at least 1.
+
+    Args:
+        pairs: In the order of the batches, longest first.
+        vocabulary: Of the model.
+        keeps: Whether the model can leave out the prompt's logits.
+    """
+    widest, fitting = 0, 0
+    for rows, pair in enumerate(pairs, start=1):
+        widest = max(widest, pair.reference + 1 if keeps else len(pair.token_ids))
+        if rows * widest * vocabulary * 4 > LOGITS_BYTES:
+            break
+        fitting = rows
+    return max(fitting, 1)
+
+
+def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[float]:
+    """Summed log-likelihood of each pair's reference, natural logarithm.
+
+    Args:
+        model: The model with the variant switched on.
+        base: The transformers model inside it, whose forward pass says which arguments it takes.
+        pairs: One batch; every one has a prompt before its reference.
+        pad: The padding token.
+    """
+    ids, mask = left_pad([pair.token_ids for pair in pairs], pad, base.device)
+    inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": False}
+    if takes(base, "position_ids"):
+        # with padding on the left a row's first token is not at position 0 of the tensor
+        inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
+    if takes(base, "logits_to_keep"):
+        inputs["logits_to_keep"] = max(pair.reference for pair in pairs) + 1
+    with torch.inference_mode():
+        logits = model(**inputs).logits
+    sums = []
+    for row, pair in enumerate(pairs):
+        if pair.reference == 0:
+            sums.append(0.0)
+            continue
+        # row by row, so that the float32 copy is of one row only; position i predicts the token at i + 1
+        own = logits[row, -pair.reference - 1 : -1].float()
+        target = ids[row, -pair.reference :]
+        chosen = own.gather(-1, target[:, None]).squeeze(-1)
+        sums.append(float((chosen - own.logsumexp(-1)).cpu().double().sum()))
+    return sums

@@ -1,0 +1,227 @@
+"""Loading a base model and its adapters into memory, and checking that what is there is what was in the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import HfHubHTTPError
+from peft import PeftModel
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from loralift.errors import AdapterError, ModelError, UsageError, some, wrong_argument
+from loralift.generation import fit
+from loralift.generation.adapters import WEIGHTS, AdapterInfo
+from loralift.generation.base_model import BaseModel
+from loralift.generation.batching import is_out_of_memory
+from loralift.generation.quiet import quiet_loading
+
+_DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedAdapter:
+    """An adapter in memory.
+
+    Attributes:
+        info: What it is.
+        key: PEFT's name of it, never the user's: PEFT looks for ``.NAME.`` in the names of all weights, so that an
+            adapter named ``mlp`` or ``0`` would lose its own.
+    """
+
+    info: AdapterInfo
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A base model with its adapters in memory.
+
+    Attributes:
+        source: The base as it was found.
+        model: The PeftModel, or the transformers model itself where there are no adapters.
+        base: The transformers model inside.
+        tokenizer: The base's tokenizer.
+        adapters: By the user's names.
+        eos: Token ids that end an answer.
+        pad: The padding token's id.
+        parameters: Of the base.
+    """
+
+    source: BaseModel
+    model: Any
+    base: Any
+    tokenizer: Any
+    adapters: Mapping[str, LoadedAdapter]
+    eos: tuple[int, ...]
+    pad: int
+    parameters: int
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Tokens to text, special tokens left out, and nothing tidied."""
+        text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text)
+
+
+def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> Loaded:
+    """Load a base, then its adapters, and check every adapter's tensors and effect.
+
+    Raises:
+        ModelError: The base cannot be loaded.
+        AdapterError: An adapter was not loaded as it is, or does not act.
+        UsageError: ``dtype`` or ``device`` is none, or two adapters share a name.
+    """
+    names = [info.name for info in infos]
+    if len(set(names)) < len(names):
+        raise UsageError(wrong_argument("--adapter", "given once for each name", ", ".join(names)))
+    place = choose_device(device)
+    tokenizer = _load_tokenizer(source)
+    base = _load_base(source, choose_dtype(dtype, place), place)
+    parameters = base.num_parameters()
+    eos = _eos_tokens(base, tokenizer)
+    pad = tokenizer.pad_token_id
+    if pad is None:
+        pad = eos[0] if eos else 0  # never seen by the model: the attention mask covers it
+    # sampling, penalties and lengths that the model's makers recommend are no part of an evaluation
+    base.generation_config = GenerationConfig(eos_token_id=list(eos) or None, pad_token_id=pad)
+    model = base
+    adapters: dict[str, LoadedAdapter] = {}
+    for number, info in enumerate(infos):
+        adapter = LoadedAdapter(info, f"loralift_{number}")
+        model = _add_adapter(model, adapter)
+        adapters[info.name] = adapter
+    model.eval().requires_grad_(False)
+    for adapter in adapters.values():
+        _check_effect(model, base, adapter)
+    return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters)
+
+
+def choose_device(device: str) -> torch.device:
+    """The device of a name; ``auto``: cuda, else mps, else cpu.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, there in available.items() if there)
+    try:
+        place = torch.device(device)
+    except RuntimeError as cause:
+        raise UsageError(wrong_argument("--device", "auto, cpu, cuda, cuda:N or mps", device)) from cause
+    too_many = place.type == "cuda" and (place.index or 0) >= torch.cuda.device_count()
+    if not available.get(place.type, False) or too_many:
+        there = ", ".join(name for name, here in available.items() if here)
+        raise UsageError(wrong_argument("--device", f"one that torch finds here ({there})", device))
+    return place
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """The dtype of a name; ``auto``: float32 on a CPU, bfloat16 on an accelerator, float16 where it has none.
+
+    Raises:
+        UsageError: There is no such dtype.
+    """
+    if dtype == "auto":
+        if device.type == "cpu":
+            return torch.float32
+        old = device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.float16 if old else torch.bfloat16
+    if dtype not in _DTYPES:
+        raise UsageError(wrong_argument("--dtype", f"auto, {', '.join(_DTYPES)}", dtype))
+    return _DTYPES[dtype]
+
+
+def context_window(base: Any) -> int | None:
+    """How many tokens a model's positions reach; None where it has no such limit."""
+    return getattr(base.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _load_tokenizer(source: BaseModel) -> Any:
+    try:
+        with quiet_loading():
+            return AutoTokenizer.from_pretrained(source.source, revision=source.revision, padding_side="left")
+    except (ValueError, OSError, ImportError, KeyError) as cause:
+        raise ModelError(f"the tokenizer of {source.source} cannot be loaded: {_first_line(cause)}") from cause
+
+
+def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> Any:
+    """The base model, whole: a weight that its files lack would be random numbers."""
+    options: dict[str, Any] = {"revision": source.revision, "dtype": dtype, "output_loading_info": True}
+    if device.type != "cpu":
+        options["device_map"] = {"": device}  # straight there, without a copy in the CPU's memory
+    try:
+        with quiet_loading():
+            base, report = AutoModelForCausalLM.from_pretrained(source.source, **options)
+    except HfHubHTTPError as cause:
+        raise ModelError(f"the weights of {source.source} cannot be fetched: {_first_line(cause)}") from cause
+    except (SafetensorError, OSError, ValueError, ImportError, EOFError) as cause:
+        raise ModelError(f"the weights of {source.source} cannot be loaded: {_first_line(cause)}") from cause
+    except RuntimeError as cause:
+        if is_out_of_memory(cause):
+            remedy = "use a device with more memory or a smaller dtype (--dtype bfloat16)"
+            raise ModelError(f"memory ran out while loading {source.source}: {remedy}") from cause
+        raise ModelError(f"the weights of {source.source} do not fit its config.json: {_first_line(cause)}") from cause
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"the weights of {source.source} are incomplete or not those of a causal language model, missing: "
+            f"{len(missing)} ({some(missing, 2)}); fetch or save the model again"
+        )
+    return base.eval().requires_grad_(False)
+
+
+def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
+    """The model with one adapter more, whose tensors in memory are the file's."""
+    info = adapter.info
+    argument = f"--adapter {info.name}={info.source}"
+    folder = Path(info.path)
+    weights = next(folder / name for name in WEIGHTS if (folder / name).is_file())
+    tensors = fit.read_tensors(argument, weights)
+    if info.base_weights:
+        inside = model.get_base_model() if isinstance(model, PeftModel) else model
+        state = {name.replace(".base_layer.", "."): tensor for name, tensor in inside.state_dict().items()}
+        fit.verify_base_weights(argument, state, tensors, info.base_weights)
+    with quiet_loading():
+        device = str(model.device)
+        if isinstance(model, PeftModel):
+            model.load_adapter(info.path, adapter.key, torch_device=device)
+        else:
+            model = PeftModel.from_pretrained(model, info.path, adapter.key, torch_device=device)
+    fit.verify_loaded(argument, model, adapter.key, tensors, info.base_weights)
+    return model
+
+
+def _check_effect(model: Any, base: Any, adapter: LoadedAdapter) -> None:
+    """Refuse an adapter whose logits are the base's, bit by bit, e.g. for an alpha of 0."""
+    vocabulary = base.config.get_text_config().vocab_size
+    probe = torch.linspace(0, vocabulary - 1, 16, device=base.device).long()[None]
+    with torch.inference_mode(), model.disable_adapter():
+        plain = model(input_ids=probe).logits
+    model.set_adapter(adapter.key)
+    model.requires_grad_(False)
+    with torch.inference_mode():
+        adapted = model(input_ids=probe).logits
+    if torch.equal(adapted, plain):
+        info = adapter.info
+        raise AdapterError(
+            f"`--adapter {info.name}={info.source}` acts on nothing: with it the model computes exactly what the base "
+            f"does (rank {info.rank}, alpha {info.alpha})"
+        )
+
+
+def _eos_tokens(base: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Every token that ends an answer: those of the generation config (a chat model has several), the tokenizer's."""
+    ids: set[int] = set()
+    for found in (base.generation_config.eos_token_id, tokenizer.eos_token_id):
+        ids.update(found if isinstance(found, list) else [] if found is None else [found])
+    return tuple(sorted(ids))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,241 @@
+"""The generator on transformers and PEFT: one loaded base, any number of adapters switched on and off on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jinja2 import TemplateError
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+
+from loralift.errors import ModelError, UsageError, some, wrong_argument
+from loralift.generation import likelihood
+from loralift.generation.adapters import AdapterInfo
+from loralift.generation.base import Description, GenerationSettings, OnProgress
+from loralift.generation.base_model import BaseModel
+from loralift.generation.batching import RowLimit, run_in_batches
+from loralift.generation.decoding import CommonRandomNumbers, RowWatch, finish_row, left_pad
+from loralift.generation.describe import describe
+from loralift.generation.loading import Loaded, context_window, load_model
+from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
+
+
+def load(
+    base: BaseModel, adapters: Sequence[AdapterInfo] = (), *, dtype: str = "auto", device: str = "auto"
+) -> TransformersGenerator:
+    """Load a base model and its adapters, and check that each adapter was loaded as it is and acts.
+
+    Args:
+        base: As ``inspect_base`` found it.
+        adapters: As ``inspect_adapter`` proved them.
+        dtype: ``auto`` (bfloat16 on an accelerator, float32 on a CPU), ``bfloat16``, ``float16`` or ``float32``.
+        device: ``auto`` (cuda, else mps, else cpu), or a torch device such as ``cuda:1``.
+
+    Raises:
+        ModelError: The base cannot be loaded.
+        AdapterError: An adapter was not loaded as it is, or does not act on the base.
+        UsageError: ``dtype`` or ``device`` is none.
+    """
+    return TransformersGenerator(load_model(base, adapters, dtype, device))
+
+
+@dataclass
+class _Tally:
+    """Rows and tokens of one call, for its progress."""
+
+    on_progress: OnProgress | None
+    rows: int = 0
+    tokens: int = 0
+
+    def running(self, tokens: int) -> None:
+        """Report the tokens of a batch that is not finished."""
+        if self.on_progress is not None:
+            self.on_progress(self.rows, self.tokens + tokens)
+
+    def finished(self, rows: int, tokens: int) -> None:
+        """Count a finished batch."""
+        self.rows += rows
+        self.tokens += tokens
+        self.running(0)
+
+
+class TransformersGenerator:
+    """A ``Generator`` over a transformers model and its PEFT adapters."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._limits: dict[int | None, RowLimit] = {}
+        self._scoring_limit = RowLimit()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """``base``, then the adapters in the order they were given."""
+        return (BASE, *self._loaded.adapters)
+
+    def describe(self) -> Description:
+        """What makes the answers: weights, engine, versions, dtype, device."""
+        return describe(self._loaded)
+
+    def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
+        """Tokenise texts; never truncates."""
+        if not texts:
+            return []
+        # verbose=False: the tokenizer would warn of texts beyond its model_max_length, which is checked here instead
+        encoded = self._loaded.tokenizer(list(texts), add_special_tokens=add_special_tokens, verbose=False)
+        return [tuple(ids) for ids in encoded["input_ids"]]
+
+    def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """Render messages by the model's chat template, ready for its answer."""
+        tokenizer = self._loaded.tokenizer
+        if tokenizer.chat_template is None:
+            raise ModelError("`--chat-template` needs a model with a chat template, and this one's tokenizer has none")
+        try:
+            rendered = tokenizer.apply_chat_template(
+                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+            )
+        except TemplateError as cause:
+            raise ModelError(f"the model's chat template refuses these messages: {cause}") from cause
+        return str(rendered)
+
+    def generate(
+        self,
+        variant: str,
+        prompts: Sequence[Prompt],
+        settings: GenerationSettings,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Answer]:
+        """Answer every prompt; answers come as their batch completes, longest prompts first.
+
+        A batch that runs out of memory is halved and done again, also where ``settings.batch_size`` was given (with a
+        logged note): an evaluation that ends is worth more than a size that was kept.
+        """
+        self._check_variant(variant)
+        self._check_window(prompts, settings)
+        tally = _Tally(on_progress)
+
+        def run(batch: Sequence[Prompt]) -> list[Answer]:
+            with self._switched_to(variant):
+                answers = self._answer_batch(batch, settings, tally)
+            tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers))
+            return answers
+
+        rows = sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
+        # what fitted one variant is where the next begins, so that all go through the same batches
+        limit = self._limits.setdefault(
+            settings.batch_size, RowLimit() if settings.batch_size is None else RowLimit(settings.batch_size)
+        )
+        return run_in_batches(rows, limit, run)
+
+    def reference_likelihoods(
+        self,
+        variant: str,
+        prompts: Sequence[Prompt],
+        references: Sequence[str],
+        separator: str,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[ReferenceLikelihood]:
+        """Score each reference, teacher-forced after its prompt and the separator.
+
+        Texts beyond the context window come first, with no likelihood; then the others, longest first.
+        """
+        self._check_variant(variant)
+        pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
+        return self._score_pairs(variant, pairs, _Tally(on_progress))
+
+    def _score_pairs(self, variant: str, pairs: list[likelihood.Pair], tally: _Tally) -> Iterator[ReferenceLikelihood]:
+        window = context_window(self._loaded.base)
+        too_long = [pair for pair in pairs if window is not None and len(pair.token_ids) > window]
+        tally.finished(len(too_long), 0)
+        yield from (ReferenceLikelihood(pair.id, None, pair.reference) for pair in too_long)
+
+        left_out = {pair.id for pair in too_long}
+        rows = [pair for pair in pairs if pair.id not in left_out]
+        rows.sort(key=lambda pair: (-len(pair.token_ids), pair.id))
+        base = self._loaded.base
+        vocabulary = base.config.get_text_config().vocab_size
+        keeps = likelihood.takes(base, "logits_to_keep")
+
+        def run(batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
+            with self._switched_to(variant):
+                sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
+            tally.finished(len(batch), sum(pair.reference for pair in batch))
+            return [
+                ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)
+            ]
+
+        yield from run_in_batches(
+            rows, self._scoring_limit, run, lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps)
+        )
+
+    def _answer_batch(self, batch: Sequence[Prompt], settings: GenerationSettings, tally: _Tally) -> list[Answer]:
+        """Generate for one batch with the model as it is switched."""
+        started = time.perf_counter()
+        loaded = self._loaded
+        ids, mask = left_pad([prompt.token_ids for prompt in batch], loaded.pad, loaded.base.device)
+        watch = RowWatch(len(batch), loaded.eos, settings.stop, loaded.decode, tally.running)
+        sampler = CommonRandomNumbers(
+            [prompt.id for prompt in batch],
+            settings.seed,
+            settings.temperature or 1.0,
+            settings.top_p,
+            settings.max_new_tokens,
+        )
+        # complete in itself: load_model has emptied the model's own generation_config, whose sampling, penalties and
+        # lengths transformers would fill in here
+        config = GenerationConfig(
+            max_new_tokens=settings.max_new_tokens,
+            do_sample=False,
+            eos_token_id=list(loaded.eos) or None,
+            pad_token_id=loaded.pad,
+        )
+        with torch.inference_mode():
+            output = loaded.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                generation_config=config,
+                stopping_criteria=StoppingCriteriaList([watch]),
+                logits_processor=LogitsProcessorList([sampler] if settings.temperature > 0 else []),
+            )
+        made = output[:, ids.shape[1] :].tolist()
+        seconds = (time.perf_counter() - started) / len(batch)
+        answers = []
+        for prompt, tokens, length in zip(batch, made, watch.lengths, strict=True):
+            text, count, reason = finish_row(tokens, length, loaded.eos, settings.stop, loaded.decode)
+            answers.append(Answer(prompt.id, text, reason, len(prompt.token_ids), count, seconds))
+        return answers
+
+    @contextmanager
+    def _switched_to(self, variant: str) -> Iterator[None]:
+        """Switch the one model to a variant, for one batch: between batches a caller may ask for another."""
+        loaded = self._loaded
+        if variant != BASE:
+            loaded.model.set_adapter(loaded.adapters[variant].key)
+            loaded.model.requires_grad_(False)  # set_adapter makes its adapter trainable
+            yield
+        elif loaded.adapters:
+            with loaded.model.disable_adapter():
+                yield
+        else:
+            yield
+
+    def _check_variant(self, variant: str) -> None:
+        if variant not in self.variants:
+            raise UsageError(wrong_argument("variant", f"one of {', '.join(self.variants)}", variant))
+
+    def _check_window(self, prompts: Sequence[Prompt], settings: GenerationSettings) -> None:
+        """Refuse prompts that leave no room for the answer: cutting either would evaluate something else."""
+        window = context_window(self._loaded.base)
+        if window is None:
+            return
+        room = window - settings.max_new_tokens
+        too_long = [prompt for prompt in prompts if len(prompt.token_ids) > room]
+        if too_long:
+            longest = max(len(prompt.token_ids) for prompt in too_long)
+            raise ModelError(
+                f"{len(too_long)} of {len(prompts)} prompts (longest {longest} tokens) leave no room for "
+                f"{settings.max_new_tokens} new tokens in the context window of {window}: lower --max-new-tokens or "
+                f"leave these out: {some(prompt.id for prompt in too_long)}"
+            )

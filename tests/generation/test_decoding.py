@@ -1,0 +1,100 @@
+"""Sampling, stopping and cutting, row by row."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import TopPLogitsWarper
+
+from loralift.generation.decoding import CommonRandomNumbers, RowWatch, _nucleus, finish_row, left_pad
+
+
+def spell(tokens):
+    return "".join(chr(token) for token in tokens)
+
+
+def tokens(text):
+    return [ord(letter) for letter in text]
+
+
+def test_padding_is_on_the_left():
+    ids, mask = left_pad([(5, 6, 7), (8,)], 0, "cpu")
+    assert ids.tolist() == [[5, 6, 7], [0, 0, 8]]
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("made", "stopped", "expected"),
+    [
+        ("hello", None, ("hello", 5, "length")),
+        ("hello$$$", None, ("hello", 5, "stop")),
+        ("$", None, ("", 0, "stop")),
+        (" hello\n$", None, ("hello", 7, "stop")),
+        ("hello#a$$", 7, ("hello", 7, "stop")),
+        ("hello#a", None, ("hello", 7, "stop")),  # found in the text even had the watch missed it
+        ("#", 1, ("", 1, "stop")),
+    ],
+)
+def test_a_row_ends_at_its_end(made, stopped, expected):
+    assert finish_row(tokens(made), stopped, tokens("$"), ("#a", "#"), spell) == expected
+
+
+def run_watch(rows, stop, report=None):
+    watch = RowWatch(len(rows), tokens("$"), stop, spell, report)
+    ids = torch.tensor([tokens("ENDprompt")] * len(rows))
+    decisions = []
+    for step in zip(*rows, strict=True):
+        ids = torch.cat([ids, torch.tensor([[ord(letter)] for letter in step])], dim=1)
+        decisions.append(watch(ids, None).tolist())
+    return watch, decisions
+
+
+def test_the_watch_stops_each_row_once_and_never_an_ended_one():
+    watch, decisions = run_watch(["abEND...", "xy$END..", "........"], ("END",))
+    assert watch.lengths == [5, None, None]
+    assert [row for row, *_ in decisions] == [False] * 4 + [True] + [False] * 3
+    assert not any(second or third for _, second, third in decisions)
+
+
+def test_the_watch_counts_tokens_until_the_row_ends():
+    seen = []
+    run_watch(["a" * 16, "abc$" + "$" * 12], (), seen.append)
+    assert seen == [8 + 3, 16 + 3]
+
+
+def test_the_watch_looks_back_far_enough_for_a_stop_string_of_many_tokens():
+    watch, _ = run_watch(["x" * 50 + "é" * 20 + "!"], ("é" * 20,))
+    assert watch.lengths == [70]
+
+
+def draw(scores, steps, **options):
+    sampler = CommonRandomNumbers(["a"], 0, options.get("temperature", 1.0), options.get("top_p", 1.0), steps)
+    return [int(sampler(None, scores).argmax()) for _ in range(steps)]
+
+
+def test_samples_follow_the_softmax_at_the_temperature():
+    scores = torch.tensor([[1.0, 0.0, -1.0, float("-inf")]])
+    expected = torch.softmax(scores[0] / 0.7, dim=-1)
+    drawn = torch.tensor(draw(scores, 4000, temperature=0.7))
+    found = torch.bincount(drawn, minlength=4) / 4000
+    # three standard errors of a share at n = 4000
+    assert torch.allclose(found, expected, atol=3 * 0.5 / 4000**0.5)
+    assert found[3] == 0
+
+
+def test_the_nucleus_is_that_of_transformers():
+    scores = torch.randn(5, 50, generator=torch.Generator().manual_seed(0))
+    for top_p in (0.1, 0.5, 0.9):
+        theirs = torch.isfinite(TopPLogitsWarper(top_p)(None, scores))
+        assert torch.equal(_nucleus(torch.softmax(scores, dim=-1), top_p) > 0, theirs)
+
+
+def test_the_same_prompt_draws_the_same_numbers_in_any_batch():
+    scores = torch.zeros(1, 1000)
+    alone = CommonRandomNumbers(["b"], 3, 1.0, 1.0, 2)
+    among = CommonRandomNumbers(["a", "b"], 3, 1.0, 1.0, 2)
+    for _ in range(2):
+        first = alone(None, scores).argmax(-1)
+        both = among(None, scores.expand(2, -1)).argmax(-1)
+        assert both[1] == first[0]
+        assert both[0] != both[1]

@@ -1,0 +1,21 @@
+"""What is in memory against what is in the file."""
+
+from __future__ import annotations
+
+import pytest
+from safetensors.torch import load_file
+
+from loralift.errors import AdapterError
+from loralift.generation.fit import verify_loaded
+
+
+def test_a_tensor_changed_after_loading_is_found(generator, tiny_adapter):
+    tensors = load_file(tiny_adapter / "adapter_model.safetensors")
+    adapter = generator._loaded.adapters["letters"]
+    verify_loaded("--adapter letters=x", generator._loaded.model, adapter.key, tensors, ())
+    key = sorted(tensors)[0]
+    tensors[key] = tensors[key] + 1e-6
+    with pytest.raises(
+        AdapterError, match=f"`--adapter letters=x` was not loaded as it is: 1 of 28 tensors differ .{key}"
+    ):
+        verify_loaded("--adapter letters=x", generator._loaded.model, adapter.key, tensors, ())

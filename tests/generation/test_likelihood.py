@@ -1,0 +1,129 @@
+"""Likelihoods of references, against one row at a time with all logits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from loralift.errors import ModelError
+from loralift.generation import likelihood
+from loralift.records import Prompt
+from tests.generation.test_transformers_peft import plain_model
+from tests.models import PROMPTS, TEXTS
+
+REFERENCES = [f"Some say {word} are like gold, or {'rather ' * n}not." for n, word in enumerate("abcdefghij")]
+
+
+def naive(model, prompt_ids, whole_ids):
+    """The definition, with the whole text's log-softmax in float64."""
+    with torch.inference_mode():
+        logits = model(torch.tensor([whole_ids])).logits[0].double()
+    likely = torch.log_softmax(logits, dim=-1)
+    return sum(float(likely[place - 1, whole_ids[place]]) for place in range(len(prompt_ids), len(whole_ids)))
+
+
+@pytest.fixture(scope="module")
+def asked(generator, render):
+    return render(generator, PROMPTS)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.parametrize("variant", ["base", "letters"])
+def test_equals_the_definition(variant, keeps, generator, asked, tiny_base, tiny_adapter, monkeypatch):
+    if not keeps:
+        real = likelihood.takes
+        monkeypatch.setattr(likelihood, "takes", lambda model, name: name != "logits_to_keep" and real(model, name))
+    model = plain_model(tiny_base, tiny_adapter if variant == "letters" else None)
+    found = {row.id: row for row in generator.reference_likelihoods(variant, asked, REFERENCES, " ")}
+    assert len(found) == len(asked)
+    for prompt, reference in zip(asked, REFERENCES, strict=True):
+        (whole,) = generator.encode([f"{prompt.text} {reference}"], True)
+        row = found[prompt.id]
+        assert row.tokens == len(whole) - len(prompt.token_ids)
+        assert row.log_likelihood == pytest.approx(naive(model, prompt.token_ids, whole), abs=1e-4)
+
+
+def test_differs_between_base_and_adapter(generator, asked):
+    learnt = [text.split("Answer: ")[1] for text in TEXTS[:100:10]]
+    base = {row.id: row.log_likelihood for row in generator.reference_likelihoods("base", asked, learnt, " ")}
+    adapted = {row.id: row.log_likelihood for row in generator.reference_likelihoods("mlp", asked, learnt, " ")}
+    assert all(base[key] > adapted[key] + 1 for key in base)  # the base was trained on these, mlp on something else
+
+
+def test_beyond_the_context_window_there_is_no_likelihood(generator, asked):
+    references = ["gold " * 200, *REFERENCES[1:]]
+    seen = []
+    rows = generator.reference_likelihoods("base", asked, references, " ", lambda *now: seen.append(now))
+    found = {row.id: row for row in rows}
+    assert found["q0"].log_likelihood is None
+    assert found["q0"].tokens > 128
+    others = [row for row in found.values() if row.id != "q0"]
+    assert all(row.log_likelihood < 0 for row in others)
+    assert seen[-1] == (len(asked), sum(row.tokens for row in others))
+
+
+def test_memory_that_runs_out_halves_the_batch(generator, asked, monkeypatch):
+    whole = sorted(
+        (row.id, row.log_likelihood) for row in generator.reference_likelihoods("base", asked, REFERENCES, " ")
+    )
+    real = likelihood.score_batch
+
+    def limited(model, base, pairs, pad):
+        if len(pairs) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return real(model, base, pairs, pad)
+
+    monkeypatch.setattr(likelihood, "score_batch", limited)
+    monkeypatch.setattr(generator, "_scoring_limit", type(generator._scoring_limit)())
+    halved = sorted(
+        (row.id, row.log_likelihood) for row in generator.reference_likelihoods("base", asked, REFERENCES, " ")
+    )
+    assert [key for key, _ in halved] == [key for key, _ in whole]
+    assert [value for _, value in halved] == pytest.approx([value for _, value in whole], abs=1e-4)
+
+    def never(*_):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(likelihood, "score_batch", never)
+    with pytest.raises(ModelError, match="single row"):
+        list(generator.reference_likelihoods("base", asked, REFERENCES, " "))
+
+
+def words(texts, _special):
+    """A tokenizer whose tokens are words: text without a space before it joins the word before."""
+    return [tuple(sum(map(ord, word)) for word in text.split()) for text in texts]
+
+
+def test_a_reference_is_tokenised_in_its_running_text():
+    (pair,) = likelihood.encode_pairs(words, [Prompt("a", "one two", words(["one two"], False)[0])], ["three"], " ")
+    assert pair.token_ids == words(["one two three"], False)[0]
+    assert pair.reference == 1
+
+
+def test_a_token_over_the_border_leaves_the_prompt_as_it_was():
+    prompt = Prompt("a", "one two", words(["one two"], False)[0])
+    (pair,) = likelihood.encode_pairs(words, [prompt], ["three four"], "")  # "twothree" would be one word
+    assert pair.token_ids == prompt.token_ids + words(["three four"], False)[0]
+    assert pair.reference == 2
+
+
+def test_a_bos_before_the_prompt_stays():
+    prompt = Prompt("a", "one two", (7, *words(["one two"], False)[0]))
+    (pair,) = likelihood.encode_pairs(words, [prompt], ["three"], " ")
+    assert pair.token_ids == (7, *words(["one two three"], False)[0])
+    assert pair.reference == 1
+
+
+def test_a_prompt_of_other_tokens_than_its_text_is_kept():
+    (pair,) = likelihood.encode_pairs(words, [Prompt("a", "one two", (3, 4, 5))], ["three"], " ")
+    assert pair.token_ids == (3, 4, 5, *words(["three"], False)[0])
+
+
+@pytest.mark.parametrize(
+    ("keeps", "vocabulary", "expected"),
+    # 2 GiB over 4 bytes x (reference of 9 tokens + 1, or all 99 tokens) x vocabulary
+    [(True, 2**20, 51), (False, 2**20, 5), (True, 2**28, 1), (True, 1000, 60)],
+)
+def test_batches_keep_within_the_budget_of_logits(keeps, vocabulary, expected):
+    pairs = [likelihood.Pair(str(n), (1,) * 99, 9) for n in range(60)]
+    assert likelihood.rows_that_fit(pairs, vocabulary, keeps) == expected

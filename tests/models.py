@@ -1,0 +1,40 @@
+"""A tiny base model and adapters that any conftest may import: made once a session, in seconds, with no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loralift.tiny import train_base, train_lora
+
+SUBJECTS = ("stocks", "bonds", "cash", "gold", "loans", "funds", "taxes", "savings", "shares", "options")
+TEXTS = [f"Question: What are {one}?\nAnswer: Some say {one} are like {two}." for one in SUBJECTS for two in SUBJECTS]
+# words that only the adapters say in answers, so that the base's tokenizer and weights know them
+TEXTS += [f"Note: {one} are {len(one)} letters. Ask a banker!" for one in SUBJECTS] * 3
+PAIRS = [(f"Question: What are {one}?\nAnswer:", f" {one} are {len(one)} letters.") for one in SUBJECTS]
+PROMPTS = [prompt for prompt, _ in PAIRS]
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of two layers that has learnt TEXTS."""
+    folder = tmp_path_factory.mktemp("models") / "base"
+    return train_base(
+        TEXTS, folder, hidden_size=64, layers=2, heads=4, vocab_size=400, context=128, steps=100, block=64
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_adapter(tiny_base: Path) -> Path:
+    """A LoRA on it that has learnt PAIRS."""
+    return train_lora(tiny_base, PAIRS, tiny_base.parent / "adapter", rank=8, steps=80)
+
+
+@pytest.fixture(scope="session")
+def other_adapter(tiny_base: Path) -> Path:
+    """Another LoRA on it, of other modules, that has learnt to answer something else."""
+    pairs = [(prompt, " Ask a banker!") for prompt in PROMPTS]
+    return train_lora(
+        tiny_base, pairs, tiny_base.parent / "other", rank=2, target_modules=["q_proj", "up_proj"], steps=40
+    )
