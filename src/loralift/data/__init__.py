@@ -1,1 +1,137 @@
-"""The data room."""
+"""Evaluation data: where it comes from, what is asked, what the right answer is.
+
+::
+
+    --dataset --parse_spec--> Spec --read_*--> Table --selection, columns--> LoadedData
+
+>>> data = load_questions("fiqa")  # doctest: +SKIP
+>>> data.source  # doctest: +SKIP
+'explodinggradients/fiqa, config main, split test, revision …'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from loralift.data.beir import read_beir_directory, read_beir_hub
+from loralift.data.files import read_file
+from loralift.data.hub import read_hub
+from loralift.data.prompts import (
+    CHAT_SEPARATOR,
+    DEFAULT_SYSTEM_PROMPT,
+    PLAIN_SEPARATOR,
+    chat_messages,
+    render_prompt,
+    training_text,
+)
+from loralift.data.saved import dump_questions, hash_questions
+from loralift.data.selection import HeldOut, SavedIndices, Selection
+from loralift.data.spec import BeirDirectory, BeirHub, HubDataset, LocalFile, Spec, parse_spec
+from loralift.data.table import Dropped, Row, Table, to_questions
+from loralift.errors import DataError, UsageError, some, wrong_argument
+from loralift.records import Question
+
+__all__ = [
+    "CHAT_SEPARATOR",
+    "DEFAULT_SYSTEM_PROMPT",
+    "PLAIN_SEPARATOR",
+    "Dropped",
+    "HeldOut",
+    "LoadedData",
+    "SavedIndices",
+    "Selection",
+    "chat_messages",
+    "dump_questions",
+    "hash_questions",
+    "load_questions",
+    "parse_spec",
+    "render_prompt",
+    "training_text",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedData:
+    """Questions, and everything that a run must record of where they came from.
+
+    Attributes:
+        questions: What is evaluated, in order; never empty, ids unique.
+        source: For people: name, configuration, split, revision.
+        selection: For people, which of the source's rows: ``all 648 rows``, ``the first 50 of all 648 rows``.
+        sha256: Of the questions as canonical JSON; what a resume checks.
+        columns: ``id`` (absent: the row index), ``question`` and ``reference`` to the source's column.
+        dropped: Rows that were selected but cannot be evaluated, and why.
+    """
+
+    questions: tuple[Question, ...]
+    source: str
+    selection: str
+    sha256: str
+    columns: Mapping[str, str]
+    dropped: tuple[Dropped, ...] = ()
+
+
+def load_questions(
+    spec: str = "fiqa",
+    *,
+    columns: Mapping[str, str] | None = None,
+    selection: Selection | None = None,
+    limit: int | None = None,
+    strict: bool = False,
+) -> LoadedData:
+    """Load evaluation data.
+
+    Nothing is truncated or reordered, and nothing stripped but the white space around BEIR's queries. A file that
+    does not exist is an error, never a name to look up on the hub.
+
+    Args:
+        spec: ``fiqa``, a file, ``beir:DIR``, ``beir://NAME`` or ``hf://ORG/NAME``; see ``data/spec.py``.
+        columns: Any of ``id``, ``question``, ``reference`` to the source's column, where the automatic names
+            (``CANDIDATES`` in ``data/table.py``) do not find it. A list-valued reference means its first.
+        selection: Which rows, where training took the others; None: all.
+        limit: At most this many questions, the first ones after the selection; None: all.
+        strict: Whether a row that must be dropped is an error.
+
+    Returns:
+        The questions and their provenance. Further columns with plain values are in ``Question.fields``.
+
+    Raises:
+        UsageError: An argument is not what it must be.
+        DataError: The data cannot be read, or a row of it cannot be evaluated.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(wrong_argument("--limit", "a positive integer", limit))
+    table = _read(parse_spec(spec))
+    if not table.rows:
+        raise DataError(f"{table.name}: there are no rows in it")
+    indices = selection.choose(len(table.rows)) if selection else range(len(table.rows))
+    chosen = [(index, table.rows[index]) for index in indices]
+    dropped = tuple(row for _, row in chosen if isinstance(row, Dropped))
+    kept = [(index, row) for index, row in chosen if isinstance(row, Row)]
+    if dropped and (strict or not kept):
+        named = some(f"{row.id}: {row.reason}" for row in dropped)
+        raise DataError(f"{table.name}: {len(dropped)} of {len(chosen)} questions cannot be evaluated ({named})")
+    questions, found = to_questions(table.name, kept, columns or {})
+    questions = questions[:limit]
+    described = _describe(selection, len(table.rows), len(questions) if len(questions) < len(kept) else None)
+    return LoadedData(questions, table.source, described, hash_questions(questions), found, dropped)
+
+
+def _read(spec: Spec) -> Table:
+    match spec:
+        case LocalFile(path):
+            return read_file(path)
+        case BeirDirectory():
+            return read_beir_directory(spec)
+        case BeirHub():
+            return read_beir_hub(spec)
+        case HubDataset():
+            return read_hub(spec)
+
+
+def _describe(selection: Selection | None, rows: int, limited_to: int | None) -> str:
+    what = f"the {selection}, of {rows} rows" if selection else f"all {rows} rows"
+    if limited_to is None:
+        return what
+    return f"the first {limited_to} of {what}"

@@ -1,0 +1,142 @@
+"""BEIR's retrieval layout (corpus, queries, qrels) as questions with one reference each.
+
+A query's reference is its first relevant document: the first line of the qrels, in the file's order, that names
+the query with a score above 0. The first ground truth of ``explodinggradients/fiqa`` is just that document of BEIR's
+FiQA-2018. White space around a query is left out; the document is given as it is.
+
+Thakur et al., "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval Models", NeurIPS
+2021 (arXiv:2104.08663).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from loralift.data.files import read_jsonl, read_text
+from loralift.data.hub import read_split
+from loralift.data.spec import BeirDirectory, BeirHub
+from loralift.data.table import Dropped, Row, Table
+from loralift.errors import DataError, some
+
+QRELS_HEADER = ("query-id", "corpus-id", "score")
+
+Judgement = tuple[str, str, int]
+"""Query id, document id, relevance (0: not relevant)."""
+
+
+def pair(
+    judgements: Iterable[Judgement], queries: Mapping[str, str], corpus: Mapping[str, str]
+) -> Iterator[Row | Dropped]:
+    """Give every judged query its first relevant document.
+
+    Args:
+        judgements: In the order of the qrels.
+        queries: Query id to text.
+        corpus: Document id to text.
+
+    Yields:
+        In the order in which the judgements first name each query: a row of ``id``, ``question`` and
+        ``reference``, or what was missing. A query judged without any relevant document has no answer to miss,
+        and is passed over.
+    """
+    first: dict[str, str | None] = {}
+    for query, document, score in judgements:
+        if first.setdefault(query) is None and score > 0:
+            first[query] = document
+    for query, relevant in first.items():
+        if relevant is None:
+            continue
+        if not queries.get(query, "").strip():
+            yield Dropped(query, f"it is {'empty' if query in queries else 'missing'} in the queries")
+        elif not corpus.get(relevant, "").strip():
+            state = "empty" if relevant in corpus else "missing"
+            yield Dropped(query, f"its first relevant document {relevant} is {state} in the corpus")
+        else:
+            # BEIR's FiQA ends some queries with a space; explodinggradients/fiqa asks its test questions without
+            question = queries[query].strip()
+            yield Row(f"query {query}", {"id": query, "question": question, "reference": corpus[relevant]})
+
+
+def read_beir_directory(source: BeirDirectory) -> Table:
+    """Read ``corpus.jsonl``, ``queries.jsonl`` and ``qrels/SPLIT.tsv`` of a directory.
+
+    Raises:
+        DataError: A file or the split is not there, or a line cannot be read.
+    """
+    folder = source.path
+    qrels = folder / "qrels" / f"{source.split}.tsv"
+    for path in (folder, folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels"):
+        if not path.exists():
+            raise DataError(f"{source.name}: BEIR's layout needs {path}, which does not exist")
+    if not qrels.is_file():
+        splits = sorted(path.stem for path in qrels.parent.glob("*.tsv"))
+        raise DataError(f"{source.name}: no split {source.split!r}; it has {some(splits) or 'none'}")
+    queries = _texts(str(folder / "queries.jsonl"), read_jsonl(folder / "queries.jsonl"))
+    corpus = _texts(str(folder / "corpus.jsonl"), read_jsonl(folder / "corpus.jsonl"))
+    rows = list(pair(read_qrels(qrels), queries, corpus))
+    return Table(name=source.name, source=f"BEIR directory {folder}, split {source.split}", rows=rows)
+
+
+def read_beir_hub(source: BeirHub) -> Table:
+    """Read ``BeIR/NAME`` (configurations corpus, queries) and ``BeIR/NAME-qrels`` from the Hugging Face hub.
+
+    Raises:
+        DataError: The hub cannot be reached, or has no such data set, split or revision.
+    """
+    repository, judged = f"BeIR/{source.dataset}", f"BeIR/{source.dataset}-qrels"
+    qrels = read_split(judged, None, source.split, source.qrels_revision)
+    queries = read_split(repository, "queries", "queries", source.revision)
+    corpus = read_split(repository, "corpus", "corpus", queries.revision)  # both of one commit
+    rows = pair(
+        (_judgement(source.name, row) for row in _rows(qrels.rows)),
+        _texts(repository, _rows(queries.rows)),
+        _texts(repository, _rows(corpus.rows)),
+    )
+    identity = f"{repository}, revision {queries.revision}; {judged}, split {source.split}, revision {qrels.revision}"
+    return Table(name=source.name, source=identity, rows=list(rows))
+
+
+def read_qrels(path: Path) -> Iterator[Judgement]:
+    """The judgements of a qrels file, in its order.
+
+    Raises:
+        DataError: The header or a line is not query, document and score.
+    """
+    lines = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    header = tuple(next(lines, ()))
+    if header != QRELS_HEADER:
+        raise DataError(f"{path}, line 1: the columns must be {', '.join(QRELS_HEADER)}, got {', '.join(header)}")
+    for cells in lines:
+        if cells:
+            place = f"line {lines.line_num}"
+            if len(cells) != len(header):
+                raise DataError(f"{path}, {place}: {len(cells)} cells under a header of {len(header)}")
+            yield _judgement(str(path), Row(place, dict(zip(header, cells, strict=True))))
+
+
+def _judgement(name: str, row: Row) -> Judgement:
+    query, document, score = (row.values.get(column) for column in QRELS_HEADER)
+    try:
+        return str(query), str(document), int(str(score))
+    except ValueError as error:
+        raise DataError(f"{name}, {row.place}: the score must be an integer, got {score!r}") from error
+
+
+def _rows(rows: Iterable[Mapping[str, object]]) -> Iterator[Row]:
+    return (Row(f"row {number}", values) for number, values in enumerate(rows))
+
+
+def _texts(name: str, rows: Iterable[Row]) -> dict[str, str]:
+    """Id to text; a title that is not empty stands before it, as BEIR's own retrievers read it."""
+    texts = {}
+    for row in rows:
+        key, title, text = (row.values.get(column) for column in ("_id", "title", "text"))
+        if key is None or not isinstance(text, str):
+            raise DataError(f"{name}, {row.place}: must have _id and text, got {some(row.values) or 'nothing'}")
+        if str(key) in texts:
+            raise DataError(f"{name}, {row.place}: the _id {key} is there twice")
+        texts[str(key)] = f"{title} {text}" if title else text
+    return texts

@@ -1,0 +1,35 @@
+"""Processed questions as text: the run's ``dataset.jsonl``, and the hash that a resume checks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from loralift.records import Question
+
+
+def dump_questions(questions: Iterable[Question]) -> str:
+    """The lines of ``dataset.jsonl``; ``load_questions`` reads them back as they were.
+
+    Text stays readable (no Unicode escapes), so the file must be written as UTF-8.
+    """
+    return "".join(json.dumps(_as_dict(q), ensure_ascii=False) + "\n" for q in questions)
+
+
+def hash_questions(questions: Iterable[Question]) -> str:
+    """SHA-256, in hex, of the questions as canonical JSON lines: keys sorted, no spaces, UTF-8."""
+    digest = hashlib.sha256()
+    for question in questions:
+        line = json.dumps(_as_dict(question), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        digest.update(line.encode("utf-8") + b"\n")
+    return digest.hexdigest()
+
+
+def _as_dict(question: Question) -> dict[str, object]:
+    row: dict[str, object] = {
+        "id": question.id,
+        "question": question.question,
+        "reference": question.reference,
+    }
+    return row | {"fields": dict(question.fields)} if question.fields else row

@@ -1,0 +1,112 @@
+"""Local files of every kind, well and badly made."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from loralift.data import load_questions
+from loralift.errors import DataError
+
+ROWS = [
+    {"id": "a", "question": "What, exactly?", "reference": 'He said "no".\nThen  left. ', "topic": "tax"},
+    {"id": "b", "question": "Où\u2028ça ?", "reference": "Là {x}\tet là 🏦", "topic": "bank"},
+]
+
+
+def write(path: Path, suffix: str) -> Path:
+    """ROWS as a file of that kind, by the standard writer of each."""
+    path = path / f"data{suffix}"
+    match suffix:
+        case ".jsonl":
+            path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS), encoding="utf-8")
+        case ".json":
+            path.write_text(json.dumps(ROWS), encoding="utf-8")
+        case ".parquet":
+            parquet.write_table(pa.Table.from_pylist(ROWS), path)
+        case _:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, list(ROWS[0]), delimiter="," if suffix == ".csv" else "\t")
+                writer.writeheader()
+                writer.writerows(ROWS)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".tsv", ".parquet"])
+def test_every_kind_of_file_gives_the_same_questions(tmp_path: Path, suffix: str) -> None:
+    data = load_questions(str(write(tmp_path, suffix)))
+    got = [{"id": q.id, "question": q.question, "reference": q.reference, **q.fields} for q in data.questions]
+    assert got == ROWS
+    assert data.source == str(tmp_path / f"data{suffix}")
+    assert data.selection == "all 2 rows"
+
+
+def test_a_directory_name_does_not_become_a_column(tmp_path: Path) -> None:
+    folder = tmp_path / "seed=1"
+    folder.mkdir()
+    data = load_questions(str(write(folder, ".parquet")))
+    assert dict(data.questions[0].fields) == {"topic": "tax"}
+
+
+def test_a_byte_order_mark_windows_lines_and_blank_lines_are_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"question": "q1", "answer": "a1"}\r\n\r\n{"question": "q2", "answer": "a2"}')
+    assert [(q.id, q.reference) for q in load_questions(str(path)).questions] == [("0", "a1"), ("1", "a2")]
+
+
+BAD = {
+    "broken.jsonl": ('{"question": "q", "answer": "a"}\n{"question"', "broken.jsonl, line 2: not JSON"),
+    "list.jsonl": ('{"question": "q", "answer": "a"}\n\n[1]', "list.jsonl, line 3: must be a JSON object, got list"),
+    "broken.json": ('[\n{"question": }]', "broken.json, line 2: not JSON"),
+    "object.json": ('{"data": []}', "object.json: must hold a list of objects, got dict"),
+    "numbers.json": ("[1]", "numbers.json, row 0: must be a JSON object, got int"),
+    "short.csv": ('question,answer\n"a\nb",c\nq\n', "short.csv, line 4: 1 cells under a header of 2"),
+    "long.tsv": ("question\tanswer\nq\ta\tb\n", "long.tsv, line 2: 3 cells under a header of 2"),
+    "quote.csv": ('question,answer\nq,"a"b\n', "quote.csv, line 2:"),
+    "twice.csv": ("question,answer,question\nq,a,q\n", "twice.csv: a column name is there twice"),
+    "not.parquet": ("question", "not.parquet: cannot be read as parquet"),
+    "notes.txt": ("question", "notes.txt: the suffix must be one of .jsonl, .json, .csv, .tsv, .parquet, got '.txt'"),
+    "empty.jsonl": ("\n\n", "empty.jsonl: there are no rows in it"),
+    "empty.json": ("[]", "empty.json: there are no rows in it"),
+    "empty.csv": ("", "empty.csv: there are no rows in it"),
+    "header.csv": ("question,answer\n", "header.csv: there are no rows in it"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_named_with_its_line(tmp_path: Path, name: str) -> None:
+    content, said = BAD[name]
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        load_questions(str(tmp_path / name))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes("question,answer\nq,a\nq,é\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin\.csv, line 3: not UTF-8"):
+        load_questions(str(path))
+
+
+def test_half_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    for row in ({"question": "q\ud83d", "answer": "a"}, {"question": "q", "answer": "a", "field": "\ud83d"}):
+        path.write_text(json.dumps(row), encoding="utf-8")
+        with pytest.raises(DataError, match=r"line 1: character . is not valid Unicode"):
+            load_questions(str(path))
+
+
+def test_a_missing_file_is_never_looked_up_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for spec in ("nothing.jsonl", "explodinggradients/fiqa"):
+        with pytest.raises(DataError, match=rf"^{spec}: no such file; .* hf://ORG/NAME$"):
+            load_questions(spec)
+    with pytest.raises(DataError, match=r"it is a directory; for BEIR's layout write beir:DIR"):
+        load_questions(str(tmp_path))
