@@ -1,1 +1,150 @@
-"""The metrics room."""
+"""Metrics: from what a variant answered to a ``Score`` a row.
+
+To add a metric, write one file here that makes a ``Metric`` and one line into ``METRICS``.
+
+>>> from loralift.records import Answer, Example, Question
+>>> example = Example(Question("1", "Cash or cheque?", "a cheque"), Answer("1", "The cheque!"))
+>>> score_examples(["exact_match", "rouge1"], [example])[0].values
+{'exact_match': 1.0, 'rouge1': 0.5}
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from loralift.errors import UsageError
+from loralift.metrics import answers, degenerate, rouge, squad
+from loralift.metrics.base import Aggregate, Metric, MetricSettings, RowValue, per_row, sign
+from loralift.metrics.bert_score import BERT_SCORE
+from loralift.metrics.bleu import BLEU
+from loralift.metrics.chrf import CHRF
+from loralift.metrics.perplexity import PERPLEXITY
+from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
+from loralift.records import Example, Score
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "FAMILIES",
+    "METRICS",
+    "Aggregate",
+    "Metric",
+    "MetricSettings",
+    "RowValue",
+    "expand_names",
+    "per_row",
+    "score_examples",
+    "sign",
+]
+
+METRICS: dict[str, Metric] = {
+    "semantic_similarity": SEMANTIC_SIMILARITY,
+    "bert_score": BERT_SCORE,
+    "rouge1": rouge.ROUGE_1,
+    "rouge2": rouge.ROUGE_2,
+    "rougeL": rouge.ROUGE_L,
+    "bleu": BLEU,
+    "chrf": CHRF,
+    "exact_match": squad.EXACT_MATCH,
+    "f1": squad.F1,
+    "perplexity": PERPLEXITY,
+    "answer_words": answers.ANSWER_WORDS,
+    "output_tokens": answers.OUTPUT_TOKENS,
+    "seconds": answers.SECONDS,
+    "truncated": answers.TRUNCATED,
+    "empty": answers.EMPTY,
+    "repeating": degenerate.REPEATING,
+    "run_on": degenerate.RUN_ON,
+    "copied_prompt": degenerate.COPIED_PROMPT,
+    "windowed": WINDOWED,
+}
+"""Every metric, by name, in the order of reports."""
+
+DEFAULT_METRICS = tuple(name for name in METRICS if name != "bert_score")
+"""All but the one that needs an extra and a large model."""
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "all": tuple(METRICS),
+    "default": DEFAULT_METRICS,
+    "rouge": ("rouge1", "rouge2", "rougeL"),
+    "squad": ("exact_match", "f1"),
+    "em": ("exact_match",),
+    "ppl": ("perplexity",),
+}
+"""Names that stand for others."""
+
+
+def expand_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Metric names as users write them, as the keys of ``METRICS``: in order, each once.
+
+    >>> expand_names("ROUGE,BERTScore,rouge-1")
+    ('rouge1', 'rouge2', 'rougeL', 'bert_score')
+
+    Args:
+        names: Names and families; or one text with commas. Case, ``-``, ``_`` and spaces don't matter.
+
+    Raises:
+        UsageError: If a name is unknown, or there is none.
+    """
+    known = {bare(name): (name,) for name in METRICS} | {bare(name): of for name, of in FAMILIES.items()}
+    expanded: dict[str, None] = {}
+    for name in names.split(",") if isinstance(names, str) else names:
+        if bare(name) not in known:
+            raise UsageError(unknown(name))
+        expanded.update(dict.fromkeys(known[bare(name)]))
+    if not expanded:
+        raise UsageError(f"`metrics` must name at least one of {', '.join(METRICS)}")
+    return tuple(expanded)
+
+
+def bare(name: str) -> str:
+    """A name's letters and digits, in lower case."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def unknown(name: str) -> str:
+    """What to say of a name that is no metric's: the nearest one, and all."""
+    from difflib import get_close_matches
+
+    spelled = {bare(known): known for known in [*METRICS, *FAMILIES]}
+    near = get_close_matches(bare(name), spelled, n=1)
+    hint = f"; did you mean {spelled[near[0]]!r}?" if near else ""
+    return f"`metrics` must be of {', '.join([*METRICS, *FAMILIES])}, got {name!r}{hint}"
+
+
+def score_examples(
+    names: Iterable[str], examples: Sequence[Example], settings: MetricSettings | None = None
+) -> list[Score]:
+    """Scores one variant's rows with the named metrics.
+
+    Args:
+        names: As ``expand_names`` takes them.
+        examples: The rows.
+        settings: Defaults where None.
+
+    Returns:
+        One score a row, in order. A value that is not finite becomes None; a row that a corpus metric cannot score
+        has no statistics of it.
+
+    Raises:
+        UsageError: If a name is unknown (``MissingExtraError`` if it needs a package that is not installed).
+        ModelError: If an embedding model cannot be loaded.
+    """
+    names = expand_names(names)
+    settings = settings or MetricSettings()
+    columns = {name: METRICS[name].score(examples, settings) for name in names}
+    scores = []
+    for i, example in enumerate(examples):
+        row = {name: plain(column[i]) for name, column in columns.items()}
+        values = {name: cell.value for name, cell in row.items()}
+        statistics = {name: cell.statistics for name, cell in row.items() if cell.statistics}
+        scores.append(Score(example.question.id, values, statistics))
+    return scores
+
+
+def plain(cell: RowValue) -> RowValue:
+    """A cell in Python's own floats; one that cannot be scored where anything in it is not finite."""
+    if cell.value is None or not all(math.isfinite(x) for x in (cell.value, *cell.statistics)):
+        return RowValue(None)
+    return RowValue(float(cell.value), tuple(float(x) for x in cell.statistics))

@@ -1,0 +1,209 @@
+"""All figures of a list of contrasts, then the verdicts of the family they form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from loralift.comparison.contrast import Contrast, contrast
+from loralift.comparison.effects import cohens_dz, outcomes, shape_warnings
+from loralift.comparison.equivalence import Equivalence, equivalence
+from loralift.comparison.family import holm, weights
+from loralift.comparison.intervals import Confidence, Method, Tango, chosen, confidence, interval, needs_bootstrap
+from loralift.comparison.pairing import Floats, Sample
+from loralift.comparison.power import minimum_detectable_effect, rows_needed
+from loralift.comparison.resampling import bootstrap, relabel
+from loralift.comparison.significance import Significance, needs_relabelling, significance
+from loralift.comparison.verdict import decide
+from loralift.errors import UsageError, some, wrong_argument
+from loralift.records import MetricComparison, MetricInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to compare.
+
+    Attributes:
+        alpha: Family-wise error rate in (0, 1).
+        seed: Of every resampling, non-negative.
+        resamples: Bootstrap samples and relabellings, at least 100.
+        method: Of the intervals.
+
+    Raises:
+        UsageError: One of them is out of range.
+    """
+
+    alpha: float = 0.05
+    seed: int = 0
+    resamples: int = 10_000
+    method: Method = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise UsageError(wrong_argument("alpha", "between 0 and 1", self.alpha))
+        if self.seed < 0:
+            raise UsageError(wrong_argument("seed", "a non-negative integer", self.seed))
+        if self.resamples < 100:
+            raise UsageError(wrong_argument("resamples", "an integer of at least 100", self.resamples))
+        if self.method not in get_args(Method):
+            raise UsageError(wrong_argument("method", f"one of {', '.join(get_args(Method))}", self.method))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One metric of one candidate against one baseline, to be analysed.
+
+    Attributes:
+        baseline: The baseline variant.
+        candidate: The candidate variant.
+        info: The metric.
+        sample: Its numbers on the pairs.
+        margin: Of equivalence; None: never equivalent.
+    """
+
+    baseline: str
+    candidate: str
+    info: MetricInfo
+    sample: Sample
+    margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Figures:
+    """A row without its verdict, and what the verdict needs beyond it."""
+
+    row: MetricComparison
+    test: Significance | None
+    equivalence: Equivalence | None
+
+
+def analyse(cases: Sequence[Case], settings: Settings, primary: str = "") -> list[MetricComparison]:
+    """Every figure and verdict of a family of comparisons.
+
+    Args:
+        cases: The family; descriptive metrics are analysed but stay outside it.
+        settings: How to compare.
+        primary: The metric whose hypotheses hold most of alpha; none: all alike.
+
+    Returns:
+        One row a case, in the same order.
+    """
+    contrasts = [contrast(case.sample) for case in cases]
+    replicates = _drawn(contrasts, settings)
+    relabelled = _relabelled(contrasts, settings)
+    figures = [
+        _figures(case, found, settings, replicates.get(i), relabelled.get(i))
+        for i, (case, found) in enumerate(zip(cases, contrasts, strict=True))
+    ]
+    return _judged(cases, figures, settings.alpha, primary)
+
+
+def _drawn(contrasts: Sequence[Contrast | None], settings: Settings) -> dict[int, Floats]:
+    """Sorted bootstrap differences of the contrasts that need them, by position."""
+    needed = {
+        i: found.estimate
+        for i, found in enumerate(contrasts)
+        if found is not None and not found.binary and needs_bootstrap(found.estimate, _method(found, settings))
+    }
+    drawn = bootstrap(list(needed.values()), settings.seed, settings.resamples)
+    return dict(zip(needed, drawn, strict=True))
+
+
+def _relabelled(contrasts: Sequence[Contrast | None], settings: Settings) -> dict[int, Floats]:
+    """Relabelled differences of the contrasts that need them, by position."""
+    needed = {i: c for i, c in enumerate(contrasts) if c is not None and needs_relabelling(c)}
+    drawn = relabel(list(needed.values()), settings.seed, settings.resamples)
+    return dict(zip(needed, drawn, strict=True))
+
+
+def _method(found: Contrast, settings: Settings) -> str:
+    return chosen(found.estimate, settings.method, corpus=found.corpus)
+
+
+def _known(found: Contrast, settings: Settings, replicates: Floats | None) -> Confidence | None:
+    """What is known of the true difference; 0/1 values have an interval of their own."""
+    if found.binary and found.n >= 2:
+        return Tango(*found.discordant, found.n)
+    return confidence(found.estimate, _method(found, settings), replicates)
+
+
+def _figures(
+    case: Case, found: Contrast | None, settings: Settings, replicates: Floats | None, relabelled: Floats | None
+) -> _Figures:
+    """One case's row, as yet without adjusted p and verdict."""
+    row = _empty_row(case)
+    if found is None:
+        nothing = "No pair was scored." if not case.sample.ids else "The corpus value is not finite."
+        return _Figures(replace(row, warnings=(*row.warnings, nothing)), None, None)
+    known = _known(found, settings, replicates)
+    test = significance(found, relabelled)
+    tost = None if known is None else equivalence(known, case.margin)
+    counted = outcomes(case.sample, case.info.higher_is_better)
+    row = replace(
+        row,
+        baseline_value=found.baseline_value,
+        candidate_value=found.candidate_value,
+        difference=found.difference,
+        interval=None if known is None else interval(known, 0.95),
+        equivalence_interval=None if tost is None else tost.interval,
+        p_equivalence=None if tost is None else tost.p_value,
+        p_value=None if test is None else test.p_value,
+        test="" if test is None else test.test,
+        effect_size=cohens_dz(found),
+        probability_of_superiority=counted.superiority,
+        wins=counted.wins,
+        ties=counted.ties,
+        losses=counted.losses,
+        minimum_detectable_effect=minimum_detectable_effect(found.estimate.deviation, found.n, settings.alpha),
+        rows_needed=rows_needed(found.difference, found.estimate.deviation, settings.alpha),
+        warnings=(*row.warnings, *shape_warnings(found, case.sample.ids)),
+    )
+    return _Figures(row, test, tost)
+
+
+def _empty_row(case: Case) -> MetricComparison:
+    """What is known of a case before any figure: names, counts, what was dropped."""
+    dropped = {reason: len(ids) for reason, ids in case.sample.dropped.items()}
+    sentences = [f"Dropped as {reason}: {some(ids)}." for reason, ids in case.sample.dropped.items()]
+    if case.info.corpus and case.sample.aggregate is None and case.sample.ids:
+        sentences.append("There are no statistics to aggregate over the corpus, so this is the mean of the rows.")
+    return MetricComparison(
+        metric=case.info.name,
+        baseline=case.baseline,
+        candidate=case.candidate,
+        n=len(case.sample.ids),
+        answers=case.sample.answers,
+        dropped=sum(dropped.values()),
+        dropped_reasons=dropped,
+        baseline_value=None,
+        candidate_value=None,
+        difference=None,
+        margin=case.margin,
+        warnings=tuple(sentences),
+    )
+
+
+def _judged(cases: Sequence[Case], figures: Sequence[_Figures], alpha: float, primary: str) -> list[MetricComparison]:
+    """The rows with adjusted p and verdict, where their metric is judged."""
+    family = {
+        i: found.test.p_value
+        for i, (case, found) in enumerate(zip(cases, figures, strict=True))
+        if case.info.higher_is_better is not None and found.test is not None
+    }
+    shares = weights([cases[i].info.name for i in family], primary)
+    adjusted: Mapping[int, float] = dict(zip(family, holm(list(family.values()), shares), strict=True))
+    rows = []
+    for i, (case, found) in enumerate(zip(cases, figures, strict=True)):
+        direction, row = case.info.higher_is_better, replace(found.row, p_adjusted=adjusted.get(i))
+        if direction is not None:
+            verdict, sentences = decide(
+                row,
+                alpha,
+                direction,
+                equivalent=found.equivalence is not None and found.equivalence.holds,
+                at_floor=found.test is not None and found.test.at_floor,
+            )
+            row = replace(row, verdict=verdict, warnings=(*row.warnings, *sentences))
+        rows.append(row)
+    return rows

@@ -1,0 +1,113 @@
+"""Any number of variants in order, and which neighbours are really apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from loralift.comparison.analysis import Case, Settings, analyse
+from loralift.comparison.intervals import Method
+from loralift.comparison.pairing import Aggregate, Clusters, Pairs, pair, sample
+from loralift.comparison.summary import summarise
+from loralift.errors import ComparisonError, UsageError, wrong_argument
+from loralift.records import MetricComparison, MetricInfo, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One variant's place.
+
+    Attributes:
+        variant: Its name.
+        rank: 1 plus the number of variants judged better than this one; several share a rank.
+        value: Aggregate over its scored rows; None where nothing was scored.
+        better_than: Variants that it is judged better than.
+    """
+
+    variant: str
+    rank: int
+    value: float | None
+    better_than: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Variants in order.
+
+    Attributes:
+        metric: What they are ranked by.
+        places: By rank, then value, then name.
+        pairs: Every pair of variants once, the earlier in the order given as the baseline; Holm over the pairs.
+    """
+
+    metric: str
+    places: tuple[Place, ...]
+    pairs: tuple[MetricComparison, ...]
+
+
+def rank(
+    variants: Mapping[str, Sequence[Score]],
+    info: MetricInfo,
+    *,
+    aggregate: Aggregate | None = None,
+    margin: float | None = None,
+    clusters: Clusters | None = None,
+    alpha: float = 0.05,
+    seed: int = 0,
+    resamples: int = 10_000,
+    method: Method = "auto",
+) -> Ranking:
+    """Rank variants by one metric, comparing each with each.
+
+    Args:
+        variants: Name to rows, two or more.
+        info: The metric; it must have a direction.
+        aggregate: For a corpus metric.
+        margin: Of equivalence; ``MetricInfo.margin`` if left out.
+        clusters: Row id to question, where questions were answered several times.
+        alpha: Chance that any two variants without a difference are told apart.
+        seed: Of every resampling, non-negative.
+        resamples: Bootstrap samples and random relabellings.
+        method: Of the intervals.
+
+    Returns:
+        The order and all pairs.
+
+    Raises:
+        ComparisonError: Fewer than two variants, two that share no id, or an id twice in one.
+        UsageError: The metric has no direction, or a setting is out of range.
+    """
+    if len(variants) < 2:
+        raise ComparisonError(f"a ranking needs at least two variants, got {len(variants)}")
+    if info.higher_is_better is None:
+        raise UsageError(wrong_argument("info", "a metric with a direction", info.name))
+    settings = Settings(alpha=alpha, seed=seed, resamples=resamples, method=method)
+    margin = info.margin if margin is None else margin
+    cases = [
+        Case(first, second, info, sample(_paired(variants, first, second), info, aggregate, clusters), margin)
+        for first, second in combinations(variants, 2)
+    ]
+    rows = analyse(cases, settings)
+    places = [
+        _place(name, rows, summarise(scores, info, aggregate, resamples=100, method="t").value)
+        for name, scores in variants.items()
+    ]
+    sign = -1 if info.higher_is_better else 1
+    places.sort(key=lambda place: (place.rank, place.value is None, sign * (place.value or 0.0), place.variant))
+    return Ranking(info.name, tuple(places), tuple(rows))
+
+
+def _place(variant: str, rows: Sequence[MetricComparison], value: float | None) -> Place:
+    """One variant's place, from the verdicts on all pairs."""
+    better_than = [row.baseline for row in rows if row.candidate == variant and row.verdict == "better"]
+    better_than += [row.candidate for row in rows if row.baseline == variant and row.verdict == "worse"]
+    beaten = sum(
+        (row.candidate == variant and row.verdict == "worse") or (row.baseline == variant and row.verdict == "better")
+        for row in rows
+    )
+    return Place(variant, 1 + beaten, value, tuple(better_than))
+
+
+def _paired(variants: Mapping[str, Sequence[Score]], first: str, second: str) -> Pairs:
+    return pair(variants[first], variants[second], names=(first, second))

@@ -1,0 +1,125 @@
+"""What a metric is: a frozen dataclass with a function that scores rows, and what a reader must know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loralift.errors import UsageError, wrong_argument
+from loralift.records import Example, MetricInfo
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSettings:
+    """Every setting that a metric may read; what a metric used stands in its signature.
+
+    Attributes:
+        semantic_similarity_model: ``sbert`` (all-MiniLM-L6-v2), a hub name or a local path.
+        rouge_stemmer: Whether ROUGE compares Porter stems instead of words.
+        bert_score_model: A hub name or a local path; None: bert_score's own choice for English, roberta-large.
+        bert_score_layers: Which hidden layer BERTScore compares; None: the one that bert_score has tuned.
+        device: e.g. ``cuda:1``, of the embedding models; None: ``cuda`` where there is one, else ``cpu``.
+        batch_size: Texts that an embedding model takes at a time.
+    """
+
+    semantic_similarity_model: str = "sbert"
+    rouge_stemmer: bool = False
+    bert_score_model: str | None = None
+    bert_score_layers: int | None = None
+    device: str | None = None
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UsageError(wrong_argument("batch_size", "a positive integer", self.batch_size))
+
+
+@dataclass(frozen=True, slots=True)
+class RowValue:
+    """One metric's result on one row.
+
+    Attributes:
+        value: None where the row cannot be scored (never 0 in its place).
+        statistics: For corpus metrics, what is summed over rows before ``Metric.aggregate``; otherwise empty.
+    """
+
+    value: float | None
+    statistics: tuple[float, ...] = ()
+
+
+ScoreRows = Callable[[Sequence[Example], MetricSettings], list[RowValue]]
+"""Scores all rows of a variant at once, in order, so that a model behind the metric can batch them."""
+
+Aggregate = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Summed statistics of shape (..., k) to corpus values of shape (...)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: to add one, write a file that makes one of these and put it into ``METRICS``.
+
+    Attributes:
+        name: As the ecosystem spells it.
+        title: For people.
+        score: Scores rows.
+        signature: Settings, implementation and version, in sacrebleu's manner.
+        low: Smallest possible value.
+        high: Largest possible value.
+        higher_is_better: None for descriptive metrics, which explain but are never judged.
+        margin: Differences within +-margin count as equivalent; None: never.
+        unit: e.g. ``words``; empty for a score.
+        decimals: Digits after the point that a table shows.
+        aggregate: How statistics become the corpus value; None: the corpus value is the mean of the rows.
+    """
+
+    name: str
+    title: str
+    score: ScoreRows
+    signature: Callable[[MetricSettings], str]
+    low: float = 0.0
+    high: float = 1.0
+    higher_is_better: bool | None = True
+    margin: float | None = None
+    unit: str = ""
+    decimals: int = 3
+    aggregate: Aggregate | None = None
+
+    def info(self, settings: MetricSettings) -> MetricInfo:
+        """What a comparison and a report must know of the metric under these settings."""
+        return MetricInfo(
+            name=self.name,
+            title=self.title,
+            low=self.low,
+            high=self.high,
+            higher_is_better=self.higher_is_better,
+            margin=self.margin,
+            unit=self.unit,
+            decimals=self.decimals,
+            corpus=self.aggregate is not None,
+            signature=self.signature(settings),
+        )
+
+
+def per_row(value: Callable[[Example], float | None]) -> ScoreRows:
+    """A ``Metric.score`` out of a function that looks at one row and needs no settings."""
+
+    def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
+        return [RowValue(value(example)) for example in examples]
+
+    return score
+
+
+def sign(package: str, **settings: object) -> str:
+    """A signature: the settings that shape a value, then the package that calculates it and its version.
+
+    >>> sign("rouge-score", stemmer=False)
+    'stemmer:no|implementation:rouge-score|version:0.1.2'
+    """
+    from importlib.metadata import version  # a quarter of this room's import time, were it at the top
+
+    words = {True: "yes", False: "no"}
+    pairs = [f"{key}:{words[x] if isinstance(x, bool) else x}" for key, x in settings.items()]
+    return "|".join([*pairs, f"implementation:{package}", f"version:{version(package)}"])

