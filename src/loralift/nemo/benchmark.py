@@ -1,0 +1,79 @@
+"""A benchmark for `nel`: our questions, our prompt and our metrics on any OpenAI-compatible endpoint.
+
+    nel eval run --bench $(python -m loralift.nemo.benchmark) --model-url http://localhost:8000/v1 --model-id my-model
+
+The questions are those of `LORALIFT_DATASET` (as `loralift run --dataset`; default fiqa), the metrics those of
+`LORALIFT_METRICS` (default: all that need nothing but the texts), the reward is `LORALIFT_PRIMARY`, the system prompt
+`LORALIFT_SYSTEM_PROMPT`. The environment's variables are how a file that `nel` imports can be told anything.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from nemo_evaluator import SeedResult, register
+
+from loralift.data import DEFAULT_SYSTEM_PROMPT, chat_messages, load_questions, render_prompt
+from loralift.errors import UsageError, wrong_argument
+from loralift.metrics import METRICS, MetricSettings, expand_names, score_examples
+from loralift.nemo.environment import ScoringEnvironment
+from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
+from loralift.records import Answer, Example
+from loralift.reporting import numbers
+
+logger = logging.getLogger("loralift")
+
+NAME = "loralift"
+
+
+@register(NAME)
+class LoraLiftBenchmark(ScoringEnvironment):
+    """Asks an endpoint and scores its answers, many rows at a time.
+
+    Args:
+        num_examples: At most so many questions; None: all.
+    """
+
+    def __init__(self, num_examples: int | None = None) -> None:
+        questions = load_questions(os.environ.get("LORALIFT_DATASET", "fiqa"), limit=num_examples).questions
+        chosen = os.environ.get("LORALIFT_METRICS")
+        self.metrics = expand_names(chosen.split(",")) if chosen else PREDICTION_METRICS
+        primary = os.environ.get("LORALIFT_PRIMARY", self.metrics[0])
+        if primary not in self.metrics:
+            raise UsageError(wrong_argument("LORALIFT_PRIMARY", f"one of {', '.join(self.metrics)}", primary))
+        self.system_prompt = os.environ.get("LORALIFT_SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT)
+        self.settings = MetricSettings()
+        super().__init__(
+            NAME,
+            [Example(question, Answer(question.id, "")) for question in questions],
+            lambda rows: score_examples(self.metrics, rows, self.settings),
+            primary,
+        )
+
+    async def seed(self, idx: int) -> Any:
+        """The question as the endpoint sees it: chat messages, or the plain prompt for a completion endpoint."""
+        question = self.examples[idx].question
+        return SeedResult(
+            prompt=render_prompt(question.question, self.system_prompt),
+            expected_answer=question.reference,
+            metadata={"row": idx, "id": question.id},
+            messages=chat_messages(question.question, self.system_prompt),
+            system=self.system_prompt or None,
+        )
+
+    async def close(self) -> None:
+        """Log every metric's aggregate: the SDK's loop, which shards, repeats and resumes, keeps the reward's alone.
+
+        The values of every row stand in results.jsonl, from where `loralift compare` reads them.
+        """
+        infos = {name: METRICS[name].info(self.settings) for name in self.metrics}
+        answered = [score for score in self.scores if score.values]
+        for name, summary in summarise_all(answered, infos, seed=0).items():
+            if summary.value is not None:
+                logger.info("%s: %s over %d answers", name, numbers.value(summary.value, infos[name]), summary.n)
+
+
+if __name__ == "__main__":
+    print(__file__)

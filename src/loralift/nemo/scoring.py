@@ -1,0 +1,81 @@
+"""Scores recorded answers through NeMo Evaluator's `run_evaluation`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from nemo_evaluator import run_evaluation
+
+from loralift.errors import LoraLiftError
+from loralift.metrics import MetricSettings, score_examples
+from loralift.nemo.environment import CONCURRENT_ROWS, RecordedAnswers, ScoringEnvironment
+from loralift.records import Example, Score
+
+
+def score_recorded(
+    examples: Sequence[Example],
+    metrics: Sequence[str],
+    settings: MetricSettings,
+    *,
+    primary: str,
+    benchmark: str = "loralift",
+    variant: str = "base",
+) -> tuple[list[Score], dict[str, Any]]:
+    """Score answers that are already there.
+
+    Args:
+        examples: One a row: question, answer and, for perplexity, the reference's likelihood.
+        metrics: Names from `loralift.metrics.METRICS`.
+        settings: Of the metrics.
+        primary: The metric that becomes the SDK's reward.
+        benchmark: The benchmark's name in the bundle.
+        variant: Who answered.
+
+    Returns:
+        One Score a row in the order of the examples, and the SDK's bundle of the run.
+
+    Raises:
+        LoraLiftError: What a metric raised, as it raised it.
+    """
+    environment = ScoringEnvironment(benchmark, examples, lambda rows: score_examples(metrics, rows, settings), primary)
+    solver = RecordedAnswers([example.answer for example in examples], variant)
+    try:
+        bundle = _run(
+            run_evaluation(
+                environment,
+                solver,
+                config={"model": variant, "benchmark": benchmark},
+                max_concurrent=CONCURRENT_ROWS,
+                max_system_retries=1,
+            )
+        )
+    except RuntimeError as error:  # how the SDK reports that a row failed; the cause is what matters
+        if isinstance(error.__cause__, LoraLiftError):
+            raise error.__cause__ from None
+        raise
+    return environment.scores, bundle
+
+
+def _run(coroutine: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Run a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    outcome: list[dict[str, Any] | BaseException] = []
+
+    def in_thread() -> None:
+        try:
+            outcome.append(asyncio.run(coroutine))
+        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread, whatever it is
+            outcome.append(error)
+
+    thread = threading.Thread(target=in_thread)
+    thread.start()
+    thread.join()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]

@@ -1,0 +1,22 @@
+"""Aggregates of every metric over the rows of one variant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loralift.comparison import summarise
+from loralift.metrics import DEFAULT_METRICS, METRICS
+from loralift.records import MetricInfo, MetricSummary, Score
+
+# What a bare prediction can be scored with: these others look at an answer's tokens and time, or ask the model.
+PREDICTION_METRICS = tuple(
+    name for name in DEFAULT_METRICS if name not in ("perplexity", "output_tokens", "seconds", "truncated")
+)
+
+
+def summarise_all(scores: Sequence[Score], metrics: Mapping[str, MetricInfo], seed: int) -> dict[str, MetricSummary]:
+    """Every metric's aggregate: the mean of the rows, or the corpus statistic."""
+    return {
+        name: summarise(scores, info, METRICS[name].aggregate if name in METRICS else None, seed=seed)
+        for name, info in metrics.items()
+    }

@@ -1,0 +1,76 @@
+"""report.md: the page for a pull request."""
+
+from __future__ import annotations
+
+import re
+
+from loralift.records import Report, Sample
+from loralift.reporting import tables
+
+# What Markdown or HTML would take for markup.
+_MARKUP = re.compile(r"([\\`*_\[\]|<>~&])")
+
+
+def render(report: Report, charts: tuple[str, ...] = ()) -> str:
+    """The whole report as GitHub-flavoured Markdown.
+
+    Args:
+        report: What to show.
+        charts: Paths of pictures, relative to the page.
+    """
+    parts = [f"# {escape(report.title)}"]
+    comparison = report.comparison
+    if comparison is not None:
+        parts += [f"**{escape(tables.headline(comparison, name))}**" for name in comparison.candidates]
+        parts += [f"![{path.rpartition('/')[2]}]({path})" for path in charts]
+        parts += [_table(tables.comparison_table(comparison, name)) for name in comparison.candidates]
+    parts.append(_table(tables.summary_table(report, judged=True)))
+    parts.append(_table(tables.summary_table(report, judged=False)))
+    parts += _warnings(report)
+    if report.samples:
+        parts.append("## Read for yourself")
+        parts += [_sample(sample) for sample in report.samples]
+    parts.append(_facts(report))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is, whatever a model wrote into it."""
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def _table(table: tables.Table) -> str:
+    if not table.rows:
+        return ""
+    lines = [
+        f"## {escape(table.title)}",
+        "",
+        "| " + " | ".join(map(escape, table.columns)) + " |",
+        "| --- |" + " ---: |" * (len(table.columns) - 1),
+        *("| " + " | ".join(map(escape, row)) + " |" for row in table.rows),
+    ]
+    if table.caption:
+        lines += ["", table.caption]
+    return "\n".join(lines)
+
+
+def _warnings(report: Report) -> list[str]:
+    sentences = list(report.notes)
+    if report.comparison is not None:
+        judged = [row for row in report.comparison.rows if row.verdict is not None]
+        sentences += [f"{row.candidate}, {row.metric}: {warning}" for row in judged for warning in row.warnings]
+    return ["## Mind", "\n".join(f"- {escape(sentence)}" for sentence in sentences)] if sentences else []
+
+
+def _sample(sample: Sample) -> str:
+    lines = [f"**{escape(sample.question)}**", f"- reference: {escape(sample.reference)}"]
+    lines += [f"- {escape(variant)}: {escape(text)}" for variant, text in sample.answers.items()]
+    return lines[0] + "\n\n" + "\n".join(lines[1:])
+
+
+def _facts(report: Report) -> str:
+    lines = ["## How it was made", "", "| | |", "| --- | --- |"]
+    lines += [f"| {escape(label)} | {escape(fact)} |" for label, fact in report.facts.items()]
+    signatures = [info for info in report.metrics.values() if info.signature]
+    lines += [f"| {escape(info.title)} | {escape(info.signature)} |" for info in signatures]
+    return "\n".join(lines)

@@ -1,0 +1,117 @@
+"""The tables of a report, as rows of text that the terminal and Markdown show alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loralift.records import Comparison, MetricComparison, MetricInfo, MetricSummary, Report
+from loralift.reporting import numbers
+
+PRIMARY_MARK = "★"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table.
+
+    Attributes:
+        title: What it shows.
+        columns: The heads.
+        rows: As many cells as there are heads.
+        caption: How to read it.
+        expendable: Heads that a narrow terminal leaves out, the first one first.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    caption: str = ""
+    expendable: tuple[str, ...] = ()
+
+
+def comparison_table(comparison: Comparison, candidate: str) -> Table:
+    """The judged metrics of one candidate against the baseline."""
+    rows = []
+    for row in comparison.rows:
+        info = comparison.metrics[row.metric]
+        if row.candidate == candidate and row.verdict is not None:
+            mark = f" {PRIMARY_MARK}" if row.metric == comparison.primary else ""
+            rows.append(
+                (
+                    f"{info.title} {'↑' if info.higher_is_better else '↓'}{mark}",
+                    numbers.value(row.baseline_value, info),
+                    numbers.value(row.candidate_value, info),
+                    numbers.difference(row.difference, info),
+                    numbers.interval(row.interval, info),
+                    numbers.p_value(row.p_value),
+                    numbers.p_value(row.p_adjusted),
+                    numbers.effect(row.effect_size),
+                    f"{row.wins}/{row.ties}/{row.losses}",
+                    row.verdict,
+                )
+            )
+    heads = (
+        *("metric", comparison.baseline, candidate, "difference", "95 % CI"),
+        *("p", "p (Holm)", "d", "win/tie/loss", "verdict"),
+    )
+    caption = f"{PRIMARY_MARK} decides · ↑ higher is better, ↓ lower is better · p two-sided"
+    expendable = ("win/tie/loss", "d", "p", "p (Holm)", comparison.baseline, candidate, "95 % CI")
+    return Table(f"{candidate} against {comparison.baseline}", heads, tuple(rows), caption, expendable)
+
+
+def summary_table(report: Report, *, judged: bool) -> Table:
+    """Mean, median and spread of each metric of each variant.
+
+    Args:
+        report: What to show.
+        judged: The metrics that are judged, or else the descriptive ones.
+    """
+    chosen = [info for info in report.metrics.values() if (info.higher_is_better is not None) == judged]
+    heads = [
+        "metric",
+        *(f"{variant}{part}" for variant in report.variants for part in ("", ": median ± std")),
+    ]
+    rows = tuple(
+        (
+            info.title + (f" ({info.unit})" if info.unit else ""),
+            *(cell for variant in report.variants for cell in _summary_cells(report, variant, info)),
+        )
+        for info in chosen
+    )
+    title = "Every variant" if judged else "How the answers look"
+    return Table(title, tuple(heads), rows, expendable=tuple(heads[:1:-2]))
+
+
+def headline(comparison: Comparison, candidate: str) -> str:
+    """The verdict on one candidate in one sentence with its evidence."""
+    row = primary_row(comparison, candidate)
+    info = comparison.metrics[row.metric]
+    words = {
+        "better": "is BETTER than",
+        "worse": "is WORSE than",
+        "equivalent": "is EQUIVALENT to",
+        "inconclusive": "is UNDECIDED against",
+    }
+    verdict = words[comparison.verdicts[candidate]]
+    evidence = numbers.difference(row.difference, info)
+    if row.interval is not None:
+        evidence += f" {numbers.interval(row.interval, info)}"
+    return (
+        f"{candidate} {verdict} {comparison.baseline} on {info.title}: {evidence}, "
+        f"p = {numbers.p_value(row.p_adjusted)}, n = {row.n}".replace("p = <", "p < ")
+    )
+
+
+def primary_row(comparison: Comparison, candidate: str) -> MetricComparison:
+    """The row that decides on one candidate."""
+    return next(row for row in comparison.rows if row.candidate == candidate and row.metric == comparison.primary)
+
+
+def _summary_cells(report: Report, variant: str, info: MetricInfo) -> tuple[str, str]:
+    summary: MetricSummary | None = report.summaries[variant].get(info.name)
+    if summary is None or summary.n == 0:
+        return numbers.NOT_THERE, numbers.NOT_THERE
+    spread = f"{numbers.value(summary.median, info)} ± {numbers.value(summary.std, info)}"
+    if info.corpus:
+        spread += " (rows)"
+    return numbers.value(summary.value, info), spread

@@ -1,0 +1,75 @@
+"""The report on the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from loralift.records import Comparison, Report
+from loralift.reporting import tables
+
+VERDICT_STYLES = {
+    "better": "bold green",
+    "worse": "bold red",
+    "equivalent": "cyan",
+    "inconclusive": "yellow",
+}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print how the answers look, then the comparison of each candidate and the verdicts."""
+    print_table(tables.summary_table(report, judged=False), console)
+    for note in report.notes:
+        console.print(Text(f"note: {note}", style="dim"))
+    if report.comparison is None:
+        print_table(tables.summary_table(report, judged=True), console)
+    else:
+        print_comparison(report.comparison, console)
+
+
+def print_comparison(comparison: Comparison, console: Console) -> None:
+    """Print the comparison of each candidate, then the verdicts: the last line is what counts."""
+    for candidate in comparison.candidates:
+        print_table(tables.comparison_table(comparison, candidate), console)
+    for candidate in comparison.candidates:
+        for warning in tables.primary_row(comparison, candidate).warnings:
+            console.print(Text(f"mind: {candidate}: {warning}", style="dim"))
+    for candidate in comparison.candidates:
+        style = VERDICT_STYLES[comparison.verdicts[candidate]]
+        console.print(Text(tables.headline(comparison, candidate), style=style))
+
+
+def print_table(table: tables.Table, console: Console) -> None:
+    """Print one table; a narrow terminal gets it without what a verdict needs least."""
+    dropped: set[str] = set()
+    for column in table.expendable:
+        if _width(_draw(table, dropped), console) <= console.width:
+            break
+        dropped.add(column)
+    console.print(_draw(table, dropped))
+
+
+def _width(drawn: RichTable, console: Console) -> int:
+    """The columns that a table would take on a terminal without end."""
+    return Measurement.get(console, console.options.update(max_width=10_000), drawn).maximum
+
+
+def _draw(table: tables.Table, dropped: set[str]) -> RichTable:
+    kept = [position for position, column in enumerate(table.columns) if column not in dropped]
+    drawn = RichTable(
+        title=Text(table.title, style="bold"),
+        caption=Text(table.caption) if table.caption else None,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for position in kept:
+        first_or_last = position == 0 or table.columns[position] == "verdict"
+        justify: JustifyMethod = "left" if first_or_last else "right"
+        drawn.add_column(Text(table.columns[position]), justify=justify, no_wrap=True)
+    for row in table.rows:
+        drawn.add_row(*(Text(row[position], style=VERDICT_STYLES.get(row[position], "")) for position in kept))
+    return drawn

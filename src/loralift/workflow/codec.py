@@ -1,0 +1,69 @@
+"""Records as JSON objects and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from loralift.errors import RunDirectoryError
+from loralift.records import Score
+
+
+def plain(value: Any) -> Any:
+    """A record, or anything of records, as what JSON knows; infinity and NaN become None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | frozenset | set):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def decode[Record](kind: type[Record], value: Any) -> Record:
+    """The record that `plain` made a JSON value of.
+
+    Raises:
+        RunDirectoryError: The value does not have the record's fields; it names the first that is wrong.
+    """
+    try:
+        record: Record = _adapter(cast(Hashable, kind)).validate_python(value)
+        return record
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RunDirectoryError(
+            f"not a {kind.__name__}: field {where!r}: {first['msg']}, got {str(value)[:80]}"
+        ) from None
+
+
+def score_row(score: Score) -> dict[str, Any]:
+    """A line of scores.jsonl: the id, every metric's value, and what the corpus metrics add up."""
+    row: dict[str, Any] = {"id": score.id, **plain(score.values)}
+    if score.statistics:
+        row["statistics"] = plain(score.statistics)
+    return row
+
+
+def score_of(row: Mapping[str, Any]) -> Score:
+    """The score of a line of scores.jsonl, or of any line of {"id", METRIC: value, ...}.
+
+    Raises:
+        RunDirectoryError: There is no id, or a value is neither a number nor null.
+    """
+    values = {name: value for name, value in row.items() if name not in ("id", "statistics")}
+    return decode(Score, {"id": row.get("id"), "values": values, "statistics": row.get("statistics", {})})
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

@@ -1,0 +1,143 @@
+"""Files that are either whole or not there: temporary file, fsync, rename; and JSON lines that may be torn."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from loralift.errors import RunDirectoryError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into one line that names the file; nothing written is lost."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise RunDirectoryError(
+            f"cannot write {path}: {reason}. What was written before is kept: mend it and add --resume"
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file atomically.
+
+    Raises:
+        RunDirectoryError: The disk is full or the folder cannot be written.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON document atomically; NaN and infinity are refused, they are not JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write JSON lines atomically."""
+    write_text(path, "".join(map(json_line, rows)))
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """One JSON line with its line feed."""
+    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[TextIO]:
+    """Open a file to append to, after cutting off a torn last line."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _cut_torn_line(path)
+        file = path.open("a", encoding="utf-8")
+    try:
+        yield file
+        with disk_errors(path):
+            os.fsync(file.fileno())
+    finally:
+        with disk_errors(path):  # closing writes what a full disk left in the buffer
+            file.close()
+
+
+def append_line(file: TextIO, row: Mapping[str, Any], *, sync: bool) -> None:
+    """Append one JSON line and hand it to the system; with `sync`, see it safely on the disk."""
+    with disk_errors(Path(file.name)):
+        file.write(json_line(row))
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
+
+
+def read_jsonl(path: Path, *, torn: bool = False) -> list[dict[str, Any]]:
+    """Read JSON lines.
+
+    Args:
+        path: The file.
+        torn: Whether a last line without a line feed is dropped, as a killed process leaves one.
+
+    Raises:
+        RunDirectoryError: The file is missing, or a line is no JSON object; it names the line.
+    """
+    try:
+        content = path.read_bytes()
+        if torn:  # before decoding: a character may be torn too
+            content = content[: content.rfind(b"\n") + 1]
+        text = content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunDirectoryError(f"cannot read {path}: {error}") from None
+    rows = []
+    # not splitlines(): U+2028 and its like may stand inside a JSON string
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            rows.append(_parse_line(path, number, line))
+    return rows
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON document.
+
+    Raises:
+        RunDirectoryError: The file is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise RunDirectoryError(f"cannot read {path}: {error}") from None
+
+
+def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RunDirectoryError(f"{path}, line {number}: not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}")
+    return row
+
+
+def _cut_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)

@@ -1,0 +1,110 @@
+"""The first stage: every variant answers every question; each answer is on the disk as soon as its batch is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from loralift.config import RunConfig
+from loralift.data import (
+    CHAT_SEPARATOR,
+    DEFAULT_SYSTEM_PROMPT,
+    PLAIN_SEPARATOR,
+    chat_messages,
+    render_prompt,
+)
+from loralift.errors import RunDirectoryError
+from loralift.generation import GenerationSettings, Generator
+from loralift.records import Answer, Prompt, Question, ReferenceLikelihood
+from loralift.workflow import files
+from loralift.workflow.codec import decode, plain
+from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.watching import Watcher
+
+# How much work a power cut may take; a killed process takes none, since every line reaches the system at once.
+SYNC_SECONDS = 1.0
+
+
+def generation_settings(config: RunConfig) -> GenerationSettings:
+    """The generation's part of the configuration."""
+    return GenerationSettings(
+        max_new_tokens=config.max_new_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        stop=config.stop,
+        seed=config.seed,
+        batch_size=None if config.batch_size == "auto" else config.batch_size,
+    )
+
+
+def system_prompt(config: RunConfig) -> str:
+    """The system prompt of a run: FiQA's own where none was given."""
+    return DEFAULT_SYSTEM_PROMPT if config.system_prompt is None else config.system_prompt
+
+
+def render_prompts(generator: Generator, questions: Sequence[Question], config: RunConfig) -> list[Prompt]:
+    """Render and tokenise every prompt once: each variant is given these very token ids."""
+    system = system_prompt(config)
+    if config.chat_template:
+        texts = [generator.render_chat(chat_messages(q.question, system)) for q in questions]
+    else:
+        texts = [render_prompt(q.question, system) for q in questions]
+    # A chat template writes its own special tokens; adding them again would double the BOS.
+    ids = generator.encode(texts, add_special_tokens=not config.chat_template)
+    return [Prompt(q.id, text, tokens) for q, text, tokens in zip(questions, texts, ids, strict=True)]
+
+
+def generate_variant(
+    directory: RunDirectory,
+    variant: str,
+    generator: Generator,
+    questions: Sequence[Question],
+    prompts: Sequence[Prompt],
+    config: RunConfig,
+    watcher: Watcher,
+) -> None:
+    """Answer what is not answered yet, then score the references that are not scored yet."""
+    path = directory.answers(variant)
+    todo = _not_yet(path, Answer, prompts)
+    with watcher.task(f"{variant}: answers", len(todo)) as advance:
+        answers = generator.generate(variant, todo, generation_settings(config), advance) if todo else ()
+        _append(path, answers)
+    path = directory.references(variant)
+    todo = _not_yet(path, ReferenceLikelihood, prompts)
+    references = {question.id: question.reference for question in questions}
+    with watcher.task(f"{variant}: reference perplexity", len(todo)) as advance:
+        separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
+        texts = [references[prompt.id] for prompt in todo]
+        _append(path, generator.reference_likelihoods(variant, todo, texts, separator, advance) if todo else ())
+
+
+def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
+    """The records of an append-only file by id; a torn last line is as if never written.
+
+    Raises:
+        RunDirectoryError: The file is damaged, or has an id twice.
+    """
+    records: dict[str, Record] = {}
+    for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
+        record = decode(kind, row)
+        if row["id"] in records:
+            raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
+        records[row["id"]] = record
+    return records
+
+
+def _not_yet(path: Path, kind: type[Any], prompts: Sequence[Prompt]) -> list[Prompt]:
+    done = read_records(path, kind) if path.exists() else {}
+    return [prompt for prompt in prompts if prompt.id not in done]
+
+
+def _append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
+    due = time.monotonic() + SYNC_SECONDS
+    with files.appending(path) as file:
+        for record in records:
+            late = time.monotonic() > due
+            files.append_line(file, plain(record), sync=late)
+            if late:
+                due = time.monotonic() + SYNC_SECONDS

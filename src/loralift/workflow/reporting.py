@@ -1,0 +1,105 @@
+"""The last stage: what lies in the run directory becomes report.md, report.json and the charts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from loralift.data import load_questions
+from loralift.records import Answer, Comparison, Question, Report, Sample
+from loralift.reporting import charts, markdown
+from loralift.workflow import files
+from loralift.workflow.codec import plain
+from loralift.workflow.comparing import read_comparison
+from loralift.workflow.generating import read_records
+from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.scoring import read_scores, read_summaries
+
+SAMPLES = 4
+
+
+def build_report(directory: RunDirectory) -> Report:
+    """Gather what a report shows from the files of a finished run.
+
+    Raises:
+        RunDirectoryError: The folder is no run, or the run is not finished.
+    """
+    run = directory.read_run()
+    variants = tuple(run["variants"])
+    read = {variant: read_summaries(directory, variant) for variant in variants}
+    comparison, tests = read_comparison(directory) if directory.comparison.exists() else (None, ())
+    questions = load_questions(str(directory.dataset)).questions
+    return Report(
+        title=f"{run['config']['model']} on {run['data']['source']}",
+        variants=variants,
+        metrics=read[variants[0]][0],
+        summaries={variant: summaries for variant, (_, summaries) in read.items()},
+        comparison=comparison,
+        sdk_tests=tests,
+        facts=_facts(run),
+        notes=tuple(run["notes"]),
+        samples=_samples(directory, variants, questions, comparison),
+    )
+
+
+def write_report(directory: RunDirectory, report: Report) -> list[Path]:
+    """Write report.md, report.json and the charts.
+
+    Returns:
+        The files, the page to open first in front.
+    """
+    pictures = []
+    if report.comparison is not None:
+        picture = directory.charts / "differences.png"
+        with files.disk_errors(picture):
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(charts.differences(report.comparison))
+        pictures.append(picture)
+    page = markdown.render(report, tuple(str(picture.relative_to(directory.root)) for picture in pictures))
+    files.write_text(directory.report("md"), page)
+    files.write_json(directory.report("json"), plain(report))
+    return [directory.report("md"), directory.report("json"), *pictures]
+
+
+def _facts(run: dict[str, Any]) -> dict[str, str]:
+    """How it was made, label to value."""
+    config, fingerprint = run["config"], run["fingerprint"]
+    facts = {
+        "command": run["command"],
+        "model": config["model"],
+        "data": f"{run['data']['source']}, {run['data']['selection']}",
+        "data sha256": run["data"]["sha256"],
+        "prompt": fingerprint["prompt"]["example"],
+    }
+    for name, adapter in fingerprint["adapters"].items():
+        facts[f"adapter {name}"] = f"{config['adapters'][name]} ({adapter})"
+    for part in ("generation", "numerics"):
+        facts[part] = ", ".join(f"{key} {value}" for key, value in fingerprint[part].items())
+    facts["versions"] = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    facts["machine"] = ", ".join(f"{key} {value}" for key, value in run["hardware"].items())
+    facts["seconds"] = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in run["seconds"].items())
+    return facts
+
+
+def _samples(
+    directory: RunDirectory,
+    variants: tuple[str, ...],
+    questions: tuple[Question, ...],
+    comparison: Comparison | None,
+) -> tuple[Sample, ...]:
+    """Where the first candidate lost and won most on the primary metric; without a candidate, the first rows."""
+    answers = {variant: read_records(directory.answers(variant), Answer) for variant in variants}
+    chosen = [question.id for question in questions]
+    if comparison is not None:
+        base, other = (
+            {score.id: score.values.get(comparison.primary) for score in read_scores(directory, variant)}
+            for variant in (comparison.baseline, comparison.candidates[0])
+        )
+        gains = {i: o - b for i in chosen if (b := base.get(i)) is not None and (o := other.get(i)) is not None}
+        chosen = sorted(gains, key=lambda i: gains[i])
+        chosen = chosen[-SAMPLES // 2 :][::-1] + chosen[: SAMPLES // 2]
+    by_id = {question.id: question for question in questions}
+    return tuple(
+        Sample(i, by_id[i].question, by_id[i].reference, {v: answers[v][i].text for v in variants})
+        for i in dict.fromkeys(chosen[:SAMPLES])
+    )

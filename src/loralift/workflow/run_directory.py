@@ -1,0 +1,115 @@
+"""Where everything of a run lies, and whether a run may go on from what lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loralift.errors import RunDirectoryError
+from loralift.records import BASE
+from loralift.workflow import files
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The files of one run; see `docs/run-directory.md`."""
+
+    root: Path
+
+    @property
+    def run(self) -> Path:
+        """Configuration, fingerprint, versions, seeds, hardware, hashes."""
+        return self.root / "run.json"
+
+    @property
+    def dataset(self) -> Path:
+        """The processed test data: id, question, reference, fields."""
+        return self.root / "dataset.jsonl"
+
+    @property
+    def comparison(self) -> Path:
+        """Every figure of the comparison and the verdicts."""
+        return self.root / "comparison.json"
+
+    @property
+    def charts(self) -> Path:
+        """The folder of the charts."""
+        return self.root / "charts"
+
+    def answers(self, variant: str) -> Path:
+        """One line an answer, in the order in which they were given."""
+        return self.root / variant / "answers.jsonl"
+
+    def references(self, variant: str) -> Path:
+        """One line a reference: its log-likelihood under the variant."""
+        return self.root / variant / "references.jsonl"
+
+    def scores(self, variant: str) -> Path:
+        """One line an answer: every metric's value."""
+        return self.root / variant / "scores.jsonl"
+
+    def results(self, variant: str) -> Path:
+        """The variant's aggregates."""
+        return self.root / f"{'baseline' if variant == BASE else variant}_results.json"
+
+    def nemo(self, variant: str) -> Path:
+        """The variant's NeMo Evaluator bundles."""
+        return self.root / "nemo" / variant
+
+    def report(self, suffix: str) -> Path:
+        """The report as md, json or html."""
+        return self.root / f"report.{suffix}"
+
+    def read_run(self) -> dict[str, Any]:
+        """What run.json says.
+
+        Raises:
+            RunDirectoryError: It is missing: the folder is no run.
+        """
+        if not self.run.is_file():
+            raise RunDirectoryError(f"{self.root} is not a run directory: it has no run.json")
+        content = files.read_json(self.run)
+        if not isinstance(content, dict) or "fingerprint" not in content:
+            raise RunDirectoryError(f"{self.run} was not written by loralift: it has no fingerprint")
+        return content
+
+    def refuse_to_overwrite(self) -> None:
+        """Make sure that a new run loses nothing of an old one.
+
+        Raises:
+            RunDirectoryError: The folder holds something already.
+        """
+        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise RunDirectoryError(
+                f"{self.root} is not empty: add --resume to go on with the run there, or give another --output-dir"
+            )
+
+    def refuse_another_run(self, fingerprint: Mapping[str, Any]) -> None:
+        """Make sure that a resume reuses answers only of the very same run.
+
+        Raises:
+            RunDirectoryError: Something differs; the message names what, and both values.
+        """
+        before = self.read_run()["fingerprint"]
+        differences = sorted(set(_differences(before, fingerprint)))
+        if differences:
+            raise RunDirectoryError(
+                f"{self.root} cannot be resumed, it was made with something else: {'; '.join(differences)}. "
+                "Give another --output-dir for a new run"
+            )
+
+
+def _differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """Where two fingerprints differ, as 'path: was A, is B'."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = [*before, *(key for key in now if key not in before)]
+        nested = [_differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key)) for key in keys]
+        return [difference for of_key in nested for difference in of_key]
+    return [] if before == now else [f"{path}: was {_short(before)}, is {_short(now)}"]
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

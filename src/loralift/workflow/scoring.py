@@ -1,0 +1,126 @@
+"""The second stage: recorded answers become scores, aggregates and bundles; no model, no GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loralift.config import RunConfig
+from loralift.errors import RunDirectoryError, UsageError, some
+from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_names, score_examples
+from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
+from loralift.workflow import files
+from loralift.workflow.codec import decode, plain, score_of, score_row
+from loralift.workflow.generating import read_records
+from loralift.workflow.run_directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What is scored and how.
+
+    Attributes:
+        metrics: Metric name to what is known of it, in the order of the tables.
+        settings: Of the metrics.
+        primary: The metric that decides.
+        benchmark: The benchmark's name in the SDK's bundles.
+        seed: Of the bootstrap of the intervals.
+    """
+
+    metrics: Mapping[str, MetricInfo]
+    settings: MetricSettings
+    primary: str
+    benchmark: str
+    seed: int
+
+
+def scoring_of(config: RunConfig) -> Scoring:
+    """The scoring's part of the configuration.
+
+    Raises:
+        UsageError: A metric is unknown, or the primary one is not among them or is never judged.
+    """
+    settings = MetricSettings(
+        semantic_similarity_model=config.semantic_similarity_model,
+        rouge_stemmer=config.rouge_stemmer,
+        device=config.device,
+    )
+    names = expand_names(config.metrics) if config.metrics else list(DEFAULT_METRICS)
+    metrics = {name: METRICS[name].info(settings) for name in names}
+    for argument, chosen in (("--primary", [config.primary]), ("--margin", list(config.margins))):
+        for name in chosen:
+            if name not in metrics or metrics[name].higher_is_better is None:
+                judged = [info.name for info in metrics.values() if info.higher_is_better is not None]
+                raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
+    benchmark = config.dataset.split("?")[0].rstrip("/").rpartition("/")[2].partition(".")[0]
+    return Scoring(metrics, settings, config.primary, benchmark or "data", config.seed)
+
+
+def rehearse(scoring: Scoring, question: Question) -> None:
+    """Score one made-up answer, so that a metric that cannot run says so before hours of generation.
+
+    Raises:
+        LoraLiftError: What the metric says.
+    """
+    answer = Answer(question.id, question.question, "stop", 1, 1, 0.0)
+    likelihood = ReferenceLikelihood(question.id, -1.0, 1)
+    score_examples(list(scoring.metrics), [Example(question, answer, likelihood)], scoring.settings)
+
+
+def score_variant(
+    directory: RunDirectory, variant: str, questions: Sequence[Question], scoring: Scoring
+) -> list[Score]:
+    """Score a variant's answers; write its scores, its aggregates and its bundles.
+
+    Raises:
+        RunDirectoryError: An answer is missing.
+    """
+    from loralift.nemo.bundles import write_bundles
+    from loralift.nemo.scoring import score_recorded
+    from loralift.nemo.summaries import summarise_all
+
+    examples = _examples(directory, variant, questions)
+    scores, bundle = score_recorded(
+        examples,
+        list(scoring.metrics),
+        scoring.settings,
+        primary=scoring.primary,
+        benchmark=scoring.benchmark,
+        variant=variant,
+    )
+    files.write_jsonl(directory.scores(variant), map(score_row, scores))
+    summaries = summarise_all(scores, scoring.metrics, scoring.seed)
+    results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
+    results["metrics"] = {
+        name: {**plain(summary), "info": plain(scoring.metrics[name])} for name, summary in summaries.items()
+    }
+    files.write_json(directory.results(variant), results)
+    with files.disk_errors(directory.nemo(variant)):
+        write_bundles(directory.nemo(variant), bundle, scores, summaries, scoring.metrics)
+    return scores
+
+
+def read_scores(directory: RunDirectory, variant: str) -> list[Score]:
+    """The scores of a variant that was scored.
+
+    Raises:
+        RunDirectoryError: There are none, or the file is damaged.
+    """
+    return [score_of(row) for row in files.read_jsonl(directory.scores(variant))]
+
+
+def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricInfo], dict[str, MetricSummary]]:
+    """The metrics and their aggregates that a variant's results file holds."""
+    metrics = files.read_json(directory.results(variant))["metrics"]
+    infos = {name: decode(MetricInfo, entry.pop("info")) for name, entry in metrics.items()}
+    return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
+
+
+def _examples(directory: RunDirectory, variant: str, questions: Sequence[Question]) -> list[Example]:
+    answers = read_records(directory.answers(variant), Answer)
+    likelihoods = read_records(directory.references(variant), ReferenceLikelihood)
+    missing = [question.id for question in questions if question.id not in answers]
+    if missing:
+        raise RunDirectoryError(f"{directory.answers(variant)} lacks the answers to {some(missing)}: add --resume")
+    return [Example(q, answers[q.id], likelihoods.get(q.id)) for q in questions]

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from loralift.comparison import compare, summarise
+from loralift.records import MetricInfo, Report, Sample, Score
+from loralift.reporting import charts, markdown, numbers, tables, terminal
+
+INFOS = {
+    "f1": MetricInfo("f1", "Token F1", margin=0.01, signature="implementation:test"),
+    "ppl": MetricInfo("ppl", "Perplexity", high=None, higher_is_better=False, decimals=2),
+    "words": MetricInfo("words", "Words", high=None, higher_is_better=None, unit="words", decimals=1),
+}
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    def scores(shift: float) -> list[Score]:
+        return [
+            Score(str(i), {"f1": 0.3 + shift + (i * 7 % 11) / 50, "ppl": 9 - 10 * shift + i % 3, "words": i + 9.0})
+            for i in range(60)
+        ]
+
+    sides = {"base": scores(0.0), "up": scores(0.2), "down": [*scores(-0.2)[:-1], Score("59", {"f1": None})]}
+    candidates = {name: sides[name] for name in ("up", "down")}
+    comparison = compare("base", sides["base"], candidates, INFOS, primary="f1", resamples=500)
+    return Report(
+        title="a/model on <data>",
+        variants=tuple(sides),
+        metrics=INFOS,
+        summaries={v: {name: summarise(s, info) for name, info in INFOS.items()} for v, s in sides.items()},
+        comparison=comparison,
+        facts={"command": "loralift run --adapter up=./up"},
+        notes=("2 rows were left out",),
+        samples=(
+            Sample("1", "Why <b>?", "Because | of *this*", {"base": "<script>alert(1)</script>\n\n# x", "up": ""}),
+        ),
+    )
+
+
+def printed(report: Report, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    terminal.print_report(report, console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_the_headline_carries_verdict_difference_interval_p_and_n(report: Report) -> None:
+    assert report.comparison is not None
+    headline = tables.headline(report.comparison, "up")
+    assert headline.startswith("up is BETTER than base on Token F1: +0.200 [+0.200, +0.200], p ")
+    assert headline.endswith("n = 60")
+    assert tables.headline(report.comparison, "down").startswith("down is WORSE than base on Token F1: −0.200")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal_and_the_verdict_always_shows(report: Report, width: int) -> None:
+    lines = printed(report, width).splitlines()
+    assert max(map(len, lines)) <= width
+    row = next(line for line in lines if line.strip().startswith("Token F1 ↑ ★"))
+    assert row.rstrip().endswith("better")
+
+
+def test_a_wide_terminal_shows_everything(report: Report) -> None:
+    text = printed(report, 200)
+    assert all(column in text for column in ("95 % CI", "p (Holm)", "win/tie/loss", "difference"))
+    assert "60/0/0" in text
+
+
+def test_descriptive_metrics_have_no_verdict_row(report: Report) -> None:
+    assert report.comparison is not None
+    assert [row[0] for row in tables.comparison_table(report.comparison, "up").rows] == ["Token F1 ↑ ★", "Perplexity ↓"]
+    assert [row[0] for row in tables.summary_table(report, judged=False).rows] == ["Words (words)"]
+
+
+def test_nothing_that_a_model_wrote_is_markup_in_the_page(report: Report) -> None:
+    page = markdown.render(report, ("charts/differences.png",))
+    assert "<script>" not in page.replace("\\<script\\>", "")
+    assert "Because \\| of \\*this\\*" in page
+    assert "\n# x" not in page
+    assert "![differences.png](charts/differences.png)" in page
+    assert "2 rows were left out" in page
+    assert "implementation:test" in page
+
+
+def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head(report: Report) -> None:
+    tables_of_page = [part for part in markdown.render(report).split("\n\n") if part.startswith("| ")]
+    assert len(tables_of_page) == 5
+    for table in tables_of_page:
+        assert len({line.replace("\\|", "").count("|") for line in table.splitlines()}) == 1
+
+
+def test_a_report_without_candidates_shows_the_variants_alone(report: Report) -> None:
+    alone = dataclasses.replace(report, comparison=None, variants=("base",))
+    assert "Every variant" in printed(alone, 100)
+    assert "against" not in markdown.render(alone)
+
+
+def test_the_chart_is_a_png(report: Report) -> None:
+    assert report.comparison is not None
+    picture = charts.differences(report.comparison)
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert len(picture) > 5_000
+
+
+def test_numbers_are_never_rounded_into_what_they_are_not() -> None:
+    assert numbers.p_value(0.00001) == "<0.0001"
+    assert numbers.p_value(0.00987) == "0.0099"
+    assert numbers.p_value(0.25) == "0.250"
+    assert numbers.p_value(None) == numbers.value(None, INFOS["f1"]) == "–"
+    assert numbers.difference(-0.5, INFOS["f1"]) == "−0.500"
+    assert numbers.effect(0.123) == "+0.12"

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from loralift.comparison import compare
+from loralift.errors import RunDirectoryError
+from loralift.metrics import METRICS, MetricSettings
+from loralift.records import Answer, Comparison, MetricInfo, Score
+from loralift.workflow.codec import decode, plain, score_of, score_row
+
+
+def test_a_score_comes_back_as_it_was() -> None:
+    score = Score("q1", {"f1": 0.1 + 0.2, "rouge1": None}, {"bleu": (1.0, 2.0)})
+    assert score_of(json.loads(json.dumps(score_row(score)))) == score
+
+
+def test_a_comparison_comes_back_as_it_was() -> None:
+    infos = {
+        "f1": METRICS["f1"].info(MetricSettings()),
+        "length": MetricInfo("length", "Length", higher_is_better=None),
+    }
+    base = [Score(str(i), {"f1": i / 40, "length": float(i)}) for i in range(20)]
+    mine = [Score(str(i), {"f1": (i + i % 3) / 40, "length": float(i % 4)}) for i in range(20)]
+    comparison = compare("base", base, {"mine": mine}, infos, primary="f1")
+    assert decode(Comparison, json.loads(json.dumps(plain(comparison), allow_nan=False))) == comparison
+
+
+def test_what_json_cannot_say_becomes_null() -> None:
+    assert plain({"a": math.inf, "b": (math.nan, 1.0)}) == {"a": None, "b": [None, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"id": "a", "f1": "high"}, "f1"),
+        ({"f1": 0.5}, "'id'"),
+        ({"id": "a", "statistics": {"bleu": ["x"]}}, "statistics"),
+    ],
+)
+def test_a_line_that_is_no_score_is_refused_and_says_which_field(row: dict, message: str) -> None:
+    with pytest.raises(RunDirectoryError, match=message):
+        score_of(row)
+
+
+def test_an_answer_with_a_wrong_field_is_refused() -> None:
+    with pytest.raises(RunDirectoryError, match="finish_reason"):
+        decode(Answer, {"id": "a", "text": "x", "finish_reason": "tired"})
