@@ -1,12 +1,4 @@
-"""The values that travel between the rooms: frozen dataclasses of plain values, nothing else.
-
-::
-
-    Question --generation--> Answer, ReferenceLikelihood --metrics--> Score --comparison--> MetricComparison
-
-``Prompt`` is a question rendered once for every variant. ``Example`` is all that a metric may look at. ``MetricInfo``
-is all that a comparison or a report must know of a metric. A *variant* is ``"base"`` or an adapter's name.
-"""
+"""Metrics, their aggregates and their comparisons."""
 
 from __future__ import annotations
 
@@ -14,110 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-BASE = "base"
-"""The name of the variant without any adapter."""
-
-FinishReason = Literal["stop", "length"]
-"""``stop``: an end-of-sequence token or a stop string; ``length``: cut at max_new_tokens."""
-
 Verdict = Literal["better", "worse", "equivalent", "inconclusive"]
-
-Plain = str | int | float | bool | None
-"""What a further column of the data may hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One row of the evaluation data.
-
-    Attributes:
-        id: Unique in its data set.
-        question: The question, never empty.
-        reference: The ground-truth answer, full length, never empty.
-        fields: The data's further columns, for slices.
-    """
-
-    id: str
-    question: str
-    reference: str
-    fields: Mapping[str, Plain] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A question as every variant sees it.
-
-    Attributes:
-        id: The question's id.
-        text: The rendered prompt.
-        token_ids: The same prompt as the model's token ids, special tokens included.
-    """
-
-    id: str
-    text: str
-    token_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one variant answered to one question.
-
-    Attributes:
-        id: The question's id.
-        text: The decoded continuation, stripped of surrounding white space; may be empty.
-        finish_reason: Why the generation ended, or None where the answer came from elsewhere and nobody knows.
-        prompt_tokens: Tokens of the prompt.
-        output_tokens: Tokens generated, the end-of-sequence token not counted.
-        seconds: Wall time of the answer's batch divided by the batch's rows, so that the sum is the whole time.
-    """
-
-    id: str
-    text: str
-    finish_reason: FinishReason | None = None
-    prompt_tokens: int | None = None
-    output_tokens: int | None = None
-    seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceLikelihood:
-    """How likely one variant finds the reference answer, teacher-forced after the prompt.
-
-    Attributes:
-        id: The question's id.
-        log_likelihood: Natural logarithm, summed over the reference's tokens; None where the text exceeds the
-            model's context window.
-        tokens: How many tokens the reference has.
-    """
-
-    id: str
-    log_likelihood: float | None
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One row as a metric sees it: the question with its reference, the answer, the reference's likelihood."""
-
-    question: Question
-    answer: Answer
-    likelihood: ReferenceLikelihood | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Every metric's value of one answer.
-
-    Attributes:
-        id: The question's id.
-        values: Metric name to value, None where the answer cannot be scored (never 0 in its place).
-        statistics: For metrics that aggregate over the corpus (BLEU, perplexity): metric name to the row's
-            sufficient statistics, whose sum over rows gives the corpus value.
-    """
-
-    id: str
-    values: Mapping[str, float | None]
-    statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,40 +193,3 @@ class SdkPairedTest:
     p_degradation: float | None = None
     p_improvement: float | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One question with what every variant answered, for reading."""
-
-    id: str
-    question: str
-    reference: str
-    answers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Everything a report shows.
-
-    Attributes:
-        title: What was evaluated on what.
-        variants: In the order of the columns, the baseline first.
-        metrics: Metric name to what is known of it, in the order of the rows.
-        summaries: Variant to metric to its aggregate.
-        comparison: None where there was nothing to compare.
-        sdk_tests: NeMo Evaluator's own paired tests.
-        facts: How it was made: label to value.
-        notes: What a reader must know of the data, one sentence each.
-        samples: A few rows to read.
-    """
-
-    title: str
-    variants: tuple[str, ...]
-    metrics: Mapping[str, MetricInfo]
-    summaries: Mapping[str, Mapping[str, MetricSummary]]
-    comparison: Comparison | None = None
-    sdk_tests: tuple[SdkPairedTest, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    samples: tuple[Sample, ...] = ()

@@ -1,0 +1,5 @@
+"""`python -m loralift` is `loralift`."""
+
+from loralift.cli import main
+
+main()

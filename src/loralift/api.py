@@ -1,0 +1,59 @@
+"""`loralift.evaluate` and `loralift.compare`: what the command line does, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loralift.config import parse
+from loralift.records import Comparison
+from loralift.workflow.running import RunResult, run
+from loralift.workflow.sides import compare_sides
+from loralift.workflow.watching import Watcher
+
+
+def evaluate(*, resume: bool = False, watcher: Watcher | None = None, **config: Any) -> RunResult:
+    """Evaluate a base model and its adapters, and compare them: `loralift run` as a function.
+
+    >>> result = evaluate(model="my-model", adapters={"mine": "my-lora"}, limit=50)  # doctest: +SKIP
+    >>> result.report.comparison.verdicts["mine"]  # doctest: +SKIP
+    'better'
+
+    Args:
+        resume: Whether to go on with the run in `output_dir`.
+        watcher: Told what is being done; None: nobody.
+        **config: The fields of `loralift.config.RunConfig`, which are the flags of `loralift run`.
+
+    Raises:
+        LoraLiftError: One line on what is wrong.
+    """
+    return run(parse(config), resume=resume, watcher=watcher)
+
+
+def compare(
+    baseline: str | Path,
+    candidate: str | Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    primary: str | None = None,
+    margins: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Compare two sides that lie on the disk: `loralift compare` as a function.
+
+    Args:
+        baseline: A run's variant (RUN/base), or a .jsonl of scores or of predictions.
+        candidate: Likewise; the one that is judged.
+        metrics: Which metrics; None: all that both sides have.
+        primary: The metric that decides; None: the run's, else semantic_similarity, else the first.
+        margins: Metric to equivalence margin, where it is not the metric's own.
+        seed: Of every resampling.
+
+    Raises:
+        LoraLiftError: One line on what is wrong.
+    """
+    comparison, _ = compare_sides(
+        Path(baseline), Path(candidate), metrics=metrics, primary=primary, margins=margins or {}, seed=seed
+    )
+    return comparison

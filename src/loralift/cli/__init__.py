@@ -1,0 +1,59 @@
+"""The command line: one file a verb. Exit codes as in `nel`: 0 fine, 1 the condition of `--fail-on` holds, 2 wrong.
+
+Each verb imports what it needs when it runs, so that `loralift --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from loralift import __version__
+from loralift.cli.compare import compare
+from loralift.cli.demo import demo
+from loralift.cli.doctor import doctor
+from loralift.cli.report import report
+from loralift.cli.run import run
+from loralift.errors import LoraLiftError
+
+CONTEXT = {
+    "help_option_names": ["-h", "--help"],
+    # --max_new_tokens is --max-new-tokens: both spellings are known from other tools
+    "token_normalize_func": lambda token: token.replace("_", "-"),
+    "max_content_width": 100,
+}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="loralift")
+def commands() -> None:
+    """Did the LoRA lift the model?
+
+    Evaluates a base model and its adapters on the same questions and says, with evidence, whether each adapter is
+    better, worse, equivalent or not yet decided.
+    """
+
+
+for verb in (run, compare, report, doctor, demo):
+    commands.add_command(verb)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; an error of ours is one line, never a traceback."""
+    try:
+        code = commands.main(arguments, prog_name="loralift", standalone_mode=False)
+    except LoraLiftError as error:
+        code = _fail(str(error))
+    except click.ClickException as error:
+        code = _fail(error.format_message())
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("loralift: interrupted; what was written is kept, --resume goes on from there", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    click.echo(f"loralift: {' '.join(message.split())}", err=True)
+    return 2

@@ -1,0 +1,72 @@
+"""`loralift compare`: a verdict on answers or scores that are there already, from here or from another tool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loralift.errors import UsageError, wrong_argument
+
+FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusive"}}
+
+
+@click.command()
+@click.argument("baseline", type=click.Path(path_type=Path))
+@click.argument("candidate", type=click.Path(path_type=Path))
+@click.option("--primary", metavar="M", help="The metric that decides [default: the run's, or the first].")
+@click.option("--margin", "margins", multiple=True, metavar="M=X", help="Equivalence margin of a metric.")
+@click.option("--metrics", metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
+@click.option("--fail-on", metavar="worse|not-better", help="Exit with 1 when the verdict is so.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON.")
+@click.option("--seed", default="0", metavar="N", help="Of every resampling [default: 0].")
+def compare(baseline: Path, candidate: Path, **options: Any) -> None:
+    r"""Compare CANDIDATE with BASELINE, on rows paired by id.
+
+    Each side is a variant of a run (RUN/base), or a .jsonl of {"id", METRIC: value, …} or of
+    {"id", "prediction", "reference"}.
+
+    \b
+    loralift compare runs/a/base runs/a/mine
+    loralift compare before.jsonl after.jsonl --primary f1 --fail-on worse
+    """
+    fail_on = options["fail_on"]
+    if fail_on is not None and fail_on not in FAIL_ON:
+        raise UsageError(wrong_argument("--fail-on", " or ".join(FAIL_ON), fail_on))
+    seed = _whole_number("--seed", options["seed"])
+    margins = dict(_margin(text) for text in options["margins"])
+
+    from rich.console import Console
+
+    from loralift.reporting.terminal import print_comparison
+    from loralift.workflow import files
+    from loralift.workflow.comparing import comparison_document
+    from loralift.workflow.sides import compare_sides
+
+    names = options["metrics"].replace(",", " ").split() if options["metrics"] else None
+    comparison, tests = compare_sides(
+        baseline, candidate, metrics=names, primary=options["primary"], margins=margins, seed=seed
+    )
+    print_comparison(comparison, Console())
+    if options["output"] is not None:
+        files.write_json(options["output"], comparison_document(comparison, tests))
+    if fail_on is not None and set(comparison.verdicts.values()) & FAIL_ON[fail_on]:
+        click.get_current_context().exit(1)
+
+
+def _margin(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        margin = float(value)
+    except ValueError:
+        margin = -1.0
+    if not name or not 0 < margin < float("inf"):
+        raise UsageError(wrong_argument("--margin", "METRIC=X with X a positive number", text))
+    return name, margin
+
+
+def _whole_number(argument: str, text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(wrong_argument(argument, "a non-negative integer", text))
+    return int(text)

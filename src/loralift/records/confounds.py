@@ -1,0 +1,128 @@
+"""What else than quality may stand behind a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loralift.records.figures import Interval, MetricComparison
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterProof:
+    """Evidence that an adapter acts on its base.
+
+    Attributes:
+        adapter: Its name.
+        prompts: Real prompts that were looked at.
+        kl_mean: Mean over the prompts of KL(adapter || base) of the next token's distribution, in nats.
+        kl_max: The largest of them.
+        top_token_changed: Share of the prompts whose most likely next token is another one; in [0, 1].
+        notes: What a reader must know, one sentence each: a base or tokenizer that differs from the training's.
+    """
+
+    adapter: str
+    prompts: int
+    kl_mean: float
+    kl_max: float
+    top_token_changed: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LengthAdjustment:
+    """How much of a metric's difference the answers' lengths explain.
+
+    Attributes:
+        metric: Its name.
+        candidate: The candidate variant.
+        difference: candidate - baseline on the pairs, unadjusted.
+        adjusted: The difference at equal length.
+        interval: 95 % confidence interval of ``adjusted``; None for too few pairs or no spread of lengths.
+        explained: 1 - adjusted / difference, the share that length explains; None where it says nothing (a
+            difference that is not significant, or signs that differ).
+        words_baseline: Mean words of the baseline's answers.
+        words_candidate: Mean words of the candidate's answers.
+    """
+
+    metric: str
+    candidate: str
+    difference: float
+    adjusted: float
+    interval: Interval | None
+    explained: float | None
+    words_baseline: float
+    words_candidate: float
+
+
+@dataclass(frozen=True, slots=True)
+class SliceComparison:
+    """One metric of one candidate on a part of the rows.
+
+    Attributes:
+        column: What the rows are parted by, e.g. ``question words`` or a column of the data.
+        part: Which part, e.g. ``up to 9`` or the column's value.
+        row: The comparison on that part; ``p_adjusted`` is after Holm over all slices.
+    """
+
+    column: str
+    part: str
+    row: MetricComparison
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseFloor:
+    """What a metric of the base moves by when the base answers once more.
+
+    Attributes:
+        metric: Its name.
+        n: Pairs.
+        difference: Of the base's second answers from its first.
+        floor: Differences up to this size may come from nowhere; in the metric's unit, never negative.
+    """
+
+    metric: str
+    n: int
+    difference: float
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """An evaluation row that stands in an adapter's training data.
+
+    Attributes:
+        id: Of the evaluation row.
+        part: What was found: ``question`` or ``reference``.
+        kind: ``exact`` (after case, punctuation and white space are folded) or ``near``.
+        similarity: Jaccard similarity of word 5-gram sets, or 1.0 when exact; in [0, 1].
+        train_row: Where it stands: 1-based row of the training file.
+    """
+
+    id: str
+    part: Literal["question", "reference"]
+    kind: Literal["exact", "near"]
+    similarity: float
+    train_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confounds:
+    """What else than quality may stand behind the differences.
+
+    Attributes:
+        lengths: One a candidate and judged metric of single rows.
+        slices: The primary metric on parts of the rows.
+        noise: The base against itself; empty where it was not answered twice.
+        answers_changed: Candidate to the share of its answers whose text differs from the baseline's.
+        leaks: Candidate to the evaluation rows found in its training data.
+        without_leaks: Candidate to its primary comparison without those rows.
+    """
+
+    lengths: tuple[LengthAdjustment, ...] = ()
+    slices: tuple[SliceComparison, ...] = ()
+    noise: tuple[NoiseFloor, ...] = ()
+    answers_changed: Mapping[str, float] = field(default_factory=dict)
+    leaks: Mapping[str, tuple[Leak, ...]] = field(default_factory=dict)
+    without_leaks: Mapping[str, MetricComparison] = field(default_factory=dict)

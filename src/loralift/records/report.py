@@ -1,0 +1,61 @@
+"""What a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loralift.records.figures import Comparison, MetricInfo, MetricSummary, SdkPairedTest
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence about what was found, and the figures that it is made of.
+
+    Attributes:
+        text: The sentence.
+        figures: Where each figure in it comes from: path in comparison.json to value.
+        severity: ``warning`` where it puts a verdict in doubt.
+    """
+
+    text: str
+    figures: Mapping[str, float | str]
+    severity: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question with what every variant answered, for reading."""
+
+    id: str
+    question: str
+    reference: str
+    answers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything a report shows.
+
+    Attributes:
+        title: What was evaluated on what.
+        variants: In the order of the columns, the baseline first.
+        metrics: Metric name to what is known of it, in the order of the rows.
+        summaries: Variant to metric to its aggregate.
+        comparison: None where there was nothing to compare.
+        sdk_tests: NeMo Evaluator's own paired tests.
+        facts: How it was made: label to value.
+        notes: What a reader must know of the data, one sentence each.
+        samples: A few rows to read.
+    """
+
+    title: str
+    variants: tuple[str, ...]
+    metrics: Mapping[str, MetricInfo]
+    summaries: Mapping[str, Mapping[str, MetricSummary]]
+    comparison: Comparison | None = None
+    sdk_tests: tuple[SdkPairedTest, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.models import PAIRS
+
+from loralift.tiny import train_lora
+
+VARIANTS = ("base", "letters")
+
+
+def lines(path: Path) -> dict[str, dict[str, Any]]:
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    by_id = {row["id"]: row for row in rows}
+    assert len(by_id) == len(rows)
+    return by_id
+
+
+def without_time(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: {key: value for key, value in row.items() if key != "seconds"} for name, row in rows.items()}
+
+
+def test_every_file_of_the_run_directory_is_there(finished: Path) -> None:
+    expected = {"run.json", "dataset.jsonl", "baseline_results.json", "letters_results.json", "comparison.json"}
+    expected |= {"report.md", "report.json", "charts/differences.png"}
+    expected |= {f"{v}/{kind}.jsonl" for v in VARIANTS for kind in ("answers", "references", "scores")}
+    assert {name for name in expected if not (finished / name).is_file()} == set()
+    assert {path.name for path in (finished / "nemo").iterdir()} == set(VARIANTS)
+    assert (finished / "nemo" / "base" / "money.f1" / "eval-money.f1.json").is_file()
+    for variant in VARIANTS:
+        assert all(len(lines(finished / variant / f"{kind}.jsonl")) == 20 for kind in ("answers", "scores"))
+    run = json.loads((finished / "run.json").read_text(encoding="utf-8"))
+    assert run["fingerprint"]["adapters"].keys() == {"letters"}
+    assert run["fingerprint"]["prompt"]["example"] == "Question: What are stocks or stocks?\n\nAnswer:"
+
+
+def test_the_run_directory_is_read_again_without_a_model(finished: Path, cli: Callable[..., Any]) -> None:
+    page = (finished / "report.md").read_text(encoding="utf-8")
+    (finished / "report.md").unlink()
+    outcome = cli("report", finished)
+    assert outcome.code == 0
+    assert "letters against base" in outcome.out
+    assert (finished / "report.md").read_text(encoding="utf-8") == page
+    assert json.loads(cli("report", finished, "-f", "json").out)["comparison"]["primary"] == "f1"
+
+
+def test_the_verdict_is_the_last_thing_said_before_the_path(finished: Path, cli: Callable[..., Any]) -> None:
+    *_, verdict, path = cli("report", finished).out.splitlines()
+    assert verdict.startswith("letters is ")
+    assert path == f"report: {finished / 'report.md'}"
+
+
+def test_a_folder_that_holds_something_is_never_overwritten(
+    finished: Path, arguments: list[str], cli: Callable[..., Any]
+) -> None:
+    before = (finished / "run.json").read_bytes()
+    outcome = cli(*arguments, "-o", finished)
+    assert outcome.code == 2
+    assert "is not empty: add --resume" in outcome.err
+    assert (finished / "run.json").read_bytes() == before
+
+
+@pytest.fixture
+def half_done(finished: Path, tmp_path: Path) -> Path:
+    """The finished run as a killed process would have left it: torn in the middle of the adapter's answers."""
+    directory = tmp_path / "half"
+    shutil.copytree(finished, directory)
+    for name in ("letters/references.jsonl", "letters/scores.jsonl", "base/scores.jsonl", "comparison.json"):
+        (directory / name).unlink()
+    answers = directory / "letters" / "answers.jsonl"
+    content = answers.read_bytes()
+    answers.write_bytes(content[: len(content) // 2])
+    return directory
+
+
+def test_a_resume_gives_what_an_uninterrupted_run_gives(
+    finished: Path, half_done: Path, arguments: list[str], cli: Callable[..., Any]
+) -> None:
+    kept = len((half_done / "letters" / "answers.jsonl").read_bytes().splitlines()) - 1
+    assert 0 < kept < 20
+    assert cli(*arguments, "-o", half_done, "--resume").code == 0
+    for variant in VARIANTS:
+        for kind in ("answers", "references", "scores"):
+            assert without_time(lines(half_done / variant / f"{kind}.jsonl")) == without_time(
+                lines(finished / variant / f"{kind}.jsonl")
+            )
+    comparison = (half_done / "comparison.json").read_bytes()
+    assert comparison == (finished / "comparison.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (["--max-new-tokens", "11"], "generation.max_new_tokens: was 12, is 11"),
+        (["--limit", "19"], "data.rows: was 20, is 19"),
+        (["--system-prompt", "Hello."], "prompt.example"),
+        (["--dtype", "bfloat16"], "numerics.dtype: was 'float32', is 'bfloat16'"),
+    ],
+)
+def test_a_resume_with_something_else_is_refused_and_says_what(
+    half_done: Path, arguments: list[str], cli: Callable[..., Any], change: list[str], named: str
+) -> None:
+    outcome = cli(*arguments, *change, "-o", half_done, "--resume")
+    assert outcome.code == 2
+    assert named in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_resume_with_another_adapter_is_refused_and_says_so(
+    half_done: Path, arguments: list[str], cli: Callable[..., Any], tiny_base: Path, tmp_path: Path
+) -> None:
+    other = train_lora(tiny_base, PAIRS, tmp_path / "other", rank=4, steps=3)
+    before = {path: path.read_bytes() for path in half_done.rglob("*") if path.is_file()}
+    outcome = cli(*arguments, "--adapter", f"letters={other}", "-o", half_done, "--resume")
+    assert outcome.code == 2
+    assert "names 'letters' twice" in outcome.err
+    position = arguments.index("--adapter") + 1
+    swapped = [*arguments[:position], f"letters={other}", *arguments[position + 1 :]]
+    outcome = cli(*swapped, "-o", half_done, "--resume")
+    assert outcome.code == 2
+    assert "cannot be resumed, it was made with something else: adapters.letters: was" in outcome.err
+    assert {path: path.read_bytes() for path in half_done.rglob("*") if path.is_file()} == before
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    finished: Path, arguments: list[str], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    directory = tmp_path / "killed"
+    command = [sys.executable, "-m", "loralift", *arguments, "--batch-size", "1", "-o", str(directory)]
+    answers = directory / "base" / "answers.jsonl"
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=os.environ) as process:
+        deadline = time.monotonic() + 120
+        while not (answers.exists() and answers.read_bytes().count(b"\n") >= 3):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+    assert not (directory / "comparison.json").exists()
+    assert cli(*arguments, "-o", directory, "--resume").code == 0
+    for variant in VARIANTS:
+        for kind in ("answers", "references", "scores"):
+            resumed, whole = (without_time(lines(run / variant / f"{kind}.jsonl")) for run in (directory, finished))
+            if kind == "references":  # sums over another batch may differ in a float's last digits
+                likelihoods = {i: row.pop("log_likelihood") for i, row in whole.items()}
+                assert {i: row.pop("log_likelihood") for i, row in resumed.items()} == pytest.approx(likelihoods)
+            if kind == "scores":
+                perplexities = {
+                    i: (row.pop("perplexity"), row["statistics"].pop("perplexity")) for i, row in whole.items()
+                }
+                for i, row in resumed.items():
+                    assert row.pop("perplexity") == pytest.approx(perplexities[i][0])
+                    assert row["statistics"].pop("perplexity") == pytest.approx(perplexities[i][1])
+            assert resumed == whole
+
+
+def test_without_an_adapter_the_base_alone_is_evaluated(
+    arguments: list[str], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    position = arguments.index("--adapter")
+    alone = arguments[:position] + arguments[position + 2 :]
+    outcome = cli(*alone, "--limit", "4", "-o", tmp_path / "alone")
+    assert outcome.code == 0
+    assert "Every variant" in outcome.out
+    assert not (tmp_path / "alone" / "comparison.json").exists()
+
+
+def test_a_configuration_file_does_what_the_flags_do(
+    finished: Path, tiny_base: Path, tiny_adapter: Path, questions: Path, cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"model: {tiny_base}\nadapters: {{letters: {tiny_adapter}}}\ndataset: {questions}\nsystem_prompt: ''\n"
+        "max_new_tokens: 12\nmetrics: [rouge, bleu, f1, perplexity]\nprimary: rougeL\ndevice: cpu\nresamples: 1000\n",
+        encoding="utf-8",
+    )
+    assert cli("run", config, "--primary", "f1", "-o", tmp_path / "run").code == 0
+    assert without_time(lines(tmp_path / "run" / "letters" / "answers.jsonl")) == without_time(
+        lines(finished / "letters" / "answers.jsonl")
+    )
+    assert json.loads((tmp_path / "run" / "comparison.json").read_text("utf-8"))["primary"] == "f1"

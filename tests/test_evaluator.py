@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import sacrebleu
+from rouge_score.rouge_scorer import RougeScorer
+
+import loralift
+from loralift import Evaluator
+from loralift.errors import UsageError
+
+REFERENCES = ["The bank pays you interest.", "A bond is a loan.", "Diversify your savings."] * 4
+GOOD = ["The bank pays interest to you.", "A bond is a kind of loan.", "You should diversify savings."] * 4
+BAD = ["I like cats.", "What is a bond?", "Buy lottery tickets."] * 4
+
+
+def test_two_lists_of_strings_are_all_it_needs() -> None:
+    evaluator = Evaluator(
+        metrics=["semantic_similarity", "rouge", "bleu", "f1"],
+        semantic_similarity_model="sbert",
+        rouge_types=["rouge1", "rougeL"],
+        device="cpu",
+    )
+    result = evaluator.evaluate(predictions=GOOD, references=REFERENCES)
+    assert list(result) == ["semantic_similarity", "rouge1", "rougeL", "bleu", "f1"]
+    scorer = RougeScorer(["rougeL"])
+    rouge = [scorer.score(r, p)["rougeL"].fmeasure for r, p in zip(REFERENCES, GOOD, strict=True)]
+    assert result["rougeL"] == pytest.approx(sum(rouge) / len(rouge), abs=1e-9)
+    assert result["bleu"] == pytest.approx(sacrebleu.corpus_bleu(GOOD, [REFERENCES]).score, abs=1e-9)
+    assert 0.7 < result["semantic_similarity"] < 1.0
+    assert result.summaries["f1"].n == 12
+
+
+def test_compare_says_which_is_better_whichever_side_it_stands_on() -> None:
+    evaluator = Evaluator(metrics=["rouge", "f1"])
+    bad = evaluator.evaluate(BAD, REFERENCES, name="bad")
+    good = evaluator.evaluate(GOOD, REFERENCES, name="good")
+    assert evaluator.compare(bad, good).verdicts == {"good": "better"}
+    assert evaluator.compare(good, bad, primary="f1").verdicts == {"bad": "worse"}
+
+
+def test_evaluations_of_one_name_can_be_compared() -> None:
+    evaluator = Evaluator(metrics=["f1"])
+    comparison = evaluator.compare(evaluator.evaluate(BAD, REFERENCES), evaluator.evaluate(GOOD, REFERENCES))
+    assert comparison.baseline != comparison.candidates[0]
+
+
+def test_rows_are_paired_by_id_not_by_position() -> None:
+    evaluator = Evaluator(metrics=["f1"])
+    ids = [str(i) for i in range(12)]
+    base = evaluator.evaluate(BAD, REFERENCES, ids=ids, name="base")
+    straight = evaluator.evaluate(GOOD, REFERENCES, ids=ids, name="mine")
+    turned = evaluator.evaluate(GOOD[::-1], REFERENCES[::-1], ids=ids[::-1], name="mine")
+    assert evaluator.compare(base, straight).rows == evaluator.compare(base, turned).rows
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "message"),
+    [
+        ([], [], "`predictions` must be at least one text"),
+        (["a"], ["a", "b"], "of one length, got predictions 1, references 2"),
+        (["a", None], ["a", "b"], "`predictions` must be a list of texts, got 'None at position 1'"),
+        ("text", ["t", "e", "x", "t"], "`predictions` must be a list of texts"),
+    ],
+)
+def test_wrong_lists_are_refused(predictions: object, references: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Evaluator(metrics=["f1"]).evaluate(predictions, references)  # type: ignore[arg-type]
+
+
+def test_an_unknown_metric_is_refused_at_once() -> None:
+    with pytest.raises(UsageError, match="did you mean 'rougeL'"):
+        Evaluator(metrics=["rogueL"])
+
+
+def test_the_public_api_is_what_all_names() -> None:
+    assert loralift.__all__ == ["Evaluator", "__version__", "compare", "evaluate"]
+    assert all(hasattr(loralift, name) for name in loralift.__all__)
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        loralift.nothing_like_it  # noqa: B018
