@@ -22,7 +22,7 @@ DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 
 # An adapter's name becomes a folder and the start of a file name of the run directory.
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-RESERVED_NAMES = frozenset({BASE, "baseline", "nemo", "charts"})
+RESERVED_NAMES = frozenset({BASE, "baseline", "nemo", "charts", "also", "base-again"})
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -71,6 +71,16 @@ class RunConfig(BaseModel):
     )
     split_seed: int = Field(42, ge=0, title="Of that split.", description="a non-negative integer")
     limit: PositiveInt | None = Field(None, title="Only the first N questions.", description="a positive integer")
+    also: dict[str, str] = Field(
+        default_factory=dict,
+        title="A further data set, outside the adapter's domain, to see what was forgotten; may be given again.",
+        description="NAME=DATASET with a name of letters, digits, '.', '_' or '-'",
+    )
+    train_data: Path | None = Field(
+        None,
+        title="What the adapters were trained on: finds the questions that leaked, and compares without them.",
+        description="a .jsonl, .json, .csv, .tsv, .parquet or .txt file",
+    )
     strict: bool = Field(False, title="A row that cannot be evaluated is an error.", description="true or false")
     metrics: tuple[str, ...] | None = Field(
         None, title="Which metrics to calculate [default: all but bert_score].", description="a list of metric names"
@@ -106,6 +116,17 @@ class RunConfig(BaseModel):
         0.0, ge=0, title="0 is greedy decoding.", description="a non-negative number (0 is greedy)"
     )
     top_p: float = Field(1.0, gt=0, le=1, title="Nucleus of the sampling.", description="a number in (0, 1]")
+    repeats: PositiveInt = Field(
+        1,
+        title="Answers to each question; above 1 needs a --temperature above 0.",
+        description="a positive integer",
+    )
+    noise_rows: int = Field(
+        64,
+        ge=0,
+        title="The base answers so many questions once more, in other batches, to see what moves by itself.",
+        description="a non-negative integer (0 leaves it out)",
+    )
     stop: tuple[str, ...] = Field(
         (), title="An answer ends before this string; may be given again.", description="a list of non-empty strings"
     )
@@ -124,6 +145,14 @@ class RunConfig(BaseModel):
             if not ADAPTER_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES or not path:
                 raise ValueError(f"{name}={path}")
         return adapters
+
+    @field_validator("also")
+    @classmethod
+    def _also_names_are_usable(cls, also: dict[str, str]) -> dict[str, str]:
+        for name, dataset in also.items():
+            if not ADAPTER_NAME.fullmatch(name) or not dataset:
+                raise ValueError(f"{name}={dataset}")
+        return also
 
     @field_validator("stop")
     @classmethod

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,129 @@ def test_wrong_flags(sides: tuple[Path, Path], cli: Callable[..., Any], flags: l
 def test_no_such_side(sides: tuple[Path, Path], cli: Callable[..., Any], tmp_path: Path) -> None:
     assert "cannot read" in cli("compare", sides[0], tmp_path / "nothing.jsonl").err
     assert "not a run directory" in cli("compare", sides[0], tmp_path).err
+
+
+def sample_log(path: Path, right: Callable[[int], bool], rows: range = range(40), **changes: Any) -> Path:
+    """A sample log of lm-evaluation-harness with two filters; the second finds every answer right."""
+    lines = []
+    for name in ("strict-match", "flexible-extract"):
+        for i in rows:
+            good = name == "flexible-extract" or right(i)
+            answer = f"it is {2 * i if good else -1} in all"
+            lines.append(
+                {
+                    **{"doc_id": i, "doc": {"question": f"{i} and {i}?"}, "target": f"it is {2 * i} in all"},
+                    **{"resps": [["…"]], "filtered_resps": [answer], "filter": name},
+                    **{"metrics": ["exact_match"], "doc_hash": f"hash{i}", "exact_match": float(good), **changes},
+                }
+            )
+    path.parent.mkdir()
+    return write(path, lines)
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> tuple[Path, Path]:
+    """Sample logs of two models: the second is right on 30 of 40 documents, the first on 10."""
+    before = sample_log(tmp_path / "org__base" / "samples_sums_2025-05-01T12-00-00.1.jsonl", lambda i: i < 10)
+    after = sample_log(tmp_path / "org__tuned" / "samples_sums_2025-05-01T13-00-00.1.jsonl", lambda i: i < 30)
+    return before, after
+
+
+def test_sample_logs_of_lm_evaluation_harness_by_their_own_metrics(
+    logs: tuple[Path, Path], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    outcome = cli("compare", *logs, "-o", tmp_path / "c.json")
+    assert outcome.code == 0
+    assert "org__tuned is BETTER than org__base on exact_match: +0.5" in outcome.out
+    assert "the filter 'strict-match' is taken, not flexible-extract" in outcome.out.replace("\n", " ")
+    (row,) = json.loads((tmp_path / "c.json").read_text("utf-8"))["rows"]
+    assert (row["n"], row["baseline_value"], row["candidate_value"]) == (40, 0.25, 0.75)
+    assert sum("the filter" in warning for warning in row["warnings"]) == 2
+
+
+def test_the_filter_of_a_sample_log_can_be_chosen(
+    logs: tuple[Path, Path], sides: tuple[Path, Path], cli: Callable[..., Any]
+) -> None:
+    assert "exact_match: +0.000" in cli("compare", *logs, "--filter", "flexible-extract").out
+    wrong = cli("compare", *logs, "--filter", "loose")
+    assert "`--filter` must be one of strict-match, flexible-extract, got 'loose'" in wrong.err
+    assert "neither side is one" in cli("compare", *sides, "--filter", "loose").err
+
+
+def test_the_answers_of_sample_logs_are_scored_by_our_metrics(logs: tuple[Path, Path], cli: Callable[..., Any]) -> None:
+    outcome = cli("compare", *logs, "--metrics", "f1,exact_match", "--fail-on", "not-better")
+    assert outcome.code == 0
+    assert "org__tuned is BETTER than org__base on Token F1: +0.1" in outcome.out
+    assert "`metrics` must be of" in cli("compare", *logs, "--metrics", "acc").err
+
+
+def test_a_sample_log_pairs_with_the_predictions_of_another_tool(
+    logs: tuple[Path, Path], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = [{"qid": i, "response": f"it is {2 * i} in all", "target": f"it is {2 * i} in all"} for i in range(40)]
+    outcome = cli("compare", logs[0], write(tmp_path / "other.jsonl", rows), "--metrics", "f1")
+    assert "other is BETTER than org__base on Token F1" in outcome.out
+
+
+def test_sample_logs_of_other_data_are_refused(
+    logs: tuple[Path, Path], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    other = sample_log(tmp_path / "org__other" / "samples_sums_x.jsonl", lambda i: True, doc_hash="of another document")
+    outcome = cli("compare", logs[0], other)
+    assert outcome.code == 2
+    assert "40 of 40 ids stand for another document on the other side (doc_hash differs): 0, 1, 2" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_sample_log_without_a_number_says_what_to_do(cli: Callable[..., Any], tmp_path: Path) -> None:
+    log = sample_log(tmp_path / "m" / "samples_x.jsonl", lambda i: True, metrics=["bleu"], bleu=["a", "b"])
+    assert "has none of the metrics asked for, but no number" in cli("compare", log, log).err
+
+
+def test_rows_that_cannot_be_paired_are_counted_and_named(cli: Callable[..., Any], tmp_path: Path) -> None:
+    before = write(tmp_path / "before.jsonl", [{"id": f"b{i}", "accuracy": i % 7 / 7} for i in range(30)])
+    after = write(tmp_path / "after.jsonl", [{"id": f"b{i}", "accuracy": i % 5 / 5} for i in range(5, 31)])
+    line = (
+        "mind: 25 rows are paired by id; could not be paired: 5 only in before (b0, b1, b2 and 2 more); "
+        "1 only in after (b30)"
+    )
+    assert cli("compare", before, after).out.splitlines()[0] == line
+    assert "could not be paired" not in cli("compare", before, before).out
+
+
+def test_a_metric_of_which_less_is_better(cli: Callable[..., Any], tmp_path: Path) -> None:
+    before = write(tmp_path / "before.jsonl", [{"id": i, "wer": 0.2 + i % 3 / 50} for i in range(30)])
+    after = write(tmp_path / "after.jsonl", [{"id": i, "wer": 0.5 + i % 4 / 50} for i in range(30)])
+    assert "after is WORSE than before on wer: +0.3" in cli("compare", before, after).out
+
+
+def test_a_metric_that_was_made_differently_is_said_to_be(
+    logs: tuple[Path, Path], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    scores = write(tmp_path / "scores.jsonl", [{"id": i, "exact_match": i % 2} for i in range(40)])
+    out = " ".join(cli("compare", logs[0], scores).out.split())
+    assert "The two sides made it differently: tool:lm-evaluation-harness, and" in out
+
+
+def test_answers_to_one_question_that_nel_repeated_are_one_observation(cli: Callable[..., Any], tmp_path: Path) -> None:
+    for name, gain in (("before", 0.0), ("after", 0.1)):
+        (tmp_path / name).mkdir()
+        write(
+            tmp_path / name / "results.jsonl",
+            [
+                {"metadata": {"id": f"q{i}"}, "repeat": k, "scoring_details": {"f1": 0.3 + gain + (i * 7 + k) % 5 / 20}}
+                for i in range(20)
+                for k in range(3)
+            ],
+        )
+    assert cli("compare", tmp_path / "before", tmp_path / "after", "-o", tmp_path / "c.json").code == 0
+    (row,) = json.loads((tmp_path / "c.json").read_text("utf-8"))["rows"]
+    assert (row["n"], row["answers"]) == (20, 60)
+
+
+def test_a_further_data_set_of_a_run_has_its_variants(finished: Path, cli: Callable[..., Any], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run / "also" / "more")
+    (run / "also" / "more" / "run.json").rename(run / "run.json")
+    outcome = cli("compare", run / "also" / "more" / "base", run / "also" / "more" / "letters")
+    assert (outcome.code, "letters against base" in outcome.out) == (0, True)

@@ -110,7 +110,7 @@ def test_a_hub_id_that_is_offline(config):
 
 
 def test_a_folder_without_adapter_config(tiny_base, tmp_path, config):
-    assert refusal(tmp_path, config).endswith("must be a folder with an adapter_config.json, but there is none")
+    assert "must be a folder with an adapter_config.json, as save_pretrained writes it" in refusal(tmp_path, config)
     assert "give it as --model" in refusal(tiny_base, config)
 
 
@@ -131,7 +131,7 @@ def test_a_corrupt_adapter_config(copy, config):
         ({"init_lora_weights": "pissa_niter_4"}, "which changes the base's weights"),
         ({"target_modules": ["query_key_value"]}, "does not fit the base, a llama; it was trained on"),
         ({"target_modules": ["q_proj"]}, "tensors with no place in the base: 24 (base_model.model.model.layers.0."),
-        ({"r": 4}, "28 of 28 tensors have another shape, e.g. base_model.model.model.layers.0.mlp.down_proj"),
+        ({"r": 4}, "with r 4, but tensors of rank 8 (base_model.model.model.layers.0.mlp.down_proj.lora_A.weight"),
         ({"layers_to_transform": [0, 9]}, "tensors with no place in the base: 14 (base"),
     ],
 )  # fmt: skip
@@ -176,7 +176,7 @@ def test_values_that_are_not_finite(copy, config):
 def test_an_adapter_that_acts_on_nothing(tiny_base, copy, tmp_path, config):
     untrained = train_lora(tiny_base, PAIRS, tmp_path / "untrained", steps=0)
     assert "acts on nothing: all 14 lora_B tensors are zero" in refusal(untrained, config)
-    change_config(copy, lora_alpha=0)  # nothing in the weights tells
+    change_config(copy, lora_alpha=1e-9)  # nothing in the weights tells
     with pytest.raises(AdapterError, match="acts on nothing: with it the model computes exactly"):
         load_transformers(str(tiny_base), {"mine": str(copy)})
 

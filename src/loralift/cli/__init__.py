@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import click
 
 from loralift import __version__
+from loralift.cli.check import check
 from loralift.cli.compare import compare
 from loralift.cli.demo import demo
 from loralift.cli.doctor import doctor
@@ -36,7 +37,7 @@ def commands() -> None:
     """
 
 
-for verb in (run, compare, report, doctor, demo):
+for verb in (run, check, compare, report, doctor, demo):
     commands.add_command(verb)
 
 

@@ -18,18 +18,20 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
 @click.option("--primary", metavar="M", help="The metric that decides [default: the run's, or the first].")
 @click.option("--margin", "margins", multiple=True, metavar="M=X", help="Equivalence margin of a metric.")
 @click.option("--metrics", metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
+@click.option("--filter", "filter_name", metavar="NAME", help="Filter of an lm-eval sample log [default: its first].")
 @click.option("--fail-on", metavar="worse|not-better", help="Exit with 1 when the verdict is so.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON.")
 @click.option("--seed", default="0", metavar="N", help="Of every resampling [default: 0].")
 def compare(baseline: Path, candidate: Path, **options: Any) -> None:
-    r"""Compare CANDIDATE with BASELINE, on rows paired by id.
+    """Compare CANDIDATE with BASELINE, on rows paired by id.
 
-    Each side is a variant of a run (RUN/base), or a .jsonl of {"id", METRIC: value, …} or of
-    {"id", "prediction", "reference"}.
+    Each side is a variant of a run (RUN/base), a .jsonl of {"id", METRIC: value, …} or of
+    {"id", "prediction", "reference"}, or a sample log of lm-evaluation-harness (--log_samples).
 
     \b
     loralift compare runs/a/base runs/a/mine
     loralift compare before.jsonl after.jsonl --primary f1 --fail-on worse
+    loralift compare base/samples_gsm8k_….jsonl mine/samples_gsm8k_….jsonl --filter flexible-extract
     """
     fail_on = options["fail_on"]
     if fail_on is not None and fail_on not in FAIL_ON:
@@ -42,12 +44,13 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     from loralift.reporting.terminal import print_comparison
     from loralift.workflow import files
     from loralift.workflow.comparing import comparison_document
-    from loralift.workflow.sides import compare_sides
+    from loralift.workflow.sides import compare_read, read_sides, unpaired
 
     names = options["metrics"].replace(",", " ").split() if options["metrics"] else None
-    comparison, tests = compare_sides(
-        baseline, candidate, metrics=names, primary=options["primary"], margins=margins, seed=seed
-    )
+    sides = read_sides(baseline, candidate, names, options["filter_name"])
+    comparison, tests = compare_read(*sides, primary=options["primary"], margins=margins, seed=seed)
+    if (lone := unpaired(*sides)) is not None:
+        click.echo(f"mind: {lone}")
     print_comparison(comparison, Console())
     if options["output"] is not None:
         files.write_json(options["output"], comparison_document(comparison, tests))

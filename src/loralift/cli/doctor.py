@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
@@ -88,5 +90,6 @@ def _extras() -> Iterator[Row]:
 
 
 def _tools() -> Iterator[Row]:
-    path = shutil.which("nel")
-    yield "nel", path is not None, path or "not on the PATH; `python -m nemo_evaluator.cli.main` is the same"
+    beside_python = Path(sys.executable).parent / "nel"
+    path = shutil.which("nel") or (str(beside_python) if beside_python.exists() else None)
+    yield "nel", path is not None, path or "not found: it comes with nemo-evaluator"

@@ -18,6 +18,9 @@ METAVARS = {
     "columns": "FIELD=COLUMN",
     "metrics": "M,…",
     "stop": "S",
+    "also": "NAME=DATASET",
+    "dataset": "DATASET",
+    "train_data": "FILE",
     "model": "ID|PATH",
 }
 
@@ -74,8 +77,8 @@ def _pairs(name: str, texts: Iterable[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if not equals and name == "adapters":  # a bare path: the folder's name is the adapter's
-            key, value = PurePath(text).name, text
+        if (not equals or "/" in key) and name in ("adapters", "also"):  # a bare path: its last part is the name
+            key, value = PurePath(text.partition("?")[0]).stem if name == "also" else PurePath(text).name, text
         elif not equals:
             raise UsageError(wrong_argument(flag_of(name), METAVARS[name], text))
         if key in pairs:

@@ -17,7 +17,7 @@ from loralift.cli.options import config_options, given
 @config_options
 @click.option("--resume", is_flag=True, help="Go on with the run in --output-dir.")
 def run(config_file: Path | None, resume: bool, **options: Any) -> None:
-    r"""Evaluate a base model and its adapters; say whether each adapter is better.
+    """Evaluate a base model and its adapters; say whether each adapter is better.
 
     \b
     loralift run --adapter mine=./my-lora

@@ -6,6 +6,9 @@
                                                |
                  resampling, intervals, significance, equivalence, power, effects
 
+Beside it: ``lengths``, ``slices`` and ``noise`` ask what else may stand behind a difference, ``repeats`` says which
+answers belong to one question, ``ranking`` puts variants in order, ``summary`` looks at one alone.
+
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """
 
@@ -13,18 +16,30 @@ from __future__ import annotations
 
 from loralift.comparison.comparing import compare
 from loralift.comparison.family import holm
+from loralift.comparison.lengths import adjust_for_length
+from loralift.comparison.noise import inside, noise_floor
 from loralift.comparison.pairing import Pairs, pair
+from loralift.comparison.parts import Column, Columns, cut_columns
 from loralift.comparison.power import minimum_detectable_effect, power, rows_needed
-from loralift.comparison.ranking import Place, Ranking, rank
+from loralift.comparison.ranking import rank
+from loralift.comparison.repeats import Clusters, clusters_of
+from loralift.comparison.slices import compare_slices
 from loralift.comparison.summary import summarise
 
 __all__ = [
+    "Clusters",
+    "Column",
+    "Columns",
     "Pairs",
-    "Place",
-    "Ranking",
+    "adjust_for_length",
+    "clusters_of",
     "compare",
+    "compare_slices",
+    "cut_columns",
     "holm",
+    "inside",
     "minimum_detectable_effect",
+    "noise_floor",
     "pair",
     "power",
     "rank",

@@ -132,7 +132,7 @@ def _figures(
     case: Case, found: Contrast | None, settings: Settings, replicates: Floats | None, relabelled: Floats | None
 ) -> _Figures:
     """One case's row, as yet without adjusted p and verdict."""
-    row = _empty_row(case)
+    row = empty_row(case)
     if found is None:
         nothing = "No pair was scored." if not case.sample.ids else "The corpus value is not finite."
         return _Figures(replace(row, warnings=(*row.warnings, nothing)), None, None)
@@ -162,7 +162,7 @@ def _figures(
     return _Figures(row, test, tost)
 
 
-def _empty_row(case: Case) -> MetricComparison:
+def empty_row(case: Case) -> MetricComparison:
     """What is known of a case before any figure: names, counts, what was dropped."""
     dropped = {reason: len(ids) for reason, ids in case.sample.dropped.items()}
     sentences = [f"Dropped as {reason}: {some(ids)}." for reason, ids in case.sample.dropped.items()]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from loralift.comparison.analysis import Case, Settings, analyse
 from loralift.comparison.intervals import Method
-from loralift.comparison.pairing import Aggregate, Clusters, pair, sample
+from loralift.comparison.pairing import Aggregate, pair, sample
+from loralift.comparison.repeats import Clusters
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.records import Comparison, MetricInfo, Score
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loralift.comparison.repeats import Clusters, Grouping
 from loralift.errors import ComparisonError, some
 from loralift.records import MetricInfo, Score
 
@@ -23,9 +24,6 @@ Aggregate = Callable[[Floats], Floats]
 
 LARGEST = 1e100
 """Values beyond count as infinite: their cubes could not be summed."""
-
-Clusters = Callable[[str], str]
-"""A row's id to the question it belongs to, where one question was answered several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +158,19 @@ def sample(
     return found if clusters is None else _by_question(found, clusters)
 
 
-def row_values(scores: Sequence[Score], metric: str, aggregate: Aggregate | None) -> tuple[Floats, Floats | None]:
+def row_values(
+    scores: Sequence[Score], metric: str, aggregate: Aggregate | None
+) -> tuple[tuple[str, ...], Floats, Floats | None]:
     """One side's row values and statistics, in the order of the sorted ids.
 
     Returns:
-        Values, shape (n,), NaN where unscored; statistics, shape (n, k), or None for a mean of rows.
+        The ids; values, shape (n,), NaN where unscored; statistics, shape (n, k), or None for a mean of rows.
     """
     rows = by_id(scores, "the scores")
-    ordered = [rows[name] for name in sorted(rows)]
+    ids = tuple(sorted(rows))
+    ordered = [rows[name] for name in ids]
     corpus = aggregate if any(metric in row.statistics for row in ordered) else None
-    return _numbers(ordered, metric, corpus)
+    return ids, *_numbers(ordered, metric, corpus)
 
 
 def _described(rows: Mapping[str, Score]) -> str:
@@ -212,26 +213,13 @@ def _reasons(left: Floats, right: Floats) -> dict[str, NDArray[np.bool_]]:
 
 def _by_question(rows: Sample, clusters: Clusters) -> Sample:
     """Average the values, and sum the statistics, of the rows of each question."""
-    questions, group = np.unique([clusters(row) for row in rows.ids] or np.empty(0, dtype=str), return_inverse=True)
-    count = np.bincount(group, minlength=len(questions))
-
-    def mean(values: Floats) -> Floats:
-        return np.bincount(group, values, minlength=len(questions)) / count
-
-    def total(statistics: Floats | None) -> Floats | None:
-        if statistics is None:
-            return None
-        summed = np.zeros((len(questions), statistics.shape[1]))
-        np.add.at(summed, group, statistics)
-        return summed
-
-    return Sample(
-        ids=tuple(str(question) for question in questions),
-        baseline=mean(rows.baseline),
-        candidate=mean(rows.candidate),
-        answers=rows.answers,
-        dropped=rows.dropped,
-        baseline_statistics=total(rows.baseline_statistics),
-        candidate_statistics=total(rows.candidate_statistics),
-        aggregate=rows.aggregate,
+    grouping = Grouping.of(rows.ids, clusters)
+    left, right = rows.baseline_statistics, rows.candidate_statistics
+    return replace(
+        rows,
+        ids=grouping.questions,
+        baseline=grouping.mean(rows.baseline),
+        candidate=grouping.mean(rows.candidate),
+        baseline_statistics=None if left is None else grouping.total(left),
+        candidate_statistics=None if right is None else grouping.total(right),
     )

@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 from loralift.comparison.analysis import Case, Settings, analyse
 from loralift.comparison.intervals import Method
-from loralift.comparison.pairing import Aggregate, Clusters, Pairs, pair, sample
+from loralift.comparison.pairing import Aggregate, Pairs, pair, sample
+from loralift.comparison.repeats import Clusters
 from loralift.comparison.summary import summarise
 from loralift.errors import ComparisonError, UsageError, wrong_argument
-from loralift.records import MetricComparison, MetricInfo, Score
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One variant's place.
-
-    Attributes:
-        variant: Its name.
-        rank: 1 plus the number of variants judged better than this one; several share a rank.
-        value: Aggregate over its scored rows; None where nothing was scored.
-        better_than: Variants that it is judged better than.
-    """
-
-    variant: str
-    rank: int
-    value: float | None
-    better_than: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """Variants in order.
-
-    Attributes:
-        metric: What they are ranked by.
-        places: By rank, then value, then name.
-        pairs: Every pair of variants once, the earlier in the order given as the baseline; Holm over the pairs.
-    """
-
-    metric: str
-    places: tuple[Place, ...]
-    pairs: tuple[MetricComparison, ...]
+from loralift.records import MetricComparison, MetricInfo, Place, Ranking, Score
 
 
 def rank(
@@ -90,7 +58,7 @@ def rank(
     ]
     rows = analyse(cases, settings)
     places = [
-        _place(name, rows, summarise(scores, info, aggregate, resamples=100, method="t").value)
+        _place(name, rows, summarise(scores, info, aggregate, clusters=clusters, resamples=100, method="t").value)
         for name, scores in variants.items()
     ]
     sign = -1 if info.higher_is_better else 1

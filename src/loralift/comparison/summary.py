@@ -11,6 +11,7 @@ from loralift.comparison.contrast import is_binary
 from loralift.comparison.estimate import Estimate, of_corpus, of_mean
 from loralift.comparison.intervals import Method, Wilson, chosen, confidence, interval, needs_bootstrap
 from loralift.comparison.pairing import LARGEST, Aggregate, Floats, row_values
+from loralift.comparison.repeats import Clusters, Grouping
 from loralift.comparison.resampling import bootstrap
 from loralift.records import Interval, MetricInfo, MetricSummary, Score
 
@@ -20,16 +21,21 @@ def summarise(
     info: MetricInfo,
     aggregate: Aggregate | None = None,
     *,
+    clusters: Clusters | None = None,
     seed: int = 0,
     resamples: int = 10_000,
     method: Method = "auto",
 ) -> MetricSummary:
     """Summarise one metric of one variant over all rows that were scored.
 
+    With ``clusters``, values are averaged and statistics summed within each question first: ``n``, mean, median,
+    spread and interval are then of questions, while ``unscored`` still counts answers.
+
     Args:
         scores: The rows, in any order.
         info: The metric.
         aggregate: For a corpus metric; the mean of rows is used without it, or where no row has statistics.
+        clusters: Row id to question, where questions were answered several times.
         seed: Of the bootstrap, non-negative.
         resamples: Bootstrap samples.
         method: Of the interval; 0/1 values always get Wilson's.
@@ -42,25 +48,30 @@ def summarise(
         UsageError: A setting is out of range.
     """
     settings = Settings(seed=seed, resamples=resamples, method=method)
-    every, statistics = row_values(scores, info.name, aggregate)
+    ids, every, statistics = row_values(scores, info.name, aggregate)
     kept = np.abs(every) <= LARGEST
-    values, n = every[kept], int(kept.sum())
-    if not n:
-        return MetricSummary(info.name, 0, len(every), None, None, None, None, None)
+    values, unscored = every[kept], int((~kept).sum())
+    if not values.size:
+        return MetricSummary(info.name, 0, unscored, None, None, None, None, None)
+    statistics = None if statistics is None else statistics[kept]
+    if clusters is not None:
+        grouping = Grouping.of([row for row, scored in zip(ids, kept, strict=True) if scored], clusters)
+        values = grouping.mean(values)
+        statistics = None if statistics is None else grouping.total(statistics)
     if statistics is None or aggregate is None:
         estimate = of_mean(values)
         limits = _wilson(values) if is_binary(values) else _interval(estimate, settings, corpus=False)
     else:
-        estimate = of_corpus(statistics[kept], aggregate)
+        estimate = of_corpus(statistics, aggregate)
         limits = _interval(estimate, settings, corpus=True)
     return MetricSummary(
         metric=info.name,
-        n=n,
-        unscored=len(every) - n,
+        n=values.size,
+        unscored=unscored,
         value=estimate.value if np.isfinite(estimate.value) else None,
         mean=float(values.mean()),
         median=float(np.median(values)),
-        std=float(values.std(ddof=1)) if n > 1 else None,
+        std=float(values.std(ddof=1)) if values.size > 1 else None,
         interval=limits,
     )
 

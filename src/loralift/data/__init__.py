@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from loralift.data.beir import read_beir_directory, read_beir_hub
 from loralift.data.files import read_file
 from loralift.data.hub import read_hub
+from loralift.data.leakage import find_leaks, read_training_texts
 from loralift.data.prompts import (
     CHAT_SEPARATOR,
     DEFAULT_SYSTEM_PROMPT,
@@ -43,9 +44,11 @@ __all__ = [
     "Selection",
     "chat_messages",
     "dump_questions",
+    "find_leaks",
     "hash_questions",
     "load_questions",
     "parse_spec",
+    "read_training_texts",
     "render_prompt",
     "training_text",
 ]

@@ -5,10 +5,11 @@ Importing this room costs nothing: torch, transformers and peft are imported by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from loralift.generation.base import Description, GenerationSettings, Generator, OnProgress
+from loralift.records import AdapterProof, Prompt
 
 if TYPE_CHECKING:
     from loralift.generation.adapters import AdapterInfo
@@ -23,6 +24,8 @@ __all__ = [
     "inspect_adapter",
     "inspect_base",
     "load_transformers",
+    "prove",
+    "spread",
 ]
 
 
@@ -86,3 +89,27 @@ def load_transformers(
     base = inspect_base(model, revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
     return transformers_peft.load(base, infos, dtype=dtype, device=device)
+
+
+def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:
+    """Prove on real prompts that every adapter acts, and tell what of its training differs from this evaluation.
+
+    Args:
+        generator: A base with its adapters.
+        prompts: All that will be asked; not empty.
+        chat_template: Whether the base's chat template rendered them.
+
+    Raises:
+        ModelError: The prompts begin with two BOS tokens, or the base computes NaN.
+        AdapterError: An adapter is dead, or makes the model compute NaN.
+    """
+    from loralift.generation import proof
+
+    return proof.prove(generator, prompts, chat_template=chat_template)
+
+
+def spread(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The few prompts that `prove` looks at."""
+    from loralift.generation import proof
+
+    return proof.spread(prompts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, some, wrong_argument
-from loralift.generation import fit
+from loralift.generation import fit, origin
 from loralift.generation.hub import find_folder, hash_files
 from loralift.generation.quiet import quiet_loading
 from loralift.records import BASE
@@ -21,6 +22,12 @@ logger = logging.getLogger(__name__)
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+
+# what a hub's repository may hold beside them, for parity.py
+TOKENIZER_FILES = (
+    *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
+    *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "tekken.json"),
+)
 
 # Low-rank updates of weights, which switch off to leave exactly the base. Prompt learning prepends tokens instead.
 PEFT_TYPES = ("LORA", "ADALORA", "LOHA", "LOKR")
@@ -49,6 +56,9 @@ class AdapterInfo:
         use_dora: Whether it is weight-decomposed.
         parameters: How many numbers its file holds.
         sha256: Of its configuration and weights.
+        base_revision: The base's revision that it was trained on, as its configuration says.
+        tensors: How many its file holds.
+        largest_b: The largest absolute value of any lora_B; None where there is none.
         base_weights: Keys of its file that are weights of the base itself; they must equal the base's.
         ignored_settings: Settings of a newer PEFT that this one does not know.
     """
@@ -67,8 +77,22 @@ class AdapterInfo:
     use_dora: bool
     parameters: int
     sha256: str
+    base_revision: str | None = None
+    tensors: int = 0
+    largest_b: float | None = None
     base_weights: tuple[str, ...] = ()
     ignored_settings: tuple[str, ...] = ()
+
+    @property
+    def argument(self) -> str:
+        """What the user wrote, for messages."""
+        return f"--adapter {self.name}={self.source}"
+
+    @property
+    def strength(self) -> str:
+        """The settings and the weight that say how strong it is, for messages."""
+        largest = "" if self.largest_b is None else f", largest lora_B value {self.largest_b:.2g}"
+        return f"rank {self.rank}, alpha {self.alpha:g}{largest}" if self.alpha is not None else f"rank {self.rank}"
 
 
 def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None = None) -> AdapterInfo:
@@ -85,10 +109,11 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
     if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
         allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
         raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
-    folder, commit = find_folder(argument, path, revision, (CONFIG, *WEIGHTS), AdapterError)
+    folder, commit = find_folder(argument, path, revision, (CONFIG, *WEIGHTS, *TOKENIZER_FILES), AdapterError)
     raw, config = _read_config(argument, folder)
     _refuse_unsupported(argument, config)
     weights = _find_weights(argument, folder)
+    origin.check_class(argument, config, base_config)
     tensors = fit.read_tensors(argument, weights)
     base_weights = fit.check_fit(argument, config, base_config, tensors)
     fit.check_values(argument, tensors)
@@ -110,6 +135,9 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
         use_dora=bool(getattr(config, "use_dora", False)),
         parameters=sum(tensor.numel() for tensor in tensors.values()),
         sha256=hash_files([folder / CONFIG, weights]).removeprefix("sha256:"),
+        base_revision=config.revision,
+        tensors=len(tensors),
+        largest_b=fit.largest_b(tensors),
         base_weights=base_weights,
         ignored_settings=ignored,
     )
@@ -120,14 +148,19 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
     path = folder / CONFIG
     if not path.is_file():
         hint = " (it is a whole model: give it as --model)" if (folder / "config.json").is_file() else ""
-        raise AdapterError(f"`{argument}` must be a folder with an {CONFIG}, but there is none{hint}")
+        raise AdapterError(
+            f"`{argument}` must be a folder with an {CONFIG}, as save_pretrained writes it, but there is none{hint}"
+        )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as cause:  # not JSON, or not UTF-8
-        raise AdapterError(f"`{argument}` has an {CONFIG} that is not JSON: {cause}") from cause
+        raise AdapterError(f"`{argument}` has an {CONFIG} that is not JSON, fetch or save it again: {cause}") from cause
     kind = raw.get("peft_type") if isinstance(raw, dict) else None
     if kind not in PEFT_TYPES:
-        raise AdapterError(f"`{argument}` must be a low-rank adapter ({', '.join(PEFT_TYPES)}), got peft_type {kind!r}")
+        raise AdapterError(
+            f"`{argument}` must be a low-rank adapter ({', '.join(PEFT_TYPES)}), got peft_type {kind!r}: evaluate "
+            "it with a tool that runs it, and give its answers to `loralift compare`"
+        )
     try:
         with quiet_loading():
             return raw, PeftConfig.from_pretrained(str(folder))
@@ -144,6 +177,17 @@ def _refuse_unsupported(argument: str, config: Any) -> None:
             f"`{argument}` must have bias 'none', got {config.bias!r}: it overwrites the base's own biases, so the "
             "base could not be evaluated beside it; merge it into a copy of the base and evaluate that as --model"
         )
+    if getattr(config, "layer_replication", None):
+        raise AdapterError(
+            f"`{argument}` must have no layer_replication, got {config.layer_replication}: it repeats the base's own "
+            "layers, so the base could not be evaluated beside it; merge it and evaluate that as --model"
+        )
+    alpha = getattr(config, "lora_alpha", 1.0)
+    if not isinstance(alpha, int | float) or not math.isfinite(alpha) or (alpha == 0 and not config.alpha_pattern):
+        raise AdapterError(
+            f"`{argument}` must have a lora_alpha that is a number and not 0, got {alpha!r}: the update is scaled by "
+            "lora_alpha / r; put back the value it was trained with"
+        )
     init = getattr(config, "init_lora_weights", None)
     if isinstance(init, str) and init.lower().startswith(CHANGES_THE_BASE):
         raise AdapterError(
@@ -155,7 +199,10 @@ def _refuse_unsupported(argument: str, config: Any) -> None:
 def _find_weights(argument: str, folder: Path) -> Path:
     found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
     if not found:
-        raise AdapterError(f"`{argument}` must be a folder with {' or '.join(WEIGHTS)}, but there is none")
+        raise AdapterError(
+            f"`{argument}` must be a folder with {' or '.join(WEIGHTS)}, but there is none: save it again with "
+            "save_pretrained, or fetch the file that is missing"
+        )
     return found[0]
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from loralift.errors import UsageError, wrong_argument
 from loralift.records import Answer, Prompt, ReferenceLikelihood
+
+if TYPE_CHECKING:
+    from loralift.generation.adapters import AdapterInfo
+    from loralift.generation.base_model import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,18 @@ class Generator(Protocol):
     def variants(self) -> tuple[str, ...]:
         """``base``, then the adapters in the order they were given."""
 
+    @property
+    def base_model(self) -> BaseModel:
+        """The base as it was found."""
+
+    @property
+    def adapters(self) -> Mapping[str, AdapterInfo]:
+        """What each adapter is, by its name."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's transformers tokenizer, which every variant is asked with."""
+
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, device."""
 
@@ -140,4 +159,22 @@ class Generator(Protocol):
         Raises:
             UsageError: There is no such variant.
             ModelError: One row does not fit in memory.
+        """
+
+    def next_token_log_probabilities(
+        self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
+    ) -> NDArray[np.float64]:
+        """The distribution of the token after each prompt; for a few prompts, since every row is a vocabulary wide.
+
+        Args:
+            variant: Which one is asked.
+            prompts: Not empty.
+            batch_size: Most rows of a batch; None: as many as fit.
+
+        Returns:
+            Natural logarithms, prompts x vocabulary, in the prompts' order; each row's exponentials sum to 1.
+
+        Raises:
+            UsageError: There is no such variant.
+            ModelError: A prompt does not fit the context window, or one row does not fit in memory.
         """

@@ -31,12 +31,14 @@ class BaseModel:
         revision: The hub commit; None for a local folder.
         identity: ``hub:ID@COMMIT``, or a hash of the local folder's files.
         config: The transformers configuration.
+        requested: The revision that was asked for: a branch, a tag or a commit.
     """
 
     source: str
     revision: str | None
     identity: str
     config: Any
+    requested: str | None = None
 
 
 def inspect_base(model: str, revision: str | None = None) -> BaseModel:
@@ -54,7 +56,7 @@ def inspect_base(model: str, revision: str | None = None) -> BaseModel:
     if not _any_file(folder, TOKENIZERS):
         raise ModelError(f"`--model` must have a tokenizer: {model} has no tokenizer.json nor another that is known")
     if commit is not None:
-        return BaseModel(model, commit, f"hub:{model}@{commit}", config)
+        return BaseModel(model, commit, f"hub:{model}@{commit}", config, revision)
     if not _any_file(folder, WEIGHTS):
         raise ModelError(f"`--model` must have weights: {model} has no *.safetensors and no pytorch_model*.bin")
     return BaseModel(str(folder), None, identify_folder(folder), config)

@@ -15,9 +15,15 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, some
+from loralift.generation.mismatch import Expected, explain_keys, explain_shapes
 from loralift.generation.quiet import quiet_loading
 
 _PROOF = "loralift_proof"
+
+_LFS = b"version https://git-lfs"
+
+_DOWN = (".lora_A", ".lora_embedding_A")
+_UP = (".lora_B", ".lora_embedding_B")
 
 # what torch.load raises on the way through bytes that are no pickle of tensors
 _CORRUPT_PICKLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, struct.error)
@@ -31,6 +37,11 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
     Raises:
         AdapterError: The file is corrupt, empty, or more than tensors.
     """
+    with weights.open("rb") as file:
+        if file.read(len(_LFS)) == _LFS:
+            raise AdapterError(
+                f"`{argument}` has a Git LFS pointer for its {weights.name}, not the weights: run `git lfs pull` there"
+            )
     try:
         if weights.suffix == ".safetensors":
             tensors = load_file(weights)
@@ -40,9 +51,11 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
         reason = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         raise AdapterError(f"`{argument}` has a corrupt {weights.name}, fetch or save it again: {reason}") from cause
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise AdapterError(f"`{argument}` has a {weights.name} that holds more than named tensors")
+        raise AdapterError(
+            f"`{argument}` has a {weights.name} that holds more than named tensors, save it again with save_pretrained"
+        )
     if not tensors:
-        raise AdapterError(f"`{argument}` has an empty {weights.name}")
+        raise AdapterError(f"`{argument}` has an empty {weights.name}, save it again with save_pretrained")
     return tensors
 
 
@@ -62,44 +75,64 @@ def check_fit(argument: str, config: Any, base_config: Any, tensors: Tensors) ->
         AdapterError: A key is missing or unexpected, or a shape differs.
     """
     model = _inject_on_meta(argument, config, base_config)
-    expected = _adapter_state(model, _PROOF)
-    wrong = [
-        f"{key} {tuple(tensors[key].shape)} for {tuple(expected[key].shape)}"
-        for key in sorted(expected.keys() & tensors.keys())
-        if tensors[key].shape != expected[key].shape
-    ]
+    state, own_weights = _adapter_state(model, _PROOF), model.state_dict()
+    carried = {key for key in tensors.keys() - state.keys() if key in own_weights}
+    text = base_config.get_text_config()
+    expected = Expected(
+        shapes={key: tuple(state[key].shape) for key in state}
+        | {key: tuple(own_weights[key].shape) for key in carried},
+        trained_on=config.base_model_name_or_path,
+        rank=getattr(config, "r", None),
+        vocabulary=text.vocab_size,
+        layers=getattr(text, "num_hidden_layers", None),
+    )
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    shared = expected.shapes.keys() & shapes.keys()
+    wrong = {key: shapes[key] for key in sorted(shared) if shapes[key] != expected.shapes[key]}
     if wrong:
-        raise AdapterError(
-            f"`{argument}` does not fit the base: {len(wrong)} of {len(tensors)} tensors have another shape, e.g. "
-            f"{some(wrong, 2)}; it was trained on {config.base_model_name_or_path!r}: give that as --model"
-        )
-    own_weights = model.state_dict()
-    base_weights = tuple(sorted(key for key in tensors.keys() - expected.keys() if key in own_weights))
-    missing = sorted(expected.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - expected.keys() - set(base_weights))
+        raise AdapterError(f"`{argument}` {explain_shapes(wrong, expected, len(tensors))}")
+    missing = sorted(expected.shapes.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - expected.shapes.keys())
     if (missing or unexpected) and not _peft_converts(model, tensors):
-        raise AdapterError(_mismatch(argument, config, missing, unexpected))
-    return base_weights
+        raise AdapterError(f"`{argument}` {explain_keys(missing, unexpected, tensors.keys(), expected)}")
+    return tuple(sorted(carried))
 
 
 def check_values(argument: str, tensors: Tensors) -> None:
-    """Refuse weights that are not finite, and adapters whose update is zero.
+    """Refuse weights that are no finite floating-point numbers, and adapters whose update is zero.
 
     Raises:
-        AdapterError: A tensor holds NaN or infinity, or every lora_B is zero and nothing else is there to act.
+        AdapterError: A tensor is quantised or holds NaN or infinity, or every lora_B (or lora_A) is zero and nothing
+            else is there to act.
     """
+    whole = sorted(key for key, tensor in tensors.items() if not _plain_floats(tensor))
+    if whole:
+        kinds = some(sorted({str(tensors[key].dtype).removeprefix("torch.") for key in whole}))
+        raise AdapterError(
+            f"`{argument}` has {kinds} numbers in {len(whole)} of {len(tensors)} tensors ({some(whole, 2)}): quantised "
+            "weights, whose scales PEFT does not apply; save it again in float32, float16 or bfloat16"
+        )
     broken = sorted(key for key, tensor in tensors.items() if not torch.isfinite(tensor).all())
     if broken:
         raise AdapterError(
-            f"`{argument}` has NaN or infinity in {len(broken)} of {len(tensors)} tensors: {some(broken, 2)}"
+            f"`{argument}` has NaN or infinity in {len(broken)} of {len(tensors)} tensors: {some(broken, 2)}; its "
+            "training diverged: take an earlier checkpoint, or train with a lower learning rate"
         )
-    # the update is B·A, so zero B is no update; what is neither A nor B (a saved module, a magnitude) acts by itself
-    ups = [tensor for key, tensor in tensors.items() if ".lora_B" in key or ".lora_embedding_B" in key]
-    others = [key for key in tensors if ".lora_A" not in key and ".lora_B" not in key and ".lora_embedding_" not in key]
-    if ups and not others and not any(tensor.any() for tensor in ups):
-        raise AdapterError(
-            f"`{argument}` acts on nothing: all {len(ups)} lora_B tensors are zero, as before any training step"
-        )
+    # the update is B·A, so either at zero is no update; what is neither (a saved module, a magnitude) acts by itself
+    others = [key for key in tensors if not any(part in key for part in (*_DOWN, *_UP))]
+    for letter, parts in (("B", _UP), ("A", _DOWN)):
+        half = _half(tensors, parts)
+        if half and not others and not any(tensor.any() for tensor in half):
+            raise AdapterError(
+                f"`{argument}` acts on nothing: all {len(half)} lora_{letter} tensors are zero"
+                f"{', as before any training step' if letter == 'B' else ''}; evaluate a checkpoint that was trained, "
+                "and check that the training saved what it trained"
+            )
+
+
+def largest_b(tensors: Tensors) -> float | None:
+    """The largest absolute value of any lora_B; None where there is none."""
+    return max((float(tensor.abs().max()) for tensor in _half(tensors, _UP)), default=None)
 
 
 def verify_loaded(argument: str, model: Any, adapter_name: str, tensors: Tensors, skip: Iterable[str]) -> None:
@@ -115,7 +148,8 @@ def verify_loaded(argument: str, model: Any, adapter_name: str, tensors: Tensors
     )
     if differ:
         raise AdapterError(
-            f"`{argument}` was not loaded as it is: {len(differ)} of {len(tensors)} tensors differ ({some(differ, 2)})"
+            f"`{argument}` was not loaded as it is: {len(differ)} of {len(tensors)} tensors differ "
+            f"({some(differ, 2)}): check that nothing writes to its folder, and run again"
         )
 
 
@@ -137,9 +171,18 @@ def verify_base_weights(argument: str, state: Tensors, tensors: Tensors, keys: I
         own = state[_plain_name(key)]
         if not torch.equal(own, tensors[key].to(own.device, own.dtype)):
             raise AdapterError(
-                f"`{argument}` carries other weights of the base itself ({key}), e.g. embeddings that were trained or "
-                "resized; merge it into a copy of its base and evaluate that as --model"
+                f"`{argument}` carries other weights of the base itself ({key}), e.g. embeddings that were trained; "
+                "merge it into a copy of its base and evaluate that as --model in a run of its own"
             )
+
+
+def _plain_floats(tensor: torch.Tensor) -> bool:
+    """Whether a tensor holds numbers that mean themselves: float8, like integers, comes with scales elsewhere."""
+    return bool(tensor.is_floating_point()) and tensor.element_size() > 1
+
+
+def _half(tensors: Tensors, parts: tuple[str, ...]) -> list[torch.Tensor]:
+    return [tensor for key, tensor in tensors.items() if any(part in key for part in parts)]
 
 
 def _plain_name(key: str) -> str:
@@ -164,9 +207,10 @@ def _inject_on_meta(argument: str, config: Any, base_config: Any) -> Any:
 
 def _adapter_state(model: Any, adapter_name: str) -> dict[str, torch.Tensor]:
     """An adapter's tensors under the names that its file uses, embeddings of the base left out."""
-    state: dict[str, torch.Tensor] = get_peft_model_state_dict(
-        model, adapter_name=adapter_name, save_embedding_layers=False
-    )
+    with quiet_loading():
+        state: dict[str, torch.Tensor] = get_peft_model_state_dict(
+            model, adapter_name=adapter_name, save_embedding_layers=False
+        )
     return state
 
 
@@ -178,15 +222,3 @@ def _peft_converts(model: Any, tensors: Tensors) -> bool:
     except (KeyError, RuntimeError, ValueError):
         return False
     return not result.unexpected_keys and not any(_PROOF in key for key in result.missing_keys)
-
-
-def _mismatch(argument: str, config: Any, missing: list[str], unexpected: list[str]) -> str:
-    found = []
-    if missing:
-        found.append(f"tensors missing: {len(missing)} ({some(missing, 2)})")
-    if unexpected:
-        found.append(f"tensors with no place in the base: {len(unexpected)} ({some(unexpected, 2)})")
-    return (
-        f"`{argument}` does not fit the base, {', '.join(found)}; "
-        f"check that --model is the base it was trained on ({config.base_model_name_or_path!r})"
-    )

@@ -89,6 +89,7 @@ def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, devi
     # sampling, penalties and lengths that the model's makers recommend are no part of an evaluation
     base.generation_config = GenerationConfig(eos_token_id=list(eos) or None, pad_token_id=pad)
     model = base
+    plain = _probe(base, base) if infos else None
     adapters: dict[str, LoadedAdapter] = {}
     for number, info in enumerate(infos):
         adapter = LoadedAdapter(info, f"loralift_{number}")
@@ -96,7 +97,7 @@ def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, devi
         adapters[info.name] = adapter
     model.eval().requires_grad_(False)
     for adapter in adapters.values():
-        _check_effect(model, base, adapter)
+        _check_effect(model, base, plain, adapter)
     return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters)
 
 
@@ -178,7 +179,7 @@ def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> A
 def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
     """The model with one adapter more, whose tensors in memory are the file's."""
     info = adapter.info
-    argument = f"--adapter {info.name}={info.source}"
+    argument = info.argument
     folder = Path(info.path)
     weights = next(folder / name for name in WEIGHTS if (folder / name).is_file())
     tensors = fit.read_tensors(argument, weights)
@@ -196,21 +197,39 @@ def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
     return model
 
 
-def _check_effect(model: Any, base: Any, adapter: LoadedAdapter) -> None:
-    """Refuse an adapter whose logits are the base's, bit by bit, e.g. for an alpha of 0."""
+def _probe(model: Any, base: Any) -> torch.Tensor:
+    """Logits after tokens spread over the vocabulary; what is not a number is 0, so that equal means equal."""
     vocabulary = base.config.get_text_config().vocab_size
-    probe = torch.linspace(0, vocabulary - 1, 16, device=base.device).long()[None]
-    with torch.inference_mode(), model.disable_adapter():
-        plain = model(input_ids=probe).logits
+    tokens = torch.linspace(0, vocabulary - 1, 16, device=base.device).long()[None]
+    with torch.inference_mode():
+        return torch.nan_to_num(model(input_ids=tokens).logits)
+
+
+def _check_effect(model: Any, base: Any, plain: Any, adapter: LoadedAdapter) -> None:
+    """Refuse an adapter that changes the base, or whose logits are the base's, bit by bit.
+
+    Args:
+        model: The PeftModel.
+        base: The transformers model inside.
+        plain: The base's logits before any adapter was loaded.
+        adapter: Which adapter.
+    """
+    info = adapter.info
     model.set_adapter(adapter.key)
     model.requires_grad_(False)
-    with torch.inference_mode():
-        adapted = model(input_ids=probe).logits
-    if torch.equal(adapted, plain):
-        info = adapter.info
+    with model.disable_adapter():
+        switched_off = _probe(model, base)
+    if not torch.equal(switched_off, plain):
         raise AdapterError(
-            f"`--adapter {info.name}={info.source}` acts on nothing: with it the model computes exactly what the base "
-            f"does (rank {info.rank}, alpha {info.alpha})"
+            f"`{info.argument}` changes the base even when it is switched off, so the base could not be evaluated "
+            "beside it; merge it into a copy of its base and evaluate that as --model in a run of its own"
+        )
+    # where the base computes nothing but NaN, which proof.py refuses, there is nothing to tell
+    if plain.any() and torch.equal(_probe(model, base), plain):
+        raise AdapterError(
+            f"`{info.argument}` acts on nothing: with it the model computes exactly what the base does "
+            f"({info.strength}, {str(base.dtype).removeprefix('torch.')}); evaluate a checkpoint that was trained, "
+            "with the lora_alpha of its training; where its weights are that small, evaluate with --dtype float32"
         )
 
 

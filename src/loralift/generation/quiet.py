@@ -22,6 +22,11 @@ def quiet_loading() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Unexpected keyword arguments", category=UserWarning)
             # PEFT remarks on missing keys, which fit.py refuses before and verify_loaded after loading
             warnings.filterwarnings("ignore", message="Found missing adapter keys", category=UserWarning)
+            # an adapter trained with lora_bias: it is not merged here, and fit.py knows its shapes better
+            warnings.filterwarnings("ignore", message="`lora_bias=True` was passed", category=UserWarning)
+            warnings.filterwarnings("ignore", message="Adapter .* have invalid shape", category=UserWarning)
+            # an adapter that saves embeddings tied to the output: its base's are not touched, which loading.py proves
+            warnings.filterwarnings("ignore", message=".*tie_word_embeddings", category=UserWarning)
             # peft 0.21 asks transformers 5.23 for a property by its old name
             warnings.filterwarnings(
                 "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning

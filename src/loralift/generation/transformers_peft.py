@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jinja2 import TemplateError
+from numpy.typing import NDArray
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from loralift.errors import ModelError, UsageError, some, wrong_argument
@@ -75,6 +78,21 @@ class TransformersGenerator:
         """``base``, then the adapters in the order they were given."""
         return (BASE, *self._loaded.adapters)
 
+    @property
+    def base_model(self) -> BaseModel:
+        """The base as it was found."""
+        return self._loaded.source
+
+    @property
+    def adapters(self) -> Mapping[str, AdapterInfo]:
+        """What each adapter is, by its name."""
+        return {name: adapter.info for name, adapter in self._loaded.adapters.items()}
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer, which every variant is asked with."""
+        return self._loaded.tokenizer
+
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, device."""
         return describe(self._loaded)
@@ -113,7 +131,7 @@ class TransformersGenerator:
         logged note): an evaluation that ends is worth more than a size that was kept.
         """
         self._check_variant(variant)
-        self._check_window(prompts, settings)
+        self._check_window(prompts, settings.max_new_tokens)
         tally = _Tally(on_progress)
 
         def run(batch: Sequence[Prompt]) -> list[Answer]:
@@ -145,6 +163,21 @@ class TransformersGenerator:
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
         return self._score_pairs(variant, pairs, _Tally(on_progress))
 
+    def next_token_log_probabilities(
+        self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
+    ) -> NDArray[np.float64]:
+        """The distribution of the token after each prompt, prompts x vocabulary, in the prompts' order."""
+        self._check_variant(variant)
+        self._check_window(prompts, 1)
+        loaded = self._loaded
+
+        def run(batch: Sequence[Prompt]) -> list[NDArray[np.float64]]:
+            with self._switched_to(variant):
+                return likelihood.next_token_batch(loaded.model, loaded.base, batch, loaded.pad)
+
+        limit = RowLimit() if batch_size is None else RowLimit(batch_size)
+        return np.stack(list(run_in_batches(prompts, limit, run)))
+
     def _score_pairs(self, variant: str, pairs: list[likelihood.Pair], tally: _Tally) -> Iterator[ReferenceLikelihood]:
         window = context_window(self._loaded.base)
         too_long = [pair for pair in pairs if window is not None and len(pair.token_ids) > window]
@@ -157,6 +190,7 @@ class TransformersGenerator:
         base = self._loaded.base
         vocabulary = base.config.get_text_config().vocab_size
         keeps = likelihood.takes(base, "logits_to_keep")
+        budget = likelihood.CPU_LOGITS_BYTES if base.device.type == "cpu" else likelihood.LOGITS_BYTES
 
         def run(batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
             with self._switched_to(variant):
@@ -167,7 +201,7 @@ class TransformersGenerator:
             ]
 
         yield from run_in_batches(
-            rows, self._scoring_limit, run, lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps)
+            rows, self._scoring_limit, run, lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps, budget)
         )
 
     def _answer_batch(self, batch: Sequence[Prompt], settings: GenerationSettings, tally: _Tally) -> list[Answer]:
@@ -225,17 +259,17 @@ class TransformersGenerator:
         if variant not in self.variants:
             raise UsageError(wrong_argument("variant", f"one of {', '.join(self.variants)}", variant))
 
-    def _check_window(self, prompts: Sequence[Prompt], settings: GenerationSettings) -> None:
+    def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         """Refuse prompts that leave no room for the answer: cutting either would evaluate something else."""
         window = context_window(self._loaded.base)
         if window is None:
             return
-        room = window - settings.max_new_tokens
+        room = window - new_tokens
         too_long = [prompt for prompt in prompts if len(prompt.token_ids) > room]
         if too_long:
             longest = max(len(prompt.token_ids) for prompt in too_long)
             raise ModelError(
                 f"{len(too_long)} of {len(prompts)} prompts (longest {longest} tokens) leave no room for "
-                f"{settings.max_new_tokens} new tokens in the context window of {window}: lower --max-new-tokens or "
+                f"{new_tokens} new tokens in the context window of {window}: lower --max-new-tokens or "
                 f"leave these out: {some(prompt.id for prompt in too_long)}"
             )

@@ -7,7 +7,8 @@ The SDK's verdict is left alone: with its defaults an all-positive metric that f
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nemo_evaluator.engine.comparison import compare_results
@@ -18,9 +19,14 @@ from loralift.records import MetricInfo, Score, SdkPairedTest
 MOST_PAIRS = 5_000
 FEWEST_PAIRS = 10
 
+Records = dict[tuple[int, int], dict[str, float]]
+
 
 def sdk_paired_tests(
-    baseline: Sequence[Score], candidates: Mapping[str, Sequence[Score]], metrics: Mapping[str, MetricInfo]
+    baseline: Sequence[Score],
+    candidates: Mapping[str, Sequence[Score]],
+    metrics: Mapping[str, MetricInfo],
+    clusters: Callable[[str], str] | None = None,
 ) -> tuple[SdkPairedTest, ...]:
     """Run `compare_results` for every candidate and judged metric, for degradation and for improvement.
 
@@ -28,32 +34,39 @@ def sdk_paired_tests(
         baseline: The baseline's scores.
         candidates: Candidate to its scores.
         metrics: Metric name to what is known of it; descriptive metrics are passed over.
+        clusters: Row id to question, where questions were answered several times; the SDK averages them.
 
     Returns:
         One result a candidate and metric; where the test could not be run soundly its note says why.
     """
     return tuple(
-        _paired_test(name, info, baseline, scores)
+        _paired_test(name, info, baseline, scores, clusters or str)
         for name, scores in candidates.items()
         for info in metrics.values()
         if info.higher_is_better is not None
     )
 
 
-def _paired_test(candidate: str, info: MetricInfo, baseline: Sequence[Score], scores: Sequence[Score]) -> SdkPairedTest:
+def _paired_test(
+    candidate: str,
+    info: MetricInfo,
+    baseline: Sequence[Score],
+    scores: Sequence[Score],
+    question_of: Callable[[str], str],
+) -> SdkPairedTest:
     base_values = {score.id: score.values.get(info.name) for score in baseline}
     pairs = [
-        (base, other)
+        (question_of(score.id), base, other)
         for score in scores
         if (base := base_values.get(score.id)) is not None and (other := score.values.get(info.name)) is not None
     ]
-    n = len(pairs)
+    n = len({question for question, _, _ in pairs})
     if not FEWEST_PAIRS <= n <= MOST_PAIRS:
         note = f"not run: {n} pairs, and it is sound and affordable from {FEWEST_PAIRS} to {MOST_PAIRS}"
         return SdkPairedTest(metric=info.name, candidate=candidate, n=n, note=note)
     sign = 1.0 if info.higher_is_better else -1.0
-    before = [sign * pair[0] for pair in pairs]
-    after = [sign * pair[1] for pair in pairs]
+    before = _records([(question, sign * base) for question, base, _ in pairs])
+    after = _records([(question, sign * other) for question, _, other in pairs])
     down, up = _one_sided(before, after), _one_sided(after, before)
     return SdkPairedTest(
         metric=info.name,
@@ -65,15 +78,24 @@ def _paired_test(candidate: str, info: MetricInfo, baseline: Sequence[Score], sc
     )
 
 
-def _one_sided(before: Sequence[float], after: Sequence[float]) -> dict[str, Any]:
+def _records(rewards: Sequence[tuple[str, float]]) -> Records:
+    """The SDK's records: (question, repeat) to reward."""
+    rows: dict[str, int] = {}
+    repeats: Counter[str] = Counter()
+    records = {}
+    for question, reward in rewards:
+        row = rows.setdefault(question, len(rows))
+        records[row, repeats[question]] = {"reward": reward}
+        repeats[question] += 1
+    return records
+
+
+def _one_sided(before: Records, after: Records) -> dict[str, Any]:
     """The SDK's test of whether `after` is worse than `before`."""
-    binary = {*before, *after} <= {0.0, 1.0}
-    report = compare_results(
-        {(row, 0): {"reward": value} for row, value in enumerate(before)},
-        {(row, 0): {"reward": value} for row, value in enumerate(after)},
-        reward_threshold=0.5 if binary else statistics.median(before),
-        alpha=0.025,
-    )
+    rewards = [record["reward"] for record in before.values()]
+    binary = {*rewards, *(record["reward"] for record in after.values())} <= {0.0, 1.0}
+    threshold = 0.5 if binary else statistics.median(rewards)
+    report = compare_results(before, after, reward_threshold=threshold, alpha=0.025)
     test = str(report["test_used"])
     result = report.get("mcnemar" if test == "mcnemar" else "permutation_test", {})
     return {"test": test, "p_value": result.get("p_value")}

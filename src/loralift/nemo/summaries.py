@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from loralift.comparison import summarise
 from loralift.metrics import DEFAULT_METRICS, METRICS
@@ -14,9 +14,23 @@ PREDICTION_METRICS = tuple(
 )
 
 
-def summarise_all(scores: Sequence[Score], metrics: Mapping[str, MetricInfo], seed: int) -> dict[str, MetricSummary]:
-    """Every metric's aggregate: the mean of the rows, or the corpus statistic."""
+def summarise_all(
+    scores: Sequence[Score],
+    metrics: Mapping[str, MetricInfo],
+    seed: int,
+    clusters: Callable[[str], str] | None = None,
+) -> dict[str, MetricSummary]:
+    """Every metric's aggregate: the mean of the rows, or the corpus statistic.
+
+    Args:
+        scores: One a row.
+        metrics: What to aggregate.
+        seed: Of the bootstrap of the intervals.
+        clusters: Row id to question, where questions were answered several times.
+    """
     return {
-        name: summarise(scores, info, METRICS[name].aggregate if name in METRICS else None, seed=seed)
+        name: summarise(
+            scores, info, METRICS[name].aggregate if name in METRICS else None, clusters=clusters, seed=seed
+        )
         for name, info in metrics.items()
     }

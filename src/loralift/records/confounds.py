@@ -38,22 +38,28 @@ class LengthAdjustment:
         metric: Its name.
         candidate: The candidate variant.
         difference: candidate - baseline on the pairs, unadjusted.
-        adjusted: The difference at equal length.
-        interval: 95 % confidence interval of ``adjusted``; None for too few pairs or no spread of lengths.
-        explained: 1 - adjusted / difference, the share that length explains; None where it says nothing (a
-            difference that is not significant, or signs that differ).
+        adjusted: The difference at equal length; None where the data do not show equal length (too few pairs, or
+            nearly all answers longer, or nearly all shorter, than the baseline's).
+        interval: 95 % confidence interval of ``adjusted``, its method ``HC3 t`` or ``no spread``; None as above.
+        explained: 1 - adjusted / difference, the share that goes with length, at most 1; negative where the
+            difference is larger at equal length. None where it says nothing: a difference that is not significant,
+            one that turns its sign, a share not known to within +-0.5.
         words_baseline: Mean words of the baseline's answers.
         words_candidate: Mean words of the candidate's answers.
+        n: Pairs with a value and a length on both sides; questions where repeats were averaged.
+        warnings: What a reader of these figures must know, one sentence each.
     """
 
     metric: str
     candidate: str
     difference: float
-    adjusted: float
+    adjusted: float | None
     interval: Interval | None
     explained: float | None
     words_baseline: float
     words_candidate: float
+    n: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,8 @@ class SliceComparison:
     Attributes:
         column: What the rows are parted by, e.g. ``question words`` or a column of the data.
         part: Which part, e.g. ``up to 9`` or the column's value.
-        row: The comparison on that part; ``p_adjusted`` is after Holm over all slices.
+        row: The comparison on that part; ``p_adjusted`` is after Holm over all slices of all candidates, a family
+            apart from the comparison's own. Too few pairs: names and counts only, and a warning.
     """
 
     column: str
@@ -77,9 +84,10 @@ class NoiseFloor:
 
     Attributes:
         metric: Its name.
-        n: Pairs.
+        n: Pairs; questions where repeats were averaged.
         difference: Of the base's second answers from its first.
-        floor: Differences up to this size may come from nowhere; in the metric's unit, never negative.
+        floor: Differences up to this size may come from nowhere: the larger absolute end of the 95 % interval of
+            ``difference``; in the metric's unit, never negative, 0 where no row differs.
     """
 
     metric: str
@@ -96,8 +104,9 @@ class Leak:
         id: Of the evaluation row.
         part: What was found: ``question`` or ``reference``.
         kind: ``exact`` (after case, punctuation and white space are folded) or ``near``.
-        similarity: Jaccard similarity of word 5-gram sets, or 1.0 when exact; in [0, 1].
-        train_row: Where it stands: 1-based row of the training file.
+        similarity: Share of the text's distinct word n-grams that stand in the training row, in (0, 1]; 5-grams, or
+            3-grams for a text of fewer than 20 words; 1.0 when exact.
+        train_row: Where it stands: 1-based row of the training file; for a .txt, its paragraph.
     """
 
     id: str

@@ -46,8 +46,8 @@ class Interval:
         low: Lower end.
         high: Upper end.
         level: Confidence level in (0, 1), e.g. 0.95.
-        method: How it was made: ``t``, ``bca``, ``percentile``, ``expanded percentile``, ``tango``, ``wilson``, or
-            ``no spread`` where every row is the same and the interval is one point.
+        method: How it was made: ``t``, ``HC3 t``, ``bca``, ``percentile``, ``expanded percentile``, ``tango``,
+            ``wilson``, or ``no spread`` where every row is the same and the interval is one point.
     """
 
     low: float
@@ -62,7 +62,7 @@ class MetricSummary:
 
     Attributes:
         metric: Its name.
-        n: Rows scored.
+        n: Rows scored; questions where the answers to one question were averaged.
         unscored: Rows that could not be scored (None).
         value: The aggregate: mean of rows, or the corpus statistic.
         mean: Mean of the rows.
@@ -146,6 +146,38 @@ class MetricComparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """One variant's place.
+
+    Attributes:
+        variant: Its name.
+        rank: 1 plus the number of variants judged better than this one; several share a rank.
+        value: Aggregate over its scored rows; None where nothing was scored.
+        better_than: Variants that it is judged better than.
+    """
+
+    variant: str
+    rank: int
+    value: float | None
+    better_than: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Variants in order.
+
+    Attributes:
+        metric: What they are ranked by.
+        places: By rank, then value, then name.
+        pairs: Every pair of variants once, the earlier in the order given as the baseline; Holm over the pairs.
+    """
+
+    metric: str
+    places: tuple[Place, ...]
+    pairs: tuple[MetricComparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Every candidate against the baseline, on every metric.
 
@@ -159,6 +191,7 @@ class Comparison:
         metrics: Metric name to what a report must know of it.
         seed: Of every resampling.
         resamples: Bootstrap samples and sign flips drawn, where one is drawn at all.
+        ranking: All variants on the primary metric, each against each; None for fewer than two candidates.
     """
 
     baseline: str
@@ -170,6 +203,7 @@ class Comparison:
     metrics: Mapping[str, MetricInfo]
     seed: int
     resamples: int
+    ranking: Ranking | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from loralift.records.confounds import AdapterProof, Confounds
 from loralift.records.figures import Comparison, MetricInfo, MetricSummary, SdkPairedTest
 
 
@@ -15,7 +16,9 @@ class Finding:
 
     Attributes:
         text: The sentence.
-        figures: Where each figure in it comes from: path in comparison.json to value.
+        figures: Where each figure in it comes from: a Python expression to its value, over comparison.json's ``rows``
+            and ``confounds``, the variants' ``summaries`` and the adapters' ``proofs``; e.g. ``rows[3].difference``. A
+            sentence writes a number as tables do, perhaps without its sign, or in words.
         severity: ``warning`` where it puts a verdict in doubt.
     """
 
@@ -45,6 +48,10 @@ class Report:
         summaries: Variant to metric to its aggregate.
         comparison: None where there was nothing to compare.
         sdk_tests: NeMo Evaluator's own paired tests.
+        confounds: What else may stand behind the differences.
+        findings: What was found, in words.
+        proofs: That the adapters act.
+        also: Further data set to its comparison.
         facts: How it was made: label to value.
         notes: What a reader must know of the data, one sentence each.
         samples: A few rows to read.
@@ -56,6 +63,10 @@ class Report:
     summaries: Mapping[str, Mapping[str, MetricSummary]]
     comparison: Comparison | None = None
     sdk_tests: tuple[SdkPairedTest, ...] = ()
+    confounds: Confounds = field(default_factory=Confounds)
+    findings: tuple[Finding, ...] = ()
+    proofs: tuple[AdapterProof, ...] = ()
+    also: Mapping[str, Comparison] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     samples: tuple[Sample, ...] = ()

@@ -22,8 +22,15 @@ def render(report: Report, charts: tuple[str, ...] = ()) -> str:
     comparison = report.comparison
     if comparison is not None:
         parts += [f"**{escape(tables.headline(comparison, name))}**" for name in comparison.candidates]
+        parts.append(_findings(report))
         parts += [f"![{path.rpartition('/')[2]}]({path})" for path in charts]
         parts += [_table(tables.comparison_table(comparison, name)) for name in comparison.candidates]
+        parts.append(_table(tables.ranking_table(comparison)))
+    for name, further in report.also.items():
+        parts.append(f"## Forgetting: {escape(name)}")
+        parts += [f"**{escape(tables.headline(further, candidate))}**" for candidate in further.candidates]
+        parts += [_table(tables.comparison_table(further, candidate)) for candidate in further.candidates]
+    parts += [_table(tables.slices_table(report)), _table(tables.proofs_table(report))]
     parts.append(_table(tables.summary_table(report, judged=True)))
     parts.append(_table(tables.summary_table(report, judged=False)))
     parts += _warnings(report)
@@ -51,6 +58,11 @@ def _table(table: tables.Table) -> str:
     ]
     if table.caption:
         lines += ["", table.caption]
+    return "\n".join(lines)
+
+
+def _findings(report: Report) -> str:
+    lines = [f"- {'⚠ ' if finding.severity == 'warning' else ''}{escape(finding.text)}" for finding in report.findings]
     return "\n".join(lines)
 
 

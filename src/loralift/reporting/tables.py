@@ -82,6 +82,62 @@ def summary_table(report: Report, *, judged: bool) -> Table:
     return Table(title, tuple(heads), rows, expendable=tuple(heads[:1:-2]))
 
 
+def ranking_table(comparison: Comparison) -> Table:
+    """Every variant on the primary metric, each tested against each."""
+    ranking = comparison.ranking
+    info = comparison.metrics[comparison.primary]
+    rows = tuple(
+        (
+            str(place.rank),
+            place.variant,
+            numbers.value(place.value, info),
+            ", ".join(place.better_than) or numbers.NOT_THERE,
+        )
+        for place in (ranking.places if ranking else ())
+    )
+    caption = "Holm over all pairs; variants of one rank cannot be told apart"
+    return Table(f"Ranked by {info.title}", ("rank", "variant", info.title, "better than"), rows, caption)
+
+
+def slices_table(report: Report) -> Table:
+    """The primary metric on parts of the rows."""
+    rows = []
+    for part in report.confounds.slices:
+        row, info = part.row, report.metrics[part.row.metric]
+        rows.append(
+            (
+                f"{part.column}: {part.part}",
+                row.candidate,
+                str(row.n),
+                numbers.difference(row.difference, info),
+                numbers.interval(row.interval, info),
+                numbers.p_value(row.p_adjusted),
+                row.verdict or numbers.NOT_THERE,
+            )
+        )
+    heads = ("slice", "adapter", "n", "difference", "95 % CI", "p (Holm)", "verdict")
+    return Table(
+        "Where: the primary metric on parts of the rows", heads, tuple(rows), "exploratory: a family of its own"
+    )
+
+
+def proofs_table(report: Report) -> Table:
+    """That each adapter acts, and on how much."""
+    rows = tuple(
+        (
+            proof.adapter,
+            str(proof.prompts),
+            f"{proof.kl_mean:.3g}",
+            f"{proof.kl_max:.3g}",
+            f"{proof.top_token_changed:.0%}",
+            f"{report.confounds.answers_changed.get(proof.adapter, 0.0):.0%}",
+        )
+        for proof in report.proofs
+    )
+    heads = ("adapter", "prompts", "mean KL (nats)", "largest KL", "top token changed", "answers changed")
+    return Table("The adapters act", heads, rows, "KL: of the next token's distribution from the base's")
+
+
 def headline(comparison: Comparison, candidate: str) -> str:
     """The verdict on one candidate in one sentence with its evidence."""
     row = primary_row(comparison, candidate)

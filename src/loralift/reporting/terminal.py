@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loralift.records import Comparison, Report
+from loralift.records import Comparison, Finding, Report
 from loralift.reporting import tables
 
 VERDICT_STYLES = {
@@ -27,16 +29,24 @@ def print_report(report: Report, console: Console) -> None:
     if report.comparison is None:
         print_table(tables.summary_table(report, judged=True), console)
     else:
-        print_comparison(report.comparison, console)
+        print_comparison(report.comparison, console, report.findings)
+        for name, comparison in report.also.items():
+            for candidate in comparison.candidates:
+                console.print(Text(f"{name}: {tables.headline(comparison, candidate)}"))
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Print the comparison of each candidate, then the verdicts: the last line is what counts."""
+def print_comparison(comparison: Comparison, console: Console, findings: Sequence[Finding] = ()) -> None:
+    """Print the comparison of each candidate, then what was found, then the verdicts: they are what counts."""
     for candidate in comparison.candidates:
         print_table(tables.comparison_table(comparison, candidate), console)
+    if comparison.ranking is not None:
+        print_table(tables.ranking_table(comparison), console)
     for candidate in comparison.candidates:
         for warning in tables.primary_row(comparison, candidate).warnings:
             console.print(Text(f"mind: {candidate}: {warning}", style="dim"))
+    for finding in findings:
+        mark, style = ("!", "yellow") if finding.severity == "warning" else ("·", "")
+        console.print(Text(f"{mark} {finding.text}", style=style))
     for candidate in comparison.candidates:
         style = VERDICT_STYLES[comparison.verdicts[candidate]]
         console.print(Text(tables.headline(comparison, candidate), style=style))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from loralift.comparison import compare
-from loralift.metrics import METRICS
-from loralift.records import Comparison, MetricInfo, Score, SdkPairedTest
+from loralift.comparison import compare, rank
+from loralift.metrics import METRICS, Aggregate
+from loralift.records import Comparison, Confounds, Finding, MetricInfo, Score, SdkPairedTest
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.run_directory import RunDirectory
@@ -19,6 +20,7 @@ def compare_scores(
     *,
     primary: str,
     margins: Mapping[str, float],
+    clusters: Callable[[str], str] | None = None,
     seed: int = 0,
     resamples: int = 10_000,
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
@@ -30,6 +32,7 @@ def compare_scores(
         metrics: What to compare.
         primary: The metric that decides.
         margins: Metric to equivalence margin, where it is not the metric's own.
+        clusters: Row id to question, where questions were answered several times.
         seed: Of every resampling.
         resamples: Bootstrap samples and sign flips.
 
@@ -39,11 +42,7 @@ def compare_scores(
     from loralift.nemo.paired_tests import sdk_paired_tests
 
     name, scores = baseline
-    aggregates = {
-        metric: aggregate
-        for metric in metrics
-        if metric in METRICS and (aggregate := METRICS[metric].aggregate) is not None
-    }
+    aggregates = corpus_aggregates(metrics)
     comparison = compare(
         name,
         scores,
@@ -52,15 +51,42 @@ def compare_scores(
         primary=primary,
         aggregates=aggregates,
         margins=margins,
+        clusters=clusters,
         seed=seed,
         resamples=resamples,
     )
-    return comparison, sdk_paired_tests(scores, candidates, metrics)
+    if len(candidates) > 1:
+        ranking = rank(
+            {name: scores, **candidates},
+            metrics[primary],
+            aggregate=aggregates.get(primary),
+            margin=margins.get(primary),
+            clusters=clusters,
+            seed=seed,
+            resamples=resamples,
+        )
+        comparison = replace(comparison, ranking=ranking)
+    return comparison, sdk_paired_tests(scores, candidates, metrics, clusters)
 
 
-def write_comparison(directory: RunDirectory, comparison: Comparison, tests: Sequence[SdkPairedTest]) -> None:
+def corpus_aggregates(metrics: Iterable[str]) -> dict[str, Aggregate]:
+    """How the corpus metrics among these make their value of summed statistics."""
+    known = {name: METRICS[name].aggregate for name in metrics if name in METRICS}
+    return {name: aggregate for name, aggregate in known.items() if aggregate is not None}
+
+
+def write_comparison(
+    directory: RunDirectory,
+    comparison: Comparison,
+    tests: Sequence[SdkPairedTest],
+    confounds: Confounds | None = None,
+    findings: Sequence[Finding] = (),
+) -> None:
     """Write comparison.json."""
-    files.write_json(directory.comparison, comparison_document(comparison, tests))
+    document = comparison_document(comparison, tests)
+    files.write_json(
+        directory.comparison, {**document, "confounds": plain(confounds or Confounds()), "findings": plain(findings)}
+    )
 
 
 def comparison_document(comparison: Comparison, tests: Sequence[SdkPairedTest]) -> dict[str, object]:
@@ -68,12 +94,28 @@ def comparison_document(comparison: Comparison, tests: Sequence[SdkPairedTest]) 
     return {**plain(comparison), "nemo_evaluator": plain(tests)}
 
 
-def read_comparison(directory: RunDirectory) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What comparison.json holds."""
+
+    comparison: Comparison
+    tests: tuple[SdkPairedTest, ...]
+    confounds: Confounds
+    findings: tuple[Finding, ...]
+
+
+def read_comparison(directory: RunDirectory) -> Compared:
     """Read comparison.json.
 
     Raises:
         RunDirectoryError: It is damaged.
     """
     document = files.read_json(directory.comparison)
-    tests = document.pop("nemo_evaluator", [])
-    return decode(Comparison, document), tuple(decode(SdkPairedTest, test) for test in tests)
+    tests, findings = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
+    confounds = decode(Confounds, document.pop("confounds", {}))
+    return Compared(
+        decode(Comparison, document),
+        tuple(decode(SdkPairedTest, test) for test in tests),
+        confounds,
+        tuple(decode(Finding, finding) for finding in findings),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ from loralift.data import (
 )
 from loralift.errors import RunDirectoryError
 from loralift.generation import GenerationSettings, Generator
-from loralift.records import Answer, Prompt, Question, ReferenceLikelihood
+from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.parts import Part, question_of
 from loralift.workflow.watching import Watcher
 
 # How much work a power cut may take; a killed process takes none, since every line reaches the system at once.
 SYNC_SECONDS = 1.0
+
+AGAIN = "base-again"
+"""Where the base's second answers lie."""
+
+# No other batch size here is a multiple of it, so no batch is what it was the first time.
+OTHER_BATCH = 7
 
 
 def generation_settings(config: RunConfig) -> GenerationSettings:
@@ -57,27 +64,53 @@ def render_prompts(generator: Generator, questions: Sequence[Question], config: 
 
 
 def generate_variant(
-    directory: RunDirectory,
-    variant: str,
-    generator: Generator,
-    questions: Sequence[Question],
-    prompts: Sequence[Prompt],
-    config: RunConfig,
-    watcher: Watcher,
+    part: Part, variant: str, generator: Generator, prompts: Sequence[Prompt], config: RunConfig, watcher: Watcher
 ) -> None:
-    """Answer what is not answered yet, then score the references that are not scored yet."""
-    path = directory.answers(variant)
-    todo = _not_yet(path, Answer, prompts)
-    with watcher.task(f"{variant}: answers", len(todo)) as advance:
+    """Answer what is not answered yet, then score the references that are not scored yet.
+
+    Args:
+        part: The data set.
+        variant: Who answers.
+        generator: Where it answers.
+        prompts: One a question of the part, however often it is answered.
+        config: How it is answered.
+        watcher: Told how far it is.
+    """
+    label = f"{variant}: {part.name} " if part.name else f"{variant}: "
+    path = part.directory.answers(variant)
+    todo = _not_yet(path, Answer, repeated(prompts, part))
+    with watcher.task(f"{label}answers", len(todo)) as advance:
         answers = generator.generate(variant, todo, generation_settings(config), advance) if todo else ()
         _append(path, answers)
-    path = directory.references(variant)
+    path = part.directory.references(variant)
     todo = _not_yet(path, ReferenceLikelihood, prompts)
-    references = {question.id: question.reference for question in questions}
-    with watcher.task(f"{variant}: reference perplexity", len(todo)) as advance:
+    references = {question.id: question.reference for question in part.data.questions}
+    with watcher.task(f"{label}reference perplexity", len(todo)) as advance:
         separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
         texts = [references[prompt.id] for prompt in todo]
         _append(path, generator.reference_likelihoods(variant, todo, texts, separator, advance) if todo else ())
+
+
+def repeated(prompts: Sequence[Prompt], part: Part) -> list[Prompt]:
+    """Each prompt as often as its question is answered, under the ids of `part.questions`."""
+    if part.repeats == 1:
+        return list(prompts)
+    by_id = {prompt.id: prompt for prompt in prompts}
+    return [replace(by_id[question_of(question.id)], id=question.id) for question in part.questions]
+
+
+def answer_again(
+    part: Part, generator: Generator, prompts: Sequence[Prompt], config: RunConfig, watcher: Watcher
+) -> None:
+    """Let the base answer some questions once more: in other batches, or with another seed when it samples."""
+    step = max(len(prompts) // config.noise_rows, 1)
+    chosen = list(prompts)[::step][: config.noise_rows]
+    settings = generation_settings(config)
+    settings = replace(settings, seed=settings.seed + 1, batch_size=OTHER_BATCH)
+    path = part.directory.answers(AGAIN)
+    todo = _not_yet(path, Answer, repeated(chosen, replace(part, repeats=1)))
+    with watcher.task(f"{BASE}: once more", len(todo)) as advance:
+        _append(path, generator.generate(BASE, todo, settings, advance) if todo else ())
 
 
 def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:

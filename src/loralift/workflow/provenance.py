@@ -7,15 +7,19 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from loralift.config import RunConfig
-from loralift.data import LoadedData
-from loralift.generation import Description
-from loralift.records import Prompt
+from loralift.data import dump_questions
+from loralift.generation import Description, Generator
+from loralift.records import AdapterProof, Prompt
+from loralift.workflow import files
 from loralift.workflow.codec import plain
+from loralift.workflow.parts import Part, asked_for, notes_of, part_config
+from loralift.workflow.run_directory import RunDirectory
 
 PACKAGES = (
     *("loralift", "torch", "transformers", "peft", "accelerate", "nemo-evaluator", "sentence-transformers"),
@@ -23,7 +27,55 @@ PACKAGES = (
 )
 
 
-def fingerprint(config: RunConfig, data: LoadedData, prompts: Sequence[Prompt], model: Description) -> dict[str, Any]:
+def begin_or_resume(
+    config: RunConfig,
+    parts: Sequence[Part],
+    prompts: Mapping[str, Sequence[Prompt]],
+    generator: Generator,
+    proofs: Sequence[AdapterProof],
+    *,
+    resume: bool,
+    command: str,
+) -> None:
+    """Write dataset.jsonl and run.json of every part, or make sure that those there are of this very run.
+
+    Raises:
+        RunDirectoryError: A resume would mix two runs; the message names what differs.
+    """
+    model = generator.describe()
+    made_of = {part.name: fingerprint(config, part, prompts[part.name], model) for part in parts}
+    there = [part for part in parts if resume and part.directory.run.exists()]
+    for part in there:
+        part.directory.refuse_another_run(made_of[part.name])
+    for part in parts:
+        if part not in there:
+            files.write_text(part.directory.dataset, dump_questions(part.data.questions))
+        document = {
+            "command": command,
+            "config": plain(config.model_dump(mode="json")),
+            "part": part.name,
+            "also": [other.name for other in parts if other.name] if not part.name else [],
+            "fingerprint": made_of[part.name],
+            "variants": list(generator.variants),
+            "data": _data_facts(config, part),
+            "notes": notes_of(part.data),
+            "proofs": plain(proofs),
+            "versions": versions(),
+            "hardware": plain(hardware(model.information)),
+            "git": git_revision(),
+            "started": datetime.now(UTC).isoformat(),
+            "seconds": {},
+        }
+        files.write_json(part.directory.run, document)
+
+
+def finish(directory: RunDirectory, seconds: Mapping[str, float]) -> None:
+    """Write into run.json how long every stage took."""
+    finished = {"seconds": dict(seconds), "finished": datetime.now(UTC).isoformat()}
+    files.write_json(directory.run, {**directory.read_run(), **finished})
+
+
+def fingerprint(config: RunConfig, part: Part, prompts: Sequence[Prompt], model: Description) -> dict[str, Any]:
     """Everything that decides what the answers are: a resume reuses answers only if all of it is the same.
 
     The batch size is left out: it changes how fast the answers come, and a run that ran out of memory must be able to
@@ -31,23 +83,34 @@ def fingerprint(config: RunConfig, data: LoadedData, prompts: Sequence[Prompt], 
 
     Args:
         config: The run's configuration.
-        data: The questions.
+        part: The questions.
         prompts: The rendered prompts, whose token ids are hashed.
         model: What answers: the base, the adapters' hashes, the engine and its numerics.
     """
     digest = hashlib.sha256()
     for prompt in prompts:
         digest.update(f"{prompt.id}\0{','.join(map(str, prompt.token_ids))}\n".encode())
-    settings = ("max_new_tokens", "temperature", "top_p", "stop", "seed")
+    settings = ("max_new_tokens", "temperature", "top_p", "stop", "seed", "repeats")
     document = {
         **model.identity,
         "numerics": model.numerics,
-        "data": {"sha256": data.sha256, "rows": len(data.questions)},
+        "data": {"sha256": part.data.sha256, "rows": len(part.data.questions)},
         "prompt": {"token_ids_sha256": digest.hexdigest(), "example": prompts[0].text},
         "generation": {name: getattr(config, name) for name in settings},
     }
     made: dict[str, Any] = plain(document)
     return made
+
+
+def _data_facts(config: RunConfig, part: Part) -> dict[str, Any]:
+    data = part.data
+    return {
+        "source": data.source,
+        "selection": data.selection,
+        "sha256": data.sha256,
+        "columns": dict(data.columns),
+        "asked": asked_for(part_config(config, part.name)),
+    }
 
 
 def versions() -> dict[str, str]:

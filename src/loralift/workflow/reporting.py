@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from loralift.data import load_questions
-from loralift.records import Answer, Comparison, Question, Report, Sample
+from loralift.records import AdapterProof, Answer, Comparison, Confounds, Question, Report, Sample
 from loralift.reporting import charts, markdown
 from loralift.workflow import files
-from loralift.workflow.codec import plain
+from loralift.workflow.codec import decode, plain
 from loralift.workflow.comparing import read_comparison
 from loralift.workflow.generating import read_records
+from loralift.workflow.parts import question_of
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
 
@@ -21,24 +22,32 @@ SAMPLES = 4
 def build_report(directory: RunDirectory) -> Report:
     """Gather what a report shows from the files of a finished run.
 
+    Args:
+        directory: The run, or one of its further data sets.
+
     Raises:
         RunDirectoryError: The folder is no run, or the run is not finished.
     """
     run = directory.read_run()
     variants = tuple(run["variants"])
     read = {variant: read_summaries(directory, variant) for variant in variants}
-    comparison, tests = read_comparison(directory) if directory.comparison.exists() else (None, ())
+    compared = read_comparison(directory) if directory.comparison.exists() else None
     questions = load_questions(str(directory.dataset)).questions
+    also = {name: RunDirectory(directory.root / "also" / name) for name in run["also"]}
     return Report(
         title=f"{run['config']['model']} on {run['data']['source']}",
         variants=variants,
         metrics=read[variants[0]][0],
         summaries={variant: summaries for variant, (_, summaries) in read.items()},
-        comparison=comparison,
-        sdk_tests=tests,
+        comparison=compared.comparison if compared else None,
+        sdk_tests=compared.tests if compared else (),
+        confounds=compared.confounds if compared else Confounds(),
+        findings=compared.findings if compared else (),
+        proofs=tuple(decode(AdapterProof, proof) for proof in run["proofs"]),
+        also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
         facts=_facts(run),
         notes=tuple(run["notes"]),
-        samples=_samples(directory, variants, questions, comparison),
+        samples=_samples(directory, variants, questions, compared.comparison if compared else None),
     )
 
 
@@ -87,9 +96,11 @@ def _samples(
     questions: tuple[Question, ...],
     comparison: Comparison | None,
 ) -> tuple[Sample, ...]:
-    """Where the first candidate lost and won most on the primary metric; without a candidate, the first rows."""
+    """Where the first candidate won and lost most on the primary metric; without a candidate, the first rows."""
     answers = {variant: read_records(directory.answers(variant), Answer) for variant in variants}
-    chosen = [question.id for question in questions]
+    by_id = {question.id: question for question in questions}
+    asked = {row: by_id[row] if row in by_id else by_id[question_of(row)] for row in answers[variants[0]]}
+    chosen = list(asked)
     if comparison is not None:
         base, other = (
             {score.id: score.values.get(comparison.primary) for score in read_scores(directory, variant)}
@@ -98,8 +109,7 @@ def _samples(
         gains = {i: o - b for i in chosen if (b := base.get(i)) is not None and (o := other.get(i)) is not None}
         chosen = sorted(gains, key=lambda i: gains[i])
         chosen = chosen[-SAMPLES // 2 :][::-1] + chosen[: SAMPLES // 2]
-    by_id = {question.id: question for question in questions}
     return tuple(
-        Sample(i, by_id[i].question, by_id[i].reference, {v: answers[v][i].text for v in variants})
+        Sample(i, asked[i].question, asked[i].reference, {v: answers[v][i].text for v in variants})
         for i in dict.fromkeys(chosen[:SAMPLES])
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_na
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain, score_of, score_row
-from loralift.workflow.generating import read_records
+from loralift.workflow.generating import AGAIN, read_records
+from loralift.workflow.parts import Part
 from loralift.workflow.run_directory import RunDirectory
 
 
@@ -68,9 +69,7 @@ def rehearse(scoring: Scoring, question: Question) -> None:
     score_examples(list(scoring.metrics), [Example(question, answer, likelihood)], scoring.settings)
 
 
-def score_variant(
-    directory: RunDirectory, variant: str, questions: Sequence[Question], scoring: Scoring
-) -> list[Score]:
+def score_variant(part: Part, variant: str, scoring: Scoring) -> list[Score]:
     """Score a variant's answers; write its scores, its aggregates and its bundles.
 
     Raises:
@@ -80,17 +79,17 @@ def score_variant(
     from loralift.nemo.scoring import score_recorded
     from loralift.nemo.summaries import summarise_all
 
-    examples = _examples(directory, variant, questions)
+    directory = part.directory
     scores, bundle = score_recorded(
-        examples,
+        _examples(part, variant),
         list(scoring.metrics),
         scoring.settings,
         primary=scoring.primary,
-        benchmark=scoring.benchmark,
+        benchmark=part.name or scoring.benchmark,
         variant=variant,
     )
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
-    summaries = summarise_all(scores, scoring.metrics, scoring.seed)
+    summaries = summarise_all(scores, scoring.metrics, scoring.seed, part.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
     results["metrics"] = {
         name: {**plain(summary), "info": plain(scoring.metrics[name])} for name, summary in summaries.items()
@@ -99,6 +98,17 @@ def score_variant(
     with files.disk_errors(directory.nemo(variant)):
         write_bundles(directory.nemo(variant), bundle, scores, summaries, scoring.metrics)
     return scores
+
+
+def score_again(part: Part, scoring: Scoring) -> list[Score]:
+    """Score the base's second answers on the judged metrics; perplexity, which answers do not move, has no value."""
+    from loralift.nemo.scoring import score_recorded
+
+    answers = read_records(part.directory.answers(AGAIN), Answer)
+    questions = {question.id: question for question in part.data.questions}
+    examples = [Example(questions[i], answer) for i, answer in sorted(answers.items())]
+    judged = [info.name for info in scoring.metrics.values() if info.higher_is_better is not None]
+    return score_recorded(examples, judged, scoring.settings, primary=scoring.primary, variant=AGAIN)[0]
 
 
 def read_scores(directory: RunDirectory, variant: str) -> list[Score]:
@@ -117,10 +127,12 @@ def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, Met
     return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
 
 
-def _examples(directory: RunDirectory, variant: str, questions: Sequence[Question]) -> list[Example]:
-    answers = read_records(directory.answers(variant), Answer)
-    likelihoods = read_records(directory.references(variant), ReferenceLikelihood)
-    missing = [question.id for question in questions if question.id not in answers]
+def _examples(part: Part, variant: str) -> list[Example]:
+    answers = read_records(part.directory.answers(variant), Answer)
+    likelihoods = read_records(part.directory.references(variant), ReferenceLikelihood)
+    missing = [question.id for question in part.questions if question.id not in answers]
     if missing:
-        raise RunDirectoryError(f"{directory.answers(variant)} lacks the answers to {some(missing)}: add --resume")
-    return [Example(q, answers[q.id], likelihoods.get(q.id)) for q in questions]
+        raise RunDirectoryError(f"{part.directory.answers(variant)} lacks the answers to {some(missing)}: add --resume")
+    # A question answered several times has one reference, scored once.
+    asked = part.clusters or str
+    return [Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in part.questions]

@@ -1,9 +1,9 @@
-"""What can stand on a side of `loralift compare`: a run's variant, a file of scores, a file of predictions."""
+"""What can stand on a side of `loralift compare`: a run's variant, a file of scores or predictions, a sample log."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from loralift.records import Answer, Comparison, Example, MetricInfo, Question, 
 from loralift.workflow import files
 from loralift.workflow.codec import score_of
 from loralift.workflow.comparing import compare_scores
+from loralift.workflow.foreign import LOWER_IS_BETTER, Texts, is_sample_log, read_sample_log, read_texts, with_ids
+from loralift.workflow.parts import question_of
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_summaries
 
@@ -27,12 +29,20 @@ class Side:
         scores: One a row.
         metrics: What is known of its metrics.
         primary: The metric that its run was decided by, if it is of a run.
+        documents: Id to the document's hash, where the side knows it.
+        notes: What was chosen in reading it, and what was left out, one sentence each.
+        filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
+        repeated: Whether questions were answered several times, under ids like ``q7#2``.
     """
 
     name: str
     scores: Sequence[Score]
     metrics: Mapping[str, MetricInfo]
     primary: str | None = None
+    documents: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    filtered: bool = False
+    repeated: bool = False
 
 
 def compare_sides(
@@ -44,7 +54,7 @@ def compare_sides(
     margins: Mapping[str, float],
     seed: int,
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
-    """Compare two sides on the metrics that both have.
+    """Compare two sides that lie on the disk: `read_sides`, then `compare_read`.
 
     Args:
         baseline: The side compared against.
@@ -59,49 +69,115 @@ def compare_sides(
         RunDirectoryError: A side cannot be read.
         UsageError: The primary metric is not among those that both sides have.
     """
-    before, after = read_side(baseline, metrics), read_side(candidate, metrics)
+    return compare_read(*read_sides(baseline, candidate, metrics), primary=primary, margins=margins, seed=seed)
+
+
+def read_sides(
+    baseline: Path, candidate: Path, metrics: Sequence[str] | None, filter_name: str | None = None
+) -> tuple[Side, Side]:
+    """Read both sides, under different names.
+
+    Args:
+        baseline: A run's variant, what `nel` wrote of our benchmark, or a .jsonl: of scores, of predictions, or an
+            lm-evaluation-harness sample log.
+        candidate: Likewise.
+        metrics: As in `compare_sides`.
+        filter_name: Which filter of a sample log; None: the first in it.
+
+    Raises:
+        ComparisonError: Lines of a file are neither scores nor predictions, or the two sides are of different data.
+        RunDirectoryError: There is no such side, or it cannot be read.
+        UsageError: A metric is unknown, or no side has such a filter.
+    """
+    before, after = (read_side(path, metrics, filter_name) for path in (baseline, candidate))
+    if filter_name is not None and not (before.filtered or after.filtered):
+        raise UsageError("`--filter` is for lm-evaluation-harness sample logs, and neither side is one")
+    both = [row for row in before.documents if row in after.documents]
+    if others := [row for row in both if before.documents[row] != after.documents[row]]:
+        raise ComparisonError(
+            f"{len(others)} of {len(both)} ids stand for another document on the other side (doc_hash differs): "
+            f"{some(others)}; {baseline} and {candidate} must be of the same data"
+        )
+    if before.name == after.name and baseline.stem != candidate.stem:
+        before, after = replace(before, name=baseline.stem), replace(after, name=candidate.stem)
+    return before, after if after.name != before.name else replace(after, name=f"{after.name} (candidate)")
+
+
+def compare_read(
+    before: Side, after: Side, *, primary: str | None, margins: Mapping[str, float], seed: int
+) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
+    """Compare two sides on the metrics that both have; what is noted of the sides becomes the primary row's warnings.
+
+    Raises:
+        ComparisonError: The sides share no metric or no row.
+        UsageError: The primary metric is not among those that both sides have.
+    """
     shared = {name: info for name, info in before.metrics.items() if name in after.metrics}
     judged = [name for name, info in shared.items() if info.higher_is_better is not None]
     if not judged:
-        has = f"{baseline} has {some(before.metrics)}; {candidate} has {some(after.metrics)}"
+        has = f"{before.name} has {some(before.metrics)}; {after.name} has {some(after.metrics)}"
         raise ComparisonError(f"the two sides share no metric to judge by: {has}")
     preferred = [primary] if primary else [before.primary, after.primary, "semantic_similarity", judged[0]]
     chosen = next((name for name in preferred if name in judged), None)
     if chosen is None:
         raise UsageError(wrong_argument("--primary", f"one of {', '.join(judged)}", primary))
-    name = after.name if after.name != before.name else f"{after.name} (candidate)"
-    return compare_scores(
-        (before.name, before.scores), {name: after.scores}, shared, primary=chosen, margins=margins, seed=seed
+    comparison, tests = compare_scores(
+        (before.name, before.scores),
+        {after.name: after.scores},
+        shared,
+        primary=chosen,
+        margins=margins,
+        clusters=question_of if before.repeated and after.repeated else None,
+        seed=seed,
     )
+    notes = {name: _made_differently(info, after.metrics[name]) for name, info in shared.items()}
+    notes[chosen] = (*dict.fromkeys((*before.notes, *after.notes)), *notes[chosen])
+    rows = tuple(replace(row, warnings=(*row.warnings, *notes[row.metric])) for row in comparison.rows)
+    return replace(comparison, rows=rows), tests
 
 
-def read_side(path: Path, metrics: Sequence[str] | None) -> Side:
+def unpaired(before: Side, after: Side) -> str | None:
+    """One sentence on the rows that only one side has; None where there are none."""
+    left, right = ({score.id for score in side.scores} for side in (before, after))
+    if left == right:
+        return None
+    lone = []
+    for side, ids, other in ((before, left, right), (after, right, left)):
+        only = [score.id for score in side.scores if score.id in ids - other]
+        lone.append(f"{len(only)} only in {side.name}" + (f" ({some(only, 3)})" if only else ""))
+    return f"{len(left & right)} rows are paired by id; could not be paired: {'; '.join(lone)}"
+
+
+def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None = None) -> Side:
     """Read one side.
 
     Raises:
         RunDirectoryError: There is no such side, or it cannot be read.
         ComparisonError: Its lines are neither scores nor predictions.
+        UsageError: It has no such filter.
     """
     if path.is_dir() and (path / "results.jsonl").is_file():
         return _nel_results(path, metrics)
     if path.is_dir():
         return _variant(path, metrics)
     rows = files.read_jsonl(path)
-    if not rows or any("id" not in row for row in rows):
-        raise ComparisonError(f"{path} must have lines of JSON with an id, got {_keys(rows)}")
-    if "prediction" in rows[0]:
-        return _predictions(path, rows, metrics)
-    return _scores(path, rows, metrics)
+    if is_sample_log(rows):
+        return _sample_log(path, rows, metrics, filter_name)
+    lines = with_ids(str(path), rows)
+    texts = read_texts(str(path), lines)
+    return _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics)
 
 
 def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     directory = RunDirectory(path.parent)
-    run = directory.read_run()
+    also = not directory.run.is_file() and path.parent.parent.name == "also"  # a further data set of a run
+    run = (RunDirectory(path.parents[2]) if also else directory).read_run()
     infos, _ = read_summaries(directory, path.name)
     if metrics is not None:
         infos = {name: info for name, info in infos.items() if name in expand_names(metrics)}
     scores = [score_of(row) for row in files.read_jsonl(directory.scores(path.name))]
-    return Side(path.name, scores, infos, run["config"]["primary"])
+    config = run["config"]
+    return Side(path.name, scores, infos, config["primary"], repeated=config.get("repeats", 1) > 1)
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
@@ -109,15 +185,17 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
 
     A question that was asked several times has several answers here, all of one question.
     """
+    results = files.read_jsonl(path / "results.jsonl")
+    repeated = any(row.get("repeat") for row in results)
     rows = []
-    for row in files.read_jsonl(path / "results.jsonl"):
+    for row in results:
         details = row.get("scoring_details", {})
         numbers = {name: value for name, value in details.items() if name in METRICS}
         question = row.get("metadata", {}).get("id", row.get("problem_idx"))
-        rows.append({**numbers, "id": f"{question}#{row['repeat']}" if row.get("repeat") else str(question)})
+        rows.append({**numbers, "id": f"{question}#{row.get('repeat', 0)}" if repeated else str(question)})
     if not rows or all(row.keys() == {"id"} for row in rows):
         raise ComparisonError(f"{path / 'results.jsonl'} holds no metric of ours: was it made with our benchmark?")
-    return _scores(path, rows, metrics)
+    return replace(_scores(path, rows, metrics), repeated=repeated)
 
 
 def _scores(path: Path, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None) -> Side:
@@ -125,28 +203,46 @@ def _scores(path: Path, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str
     names = list(dict.fromkeys(name for score in scores for name in score.values))
     wanted = names if metrics is None else [name for name in names if name in metrics]
     settings = MetricSettings()
-    infos = {
-        # A metric that is not ours is taken as it comes: the mean of its rows, higher is better.
-        name: METRICS[name].info(settings) if name in METRICS else MetricInfo(name, name, low=None, high=None)
-        for name in wanted
-    }
+    infos = {name: METRICS[name].info(settings) if name in METRICS else _foreign(name) for name in wanted}
     return Side(path.stem, scores, infos)
 
 
-def _predictions(path: Path, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None) -> Side:
+def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | None) -> Side:
     from loralift.nemo.scoring import score_recorded
 
-    examples = []
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row.get("prediction"), str) or not isinstance(row.get("reference"), str):
-            raise ComparisonError(f"{path}, row {number}: must have texts as prediction and reference, got {list(row)}")
-        question = Question(str(row["id"]), str(row.get("question", "")), row["reference"])
-        examples.append(Example(question, Answer(question.id, row["prediction"])))
+    examples = [Example(Question(t.id, t.question, t.reference), Answer(t.id, t.prediction)) for t in texts]
     names = expand_names(metrics) if metrics else PREDICTION_METRICS
     settings = MetricSettings()
-    scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=path.stem)
-    return Side(path.stem, scores, {name: METRICS[name].info(settings) for name in names})
+    scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=name)
+    return Side(name, scores, {name: METRICS[name].info(settings) for name in names})
 
 
-def _keys(rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"lines with {some(rows[0])}" if rows else "an empty file"
+def _sample_log(
+    path: Path, rows: Sequence[Mapping[str, Any]], metrics: Sequence[str] | None, filter_name: str | None
+) -> Side:
+    """The log's own metrics, or ours on its answers where it has not all of those that are asked for."""
+    log = read_sample_log(str(path), rows, filter_name)
+    name = path.resolve().parent.name or path.stem  # the harness makes a folder a model
+    own = [metric for metric in log.values[0] if metric != "id"]
+    if metrics and log.texts and not set(metrics) <= set(own):
+        side = _predictions(name, log.texts, metrics)
+    else:
+        wanted = [metric for metric in own if metrics is None or metric in metrics]
+        if not wanted:
+            why = "" if log.texts else "; its answers are no texts that --metrics could score"
+            raise ComparisonError(f"{path} has none of the metrics asked for, but {some(own) or 'no number'}{why}")
+        infos = {metric: _foreign(metric, "tool:lm-evaluation-harness") for metric in wanted}
+        side = Side(name, [score_of(row) for row in log.values], infos)
+    return replace(side, documents=log.documents, notes=log.notes, filtered=True)
+
+
+def _foreign(name: str, signature: str = "") -> MetricInfo:
+    """A metric that is not ours, taken as it comes: the mean of its rows."""
+    better = name.lower() not in LOWER_IS_BETTER
+    return MetricInfo(name, name, low=None, high=None, higher_is_better=better, signature=signature)
+
+
+def _made_differently(before: MetricInfo, after: MetricInfo) -> tuple[str, ...]:
+    if not before.signature or not after.signature or before.signature == after.signature:
+        return ()
+    return (f"The two sides made it differently: {before.signature}, and {after.signature}.",)

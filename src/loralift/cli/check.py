@@ -1,0 +1,98 @@
+"""`loralift check`: is the adapter whole, does it fit, does it act?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loralift.cli.options import config_options, given
+from loralift.errors import UsageError, some, wrong_argument
+
+if TYPE_CHECKING:
+    from loralift.workflow.checking import CheckedAdapter
+
+FORMATS = ("table", "json")
+
+# The flags of `run` are taken, so that its command line can be checked as it is; the help shows what is looked at.
+LOOKED_AT = frozenset(
+    {"model", "revision", "adapters", "dataset", "columns", "limit", "device", "dtype", "batch_size"}
+    | {"max_new_tokens", "stop", "system_prompt", "chat_template"}
+)
+
+Row = tuple[bool, str, str]
+
+
+@click.command()
+@click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
+@config_options
+@click.option("-f", "--format", "fmt", default="table", metavar="table|json", help="How the proof is printed.")
+def check(config_file: Path | None, fmt: str, **options: Any) -> None:
+    """Prove that each adapter is whole, fits its base, and acts on it.
+
+    \b
+    loralift check --model my-base --adapter mine=./my-lora
+    loralift check run.yaml
+
+    Without --dataset a few built-in questions are asked. What is wrong is one line, and exit code 2. The
+    configuration of `loralift run` and its flags are understood whole; those that change nothing here are not listed.
+    """
+    if fmt not in FORMATS:
+        raise UsageError(wrong_argument("--format", " or ".join(FORMATS), fmt))
+    from loralift.config import load
+
+    config = load(config_file, given(options))
+
+    from rich.console import Console
+
+    from loralift.cli.watching import TerminalWatcher
+    from loralift.workflow.checking import check as check_workflow
+    from loralift.workflow.codec import plain
+
+    checked = check_workflow(config, TerminalWatcher())
+    if fmt == "json":
+        click.echo(json.dumps(plain(checked), indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    for one in checked:
+        _print(one, console)
+
+
+for parameter in check.params:
+    if isinstance(parameter, click.Option) and parameter.name not in LOOKED_AT | {"fmt"}:
+        parameter.hidden = True
+
+
+def _print(checked: CheckedAdapter, console: Any) -> None:
+    """One adapter's proof, then what a reader must know."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE, title=checked.proof.adapter, title_justify="left", show_header=False)
+    for fine, what, found in _rows(checked):
+        table.add_row(Text("✓" if fine else "–", style="green" if fine else "yellow"), what, Text(found))
+    console.print(table)
+    for note in checked.proof.notes:
+        console.print(Text(f"mind: {note}"), soft_wrap=True)
+
+
+def _rows(checked: CheckedAdapter) -> Iterator[Row]:
+    from loralift.workflow.checking import describe_shift
+
+    info, proof = checked.adapter, checked.proof
+    yield True, "file", f"{info.tensors} tensors, each in its place; {info.parameters:,} numbers, all finite"
+    variant = " with rsLoRA" * info.use_rslora + " with DoRA" * info.use_dora
+    yield True, "kind", f"{info.peft_type}{variant}, {info.strength}"
+    whole = f"; replaces {some(info.modules_to_save)}" if info.modules_to_save else ""
+    yield True, "adapts", f"{some(info.target_modules, 8)}{whole}"
+    yield True, "base", f"trained on {info.base_model or 'a base that it does not name'}; keys and shapes fit"
+    yield True, "acts", describe_shift(proof)
+    yield (
+        checked.answers_changed > 0,
+        "answers",
+        f"{checked.answers_changed:.0%} of {checked.answers} short greedy answers changed ({checked.questions})",
+    )

@@ -1,0 +1,122 @@
+"""The same comparison on parts of the rows: where does a difference come from, and does it hide a loss?
+
+Exploratory. The slices are a family of their own, beside the comparison's: among all slices of all candidates that have
+no difference, the chance of any ``better`` or ``worse`` is at most alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from loralift.comparison.analysis import Case, Settings, analyse, empty_row
+from loralift.comparison.intervals import Method
+from loralift.comparison.pairing import Aggregate, Pairs, pair, sample
+from loralift.comparison.parts import Column, cut_columns
+from loralift.comparison.repeats import Clusters
+from loralift.errors import UsageError, wrong_argument
+from loralift.records import BASE, MetricComparison, MetricInfo, Plain, Score, SliceComparison
+
+FEWEST = 10
+"""Pairs below which a part is named, but not compared."""
+
+
+def compare_slices(
+    baseline: Sequence[Score],
+    candidates: Mapping[str, Sequence[Score]],
+    info: MetricInfo,
+    parts: Mapping[str, Mapping[str, Plain]],
+    *,
+    baseline_name: str = BASE,
+    aggregate: Aggregate | None = None,
+    margin: float | None = None,
+    clusters: Clusters | None = None,
+    alpha: float = 0.05,
+    seed: int = 0,
+    resamples: int = 10_000,
+    method: Method = "auto",
+) -> tuple[SliceComparison, ...]:
+    """Compare candidates with a baseline on parts of the rows, each as ``compare`` does.
+
+    A column should be known before anyone answered: words of the question or of the reference, a topic, a difficulty.
+    Parted by what a side answered, the parts choose rows by that side's luck, and differ for no other reason.
+
+    ``better`` here and ``inconclusive`` there is not a difference between two parts (Gelman and Stern, 2006): look at
+    their intervals.
+
+    Args:
+        baseline: The baseline's rows, in any order.
+        candidates: Variant to rows.
+        info: The metric, as a rule the primary one; it must have a direction.
+        parts: Column to row id, or question where there are ``clusters``, to value; cut as ``cut_columns`` says, which
+            also names the columns that are left out. Rows without a value are in no part.
+        baseline_name: The baseline variant.
+        aggregate: For a corpus metric.
+        margin: Of equivalence; ``MetricInfo.margin`` if left out.
+        clusters: Row id to question, where questions were answered several times.
+        alpha: Family-wise error rate over all slices of all candidates.
+        seed: Of every resampling, non-negative.
+        resamples: Bootstrap samples and random relabellings.
+        method: Of the intervals.
+
+    Returns:
+        In the order of candidates, columns, parts. A part with fewer than ten pairs has its names, its counts and a
+        warning, but no figures, and is not in the family; a part without any row on either side is not there.
+
+    Raises:
+        ComparisonError: Two sides share no id, or an id appears twice on one side.
+        UsageError: The metric has no direction, or a setting is out of range.
+    """
+    if info.higher_is_better is None:
+        raise UsageError(wrong_argument("info", "a metric with a direction", info.name))
+    settings = Settings(alpha=alpha, seed=seed, resamples=resamples, method=method)
+    margin = info.margin if margin is None else margin
+    columns = cut_columns(parts).columns
+    places, cases = [], []
+    for candidate, scores in candidates.items():
+        pairs = pair(baseline, scores, names=(baseline_name, candidate))
+        for name, column in columns.items():
+            for part, rows in _parted(pairs, column, clusters).items():
+                numbers = sample(rows, info, aggregate, clusters)
+                places.append((name, part))
+                cases.append(Case(baseline_name, candidate, info, numbers, margin))
+    judged = iter(analyse([case for case in cases if _enough(case)], settings))
+    rows_found = (next(judged) if _enough(case) else _too_few(case) for case in cases)
+    return tuple(SliceComparison(*place, row) for place, row in zip(places, rows_found, strict=True))
+
+
+def _parted(pairs: Pairs, column: Column, clusters: Clusters | None) -> dict[str, Pairs]:
+    """The pairs of each part that has any row, in the order of the parts."""
+    part = _lookup(column, clusters)
+    found = {}
+    labels = [part(row) for row in pairs.ids]
+    for label in column.parts:
+        chosen = [i for i, of_row in enumerate(labels) if of_row == label]
+        rows = Pairs(
+            baseline=tuple(pairs.baseline[i] for i in chosen),
+            candidate=tuple(pairs.candidate[i] for i in chosen),
+            only_baseline=tuple(row for row in pairs.only_baseline if part(row) == label),
+            only_candidate=tuple(row for row in pairs.only_candidate if part(row) == label),
+        )
+        if rows.baseline or rows.only_baseline or rows.only_candidate:
+            found[label] = rows
+    return found
+
+
+def _lookup(column: Column, clusters: Clusters | None) -> Callable[[str], str | None]:
+    """Row id to its part, by its own value or by its question's."""
+    known = column.part_of
+    if clusters is None:
+        return known.get
+    question = clusters
+    return lambda row: known[row] if row in known else known.get(question(row))
+
+
+def _enough(case: Case) -> bool:
+    return len(case.sample.ids) >= FEWEST
+
+
+def _too_few(case: Case) -> MetricComparison:
+    row = empty_row(case)
+    sentence = f"Fewer than {FEWEST} pairs are too few to compare."
+    return replace(row, warnings=(*row.warnings, sentence))

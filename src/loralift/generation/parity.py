@@ -1,0 +1,114 @@
+"""Prompt parity: every variant is asked with the base's token ids; would the adapter's own tokenizer make others?
+
+That base and adapter see the same ids is so by construction: a prompt is tokenised once. What an adapter's folder may
+hold beside it is another tokenizer, the one it was trained with; where that differs, the prompts are not those of its
+training, and that must be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from loralift.errors import ModelError, some
+from loralift.generation.adapters import TOKENIZER_FILES
+from loralift.generation.base_model import TOKENIZERS
+from loralift.generation.quiet import quiet_loading
+from loralift.records import Prompt
+
+
+def refuse_doubled_bos(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
+    """Refuse prompts that begin with two BOS tokens, which no model was trained on.
+
+    Raises:
+        ModelError: A prompt does.
+    """
+    bos = tokenizer.bos_token_id
+    doubled = [prompt.id for prompt in prompts if bos is not None and prompt.token_ids[:2] == (bos, bos)]
+    if doubled:
+        raise ModelError(
+            f"{len(doubled)} of {len(prompts)} prompts begin with two BOS tokens ({tokenizer.bos_token!r}; "
+            f"{some(doubled, 3)}): the text has one and the tokenizer adds another; take it out of --system-prompt, or "
+            "out of the chat template"
+        )
+
+
+def compare_tokenizers(folder: Path, base: Any, prompts: Sequence[Prompt], chat_template: bool) -> tuple[str, ...]:
+    """How the tokenizer in an adapter's folder differs from the base's, one sentence each.
+
+    Args:
+        folder: The adapter's.
+        base: The base's tokenizer.
+        prompts: All that are asked.
+        chat_template: Whether the base's chat template rendered them.
+    """
+    there = sorted({path.name for pattern in TOKENIZER_FILES for path in folder.glob(pattern)})
+    if not there:
+        return ()
+    if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
+        return (f"Its folder has {some(there)} but no vocabulary: it could not be compared with the base's tokenizer.",)
+    try:
+        with quiet_loading():
+            own = AutoTokenizer.from_pretrained(str(folder))
+    except (ValueError, OSError, ImportError, KeyError) as cause:
+        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
+        return (
+            f"The tokenizer in its folder cannot be loaded, so it could not be compared with the base's: {reason}.",
+        )
+    notes = (*_vocabularies(own, base), *_special_tokens(own, base), *_templates(own, base, chat_template))
+    differing = _differing_prompts(own, prompts, chat_template)
+    if differing:
+        return (
+            *notes,
+            f"Its own tokenizer gives {len(differing)} of {len(prompts)} prompts other ids ({some(differing, 3)}): "
+            "all variants are asked with the base's, so these are not the prompts that it was trained on.",
+        )
+    return (*notes, f"Its own tokenizer gives all {len(prompts)} prompts the same token ids.") if notes else ()
+
+
+def _vocabularies(own: Any, base: Any) -> list[str]:
+    mine, theirs = own.get_vocab(), base.get_vocab()
+    notes = []
+    if added := sorted(mine.keys() - theirs.keys(), key=mine.__getitem__):
+        notes.append(f"Its tokenizer has {len(added)} tokens that the base's has not ({some(added, 3)}).")
+    if lost := sorted(theirs.keys() - mine.keys(), key=theirs.__getitem__):
+        notes.append(f"Its tokenizer lacks {len(lost)} tokens of the base's ({some(lost, 3)}).")
+    if moved := sorted(token for token in mine.keys() & theirs.keys() if mine[token] != theirs[token]):
+        notes.append(f"Its tokenizer gives {len(moved)} tokens other ids than the base's ({some(moved, 3)}).")
+    return notes
+
+
+def _special_tokens(own: Any, base: Any) -> list[str]:
+    consequences = {
+        "bos": "all variants are asked with the base's.",
+        "eos": "an answer that it ends with its own runs on, unless the base's generation_config.json lists that too.",
+        "pad": "harmless, since padding is masked.",
+    }
+    tokens = {kind: (getattr(own, f"{kind}_token"), getattr(base, f"{kind}_token")) for kind in consequences}
+    return [
+        f"Its {kind} token is {mine!r}, the base's {theirs!r}: {consequences[kind]}"
+        for kind, (mine, theirs) in tokens.items()
+        if mine != theirs
+    ]
+
+
+def _templates(own: Any, base: Any, used: bool) -> list[str]:
+    if own.chat_template == base.chat_template:
+        return []
+    if not used:
+        return ["Its chat template differs from the base's, which matters only with --chat-template."]
+    return [
+        "Its chat template differs from the base's, which rendered the prompts: it may have been trained on others."
+    ]
+
+
+def _differing_prompts(own: Any, prompts: Sequence[Prompt], chat_template: bool) -> list[str]:
+    """Ids of the prompts that get other token ids from the adapter's tokenizer."""
+    if not prompts:
+        return []
+    texts = [prompt.text for prompt in prompts]
+    encoded = own(texts, add_special_tokens=not chat_template, verbose=False)["input_ids"]
+    return [prompt.id for prompt, ids in zip(prompts, encoded, strict=True) if tuple(ids) != prompt.token_ids]

@@ -1,0 +1,126 @@
+"""What a sentence is made of: figures that are kept as they are written, and all that is known of a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from loralift.records import (
+    AdapterProof,
+    Comparison,
+    Confounds,
+    Finding,
+    Interval,
+    MetricComparison,
+    MetricInfo,
+    MetricSummary,
+)
+from loralift.reporting import numbers
+
+DECIDED = ("better", "worse")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The figures of one sentence, each written as it is kept."""
+
+    figures: dict[str, float | str] = field(default_factory=dict)
+
+    def value(self, path: str, number: float, info: MetricInfo) -> str:
+        """A metric's value."""
+        self.figures[path] = number
+        return numbers.value(number, info)
+
+    def size(self, path: str, number: float, info: MetricInfo) -> str:
+        """A difference without its sign."""
+        self.figures[path] = number
+        return numbers.value(abs(number), info)
+
+    def difference(self, path: str, number: float, info: MetricInfo) -> str:
+        """A difference with its sign."""
+        self.figures[path] = number
+        return numbers.difference(number, info)
+
+    def interval(self, path: str, bounds: Interval | None, info: MetricInfo) -> str:
+        """With a space before it; nothing where there is none."""
+        if bounds is None:
+            return ""
+        self.figures.update({f"{path}.low": bounds.low, f"{path}.high": bounds.high})
+        return f" {numbers.interval(bounds, info)}"
+
+    def count(self, path: str, number: int) -> str:
+        """A number of rows."""
+        self.figures[path] = number
+        return f"{number:,}"
+
+    def percent(self, path: str, share: float) -> str:
+        """A share, or a change, without its sign."""
+        self.figures[path] = share
+        return percent(share)
+
+    def small(self, path: str, number: float) -> str:
+        """A number near 0 with two digits that count, never as a power of ten."""
+        self.figures[path] = number
+        return f"{Decimal(f'{number:.2g}'):f}"
+
+    def text(self, path: str, text: str) -> str:
+        """A word or name."""
+        self.figures[path] = text
+        return text
+
+    def moved(self, path: str, row: MetricComparison, info: MetricInfo) -> str:
+        """``rose by 0.021 [+0.013, +0.029], from 0.180 to 0.201``."""
+        difference = row.difference or 0.0
+        verb = "rose" if difference > 0 else "fell" if difference < 0 else "moved"
+        words = f"{verb} by {self.size(f'{path}.difference', difference, info)}"
+        words += self.interval(f"{path}.interval", row.interval, info)
+        if row.baseline_value is not None and row.candidate_value is not None:
+            words += f", from {self.value(f'{path}.baseline_value', row.baseline_value, info)}"
+            words += f" to {self.value(f'{path}.candidate_value', row.candidate_value, info)}"
+        return words
+
+    def info(self, text: str) -> Finding:
+        """The sentence with its figures."""
+        return Finding(text, self.figures)
+
+    def finding(self, text: str, *, doubtful: bool) -> Finding:
+        """The sentence with its figures; a warning where it puts a verdict in doubt."""
+        return Finding(text, self.figures, "warning" if doubtful else "info")
+
+
+def percent(share: float) -> str:
+    """A share in percent, without its sign, with as many digits as it takes not to be 0: ``38 %``, ``0.4 %``."""
+    number = 100 * abs(share)
+    return f"{number:.0f} %" if number >= 10 or number == 0 else f"{number:.2g} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything about one candidate."""
+
+    comparison: Comparison
+    summaries: Mapping[str, Mapping[str, MetricSummary]]
+    confounds: Confounds
+    proofs: Sequence[AdapterProof]
+    candidate: str
+
+    @property
+    def rows(self) -> dict[str, tuple[str, MetricComparison]]:
+        """Metric to path and row."""
+        return {
+            row.metric: (f"rows[{position}]", row)
+            for position, row in enumerate(self.comparison.rows)
+            if row.candidate == self.candidate
+        }
+
+    @property
+    def primary(self) -> tuple[str, MetricComparison, MetricInfo]:
+        """Path, row and metric that decide."""
+        path, row = self.rows[self.comparison.primary]
+        return path, row, self.comparison.metrics[row.metric]
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is a verdict to be doubted."""
+        return self.primary[1].verdict in DECIDED

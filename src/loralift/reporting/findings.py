@@ -1,0 +1,137 @@
+"""What was found, in sentences that are made of the figures alone.
+
+Each rule looks at one kind of evidence and says nothing where there is none. Every number in a sentence goes through
+`Facts`, which keeps it under the Python expression that gives it: of comparison.json's ``rows``, ``metrics`` and
+``confounds``, of the variants' ``summaries`` and of the adapters' ``proofs``. So every sentence can be traced, and a
+test evaluates every expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from loralift.records import AdapterProof, Comparison, Confounds, Finding, MetricSummary
+from loralift.reporting import doubts
+from loralift.reporting.facts import DECIDED, Case, Facts
+
+MOST = 12
+"""Sentences about one candidate."""
+
+MANY_DROPPED = 0.05
+MOST_LOST = 3
+
+
+def findings(
+    comparison: Comparison,
+    summaries: Mapping[str, Mapping[str, MetricSummary]],
+    confounds: Confounds,
+    proofs: Sequence[AdapterProof] = (),
+) -> tuple[Finding, ...]:
+    """Say what the figures say.
+
+    Args:
+        comparison: Of every candidate with the baseline.
+        summaries: Variant to metric to its aggregate.
+        confounds: What else than quality may stand behind the differences.
+        proofs: That the adapters act.
+
+    Returns:
+        Candidate by candidate, at most MOST each: its verdict, what puts it in doubt, and what else is to know.
+    """
+    found: list[Finding] = []
+    for candidate in comparison.candidates:
+        case = Case(comparison, summaries, confounds, proofs, candidate)
+        first, *others = [finding for rule in RULES for finding in rule(case)]
+        found += [first, *sorted(others, key=lambda finding: finding.severity != "warning")][:MOST]
+    return tuple(found)
+
+
+def _verdict(case: Case) -> Iterator[Finding]:
+    facts, (path, row, info) = Facts(), case.primary
+    pair = f"{case.candidate} {{}} {row.baseline}"
+    if row.difference is None or row.verdict is None:
+        facts.figures[f"{path}.n"] = row.n
+        yield facts.info(f"{pair.format('cannot be compared with')} on {info.title}: there is no difference to judge.")
+        return
+    facts.text(f"{path}.verdict", row.verdict)
+    if row.verdict in DECIDED:
+        yield facts.info(f"{pair.format(f'is {row.verdict} than')}: {info.title} {facts.moved(path, row, info)}.")
+        return
+    difference = facts.difference(f"{path}.difference", row.difference, info)
+    if row.verdict == "equivalent" and row.margin is not None and row.equivalence_interval is not None:
+        inside = facts.interval(f"{path}.equivalence_interval", row.equivalence_interval, info).strip()
+        margin = facts.value(f"{path}.margin", row.margin, info)
+        yield facts.info(
+            f"{pair.format('is equivalent to')}: {info.title} differs by {difference}, and the interval {inside} lies "
+            f"inside the margin of ±{margin}."
+        )
+        return
+    where = facts.interval(f"{path}.interval", row.interval, info)
+    yield facts.info(
+        f"Whether {pair.format('is better or worse than')} is undecided: {info.title} differs by {difference}{where}."
+    )
+
+
+def _power(case: Case) -> Iterator[Finding]:
+    facts, (path, row, info) = Facts(), case.primary
+    least = row.minimum_detectable_effect
+    if row.verdict != "inconclusive" or least is None or row.difference is None:
+        return
+    words = (
+        f"{facts.count(f'{path}.n', row.n)} rows find a difference in {info.title} four times in five only if it is "
+    )
+    words += f"{facts.value(f'{path}.minimum_detectable_effect', least, info)} or more"
+    if row.rows_needed is not None and row.rows_needed > row.n:
+        words += f"; one of {facts.size(f'{path}.difference', row.difference, info)}, as seen here, would take "
+        words += f"{facts.count(f'{path}.rows_needed', row.rows_needed)}"
+    yield facts.info(f"{words}.")
+
+
+def _others(case: Case) -> Iterator[Finding]:
+    """Judged metrics that decide otherwise than the primary one, losses first."""
+    at, primary, info = case.primary
+    apart = [
+        (path, row)
+        for path, row in case.rows.values()
+        if row.metric != primary.metric and row.verdict in DECIDED and row.verdict != primary.verdict
+    ]
+    for path, row in sorted(apart, key=lambda each: each[1].verdict != "worse")[:MOST_LOST]:
+        facts, other = Facts(), case.comparison.metrics[row.metric]
+        facts.text(f"{path}.verdict", row.verdict or "")
+        first = facts.text(f"{at}.verdict", primary.verdict or "inconclusive")
+        words = f"{case.candidate} is {row.verdict} on {other.title}, although {first} on {info.title}: "
+        words += f"{other.title} {facts.moved(path, row, other)}."
+        yield facts.finding(words, doubtful=row.verdict == "worse" or case.decided)
+
+
+def _agreeing(case: Case) -> Iterator[Finding]:
+    facts, (_, primary, info) = Facts(), case.primary
+    titles = []
+    for path, row in case.rows.values():
+        if case.decided and row.metric != primary.metric and row.verdict == primary.verdict:
+            titles.append(case.comparison.metrics[row.metric].title)
+            facts.text(f"{path}.verdict", primary.verdict or "")
+    if titles:
+        listed = ", ".join(titles[:-1]) + (" and " if titles[:-1] else "") + titles[-1]
+        verb = "agrees" if len(titles) == 1 else "agree"
+        yield facts.info(f"{listed} {verb} with {info.title}: {case.candidate} is {primary.verdict} there too.")
+
+
+def _dropped(case: Case) -> Iterator[Finding]:
+    facts, (path, row, _) = Facts(), case.primary
+    if not row.dropped:
+        return
+    rows = "row" if row.dropped == 1 else "rows"
+    words = f"{facts.count(f'{path}.dropped', row.dropped)} {rows} of {case.candidate} or {row.baseline} are left out: "
+    words += ", ".join(
+        f"{facts.count(f'{path}.dropped_reasons[{reason!r}]', count)} {reason}"
+        for reason, count in row.dropped_reasons.items()
+    )
+    yield facts.finding(f"{words}.", doubtful=row.dropped >= MANY_DROPPED * (row.n + row.dropped))
+
+
+RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
+    _verdict, _power, doubts.leakage, doubts.acting, doubts.noise, doubts.length, doubts.flaws, _others, doubts.slices,
+    _dropped, _agreeing,
+)  # fmt: skip
+"""The verdict, then the most important first; warnings go before the rest."""

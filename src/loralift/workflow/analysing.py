@@ -1,0 +1,124 @@
+"""What else than quality may stand behind a difference: lengths, slices, noise, leaks; and the findings in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loralift.comparison import adjust_for_length, compare_slices, noise_floor
+from loralift.data import find_leaks
+from loralift.metrics import METRICS
+from loralift.records import BASE, Answer, Comparison, Confounds, Leak, MetricComparison, NoiseFloor, Plain, Score
+from loralift.workflow.comparing import compare_scores, corpus_aggregates
+from loralift.workflow.generating import read_records
+from loralift.workflow.parts import Part
+from loralift.workflow.scoring import Scoring
+
+LENGTHS = "answer_words"
+
+
+def confounds_of(
+    part: Part,
+    scoring: Scoring,
+    comparison: Comparison,
+    scores: Mapping[str, Sequence[Score]],
+    *,
+    again: Sequence[Score] = (),
+    training: Sequence[str] = (),
+) -> Confounds:
+    """Look for every other explanation of the differences.
+
+    Args:
+        part: The data set.
+        scoring: The metrics.
+        comparison: What was compared.
+        scores: Variant to its scores.
+        again: The scores of the base's second answers; empty where there are none.
+        training: A text a row of the adapters' training data; empty where it is not known.
+    """
+    candidates = {name: scores[name] for name in comparison.candidates}
+    primary = scoring.metrics[comparison.primary]
+    aggregates = corpus_aggregates(scoring.metrics)
+    leaks = find_leaks(part.data.questions, training) if training else ()
+    return Confounds(
+        lengths=(
+            adjust_for_length(scores[BASE], candidates, scoring.metrics, clusters=part.clusters)
+            if LENGTHS in scoring.metrics
+            else ()
+        ),
+        slices=compare_slices(
+            scores[BASE],
+            candidates,
+            primary,
+            _columns(part),
+            aggregate=aggregates.get(primary.name),
+            clusters=part.clusters,
+            seed=comparison.seed,
+            resamples=comparison.resamples,
+        ),
+        noise=_noise(scoring, scores[BASE], again),
+        answers_changed=_answers_changed(part, comparison.candidates),
+        leaks=dict.fromkeys(comparison.candidates, leaks) if leaks else {},
+        without_leaks=_without(part, scoring, comparison, scores, leaks) if leaks else {},
+    )
+
+
+def _columns(part: Part) -> dict[str, dict[str, Plain]]:
+    """What rows can be parted by: the lengths of question and reference, and every further column of the data."""
+    columns: dict[str, dict[str, Plain]] = {
+        "question words": {q.id: len(q.question.split()) for q in part.data.questions},
+        "reference words": {q.id: len(q.reference.split()) for q in part.data.questions},
+    }
+    for name in dict.fromkeys(name for question in part.data.questions for name in question.fields):
+        columns[name] = {q.id: q.fields.get(name) for q in part.data.questions}
+    return columns
+
+
+def _noise(scoring: Scoring, first: Sequence[Score], again: Sequence[Score]) -> tuple[NoiseFloor, ...]:
+    """The noise floor of the metrics that answers move."""
+    if not again:
+        return ()
+    ids = {score.id for score in again}
+    moved = {
+        name: info
+        for name, info in scoring.metrics.items()
+        if info.higher_is_better is not None and name != "perplexity" and name in METRICS
+    }
+    same_rows = [score for score in first if score.id in ids]
+    return noise_floor(same_rows, again, moved, corpus_aggregates(moved))
+
+
+def _answers_changed(part: Part, candidates: Sequence[str]) -> dict[str, float]:
+    """Candidate to the share of its answers that are not, to the letter, the base's."""
+    base = read_records(part.directory.answers(BASE), Answer)
+    shares = {}
+    for name in candidates:
+        answers = read_records(part.directory.answers(name), Answer)
+        shares[name] = sum(answer.text != base[i].text for i, answer in answers.items()) / len(answers)
+    return shares
+
+
+def _without(
+    part: Part,
+    scoring: Scoring,
+    comparison: Comparison,
+    scores: Mapping[str, Sequence[Score]],
+    leaks: Sequence[Leak],
+) -> dict[str, MetricComparison]:
+    """Candidate to its primary comparison on the rows that did not leak; none where no row is left."""
+    leaked = {leak.id for leak in leaks}
+    question_of = part.clusters or str
+    clean = {name: [score for score in rows if question_of(score.id) not in leaked] for name, rows in scores.items()}
+    if not clean[BASE]:
+        return {}
+    primary = comparison.primary
+    without, _ = compare_scores(
+        (BASE, clean[BASE]),
+        {name: clean[name] for name in comparison.candidates},
+        {primary: scoring.metrics[primary]},
+        primary=primary,
+        margins={row.metric: row.margin for row in comparison.rows if row.metric == primary and row.margin},
+        clusters=part.clusters,
+        seed=comparison.seed,
+        resamples=comparison.resamples,
+    )
+    return {row.candidate: row for row in without.rows}

@@ -1,0 +1,131 @@
+"""The proof that the adapters act: at the start of every run, and all that `loralift check` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from loralift import glossary
+from loralift.config import RunConfig
+from loralift.data import load_questions
+from loralift.errors import UsageError, wrong_argument
+from loralift.generation import Generator, load_transformers, prove, spread
+from loralift.records import BASE, AdapterProof, Prompt, Question
+from loralift.workflow.generating import generation_settings, render_prompts
+from loralift.workflow.watching import Watcher
+
+if TYPE_CHECKING:
+    from loralift.generation.adapters import AdapterInfo
+
+SHORT = 32
+"""Tokens of the answers that are looked at for a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedAdapter:
+    """An adapter that is whole, fits, and acts.
+
+    Attributes:
+        adapter: What it is.
+        proof: How far it shifts the next token's distribution, and what a reader must know.
+        answers: Short greedy answers that were compared with the base's.
+        answers_changed: Share of them whose text is another one; in [0, 1].
+        questions: Where the questions came from.
+    """
+
+    adapter: AdapterInfo
+    proof: AdapterProof
+    answers: int
+    answers_changed: float
+    questions: str
+
+
+def check_adapters(
+    generator: Generator, prompts: Sequence[Prompt], watcher: Watcher, *, chat_template: bool = False
+) -> tuple[AdapterProof, ...]:
+    """Prove that every adapter of a run acts, and tell the watcher how far.
+
+    Args:
+        generator: The base with its adapters.
+        prompts: All of the run; a few of them are looked at.
+        watcher: Told one line an adapter, and one a note.
+        chat_template: Whether the base's chat template rendered the prompts.
+
+    Raises:
+        ModelError: The prompts begin with two BOS tokens, or the base computes NaN.
+        AdapterError: An adapter does not act.
+    """
+    proofs = prove(generator, prompts, chat_template=chat_template)
+    for proof in proofs:
+        watcher.say(f"{proof.adapter}: acts on the base: {describe_shift(proof)}")
+        for note in proof.notes:
+            watcher.say(f"{proof.adapter}: {note}")
+    return proofs
+
+
+def describe_shift(proof: AdapterProof) -> str:
+    """How far an adapter shifts the next token's distribution, for people."""
+    return (
+        f"KL divergence of the next token {proof.kl_mean:.3g} nats (mean; largest {proof.kl_max:.3g}), another most "
+        f"likely token on {proof.top_token_changed:.0%} of {proof.prompts} prompts"
+    )
+
+
+def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
+    """Check a run's adapters without running it.
+
+    The questions are the configuration's where it names a data set, else a few of LoraLift's own: the default data
+    set would have to be fetched.
+
+    Raises:
+        UsageError: There is no adapter.
+        LoraLiftError: One line on what is wrong with the model, an adapter or the data.
+    """
+    if not config.adapters:
+        raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
+    questions, source = _questions(config)
+    watcher.say(f"model: loading {config.model}")
+    generator = load_transformers(
+        config.model,
+        config.adapters,
+        revision=config.revision,
+        dtype=config.dtype or "auto",
+        device=config.device or "auto",
+    )
+    prompts = render_prompts(generator, questions, config)
+    proofs = prove(generator, prompts, chat_template=config.chat_template)
+    answers = _short_answers(generator, spread(prompts), config, watcher)
+    return tuple(
+        CheckedAdapter(
+            generator.adapters[proof.adapter],
+            proof,
+            len(answers[BASE]),
+            sum(answers[proof.adapter][key] != text for key, text in answers[BASE].items()) / len(answers[BASE]),
+            source,
+        )
+        for proof in proofs
+    )
+
+
+def _questions(config: RunConfig) -> tuple[Sequence[Question], str]:
+    """The questions and where they came from."""
+    if "dataset" in config.model_fields_set:
+        data = load_questions(config.dataset, columns=config.columns, limit=config.limit, strict=config.strict)
+        return data.questions, data.source
+    pairs = glossary.pairs(glossary.HELD_OUT_QUESTIONS)[: config.limit]
+    return [Question(str(row), question, answer) for row, (question, answer) in enumerate(pairs)], "built-in questions"
+
+
+def _short_answers(
+    generator: Generator, prompts: Sequence[Prompt], config: RunConfig, watcher: Watcher
+) -> dict[str, dict[str, str]]:
+    """Each variant's short greedy answers by id."""
+    settings = generation_settings(config)
+    settings = replace(settings, temperature=0.0, max_new_tokens=min(SHORT, settings.max_new_tokens))
+    answers = {}
+    for variant in generator.variants:
+        with watcher.task(f"{variant}: short answers", len(prompts)) as advance:
+            found = generator.generate(variant, prompts, settings, advance)
+            answers[variant] = {answer.id: answer.text for answer in found}
+    return answers

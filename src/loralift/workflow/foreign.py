@@ -1,0 +1,257 @@
+"""What other tools write: lm-evaluation-harness's sample logs, and JSON lines in other spellings than ours.
+
+lm-evaluation-harness writes ``samples_TASK_TIMESTAMP.jsonl`` with ``--log_samples``: one line a document *and* filter,
+all lines of the first filter first, with ``doc_id`` (the document's index in the task's data), ``doc``, ``doc_hash``,
+``target`` (as ``str()`` makes it), ``resps`` and ``filtered_resps`` (one entry a request), ``filter``, ``metrics``
+(their names) and each metric's value. See ``evaluate`` in ``lm_eval/evaluator.py`` and ``save_results_samples`` in
+``lm_eval/loggers/evaluation_tracker.py``.
+
+What a line's metric holds is not always a score: for ``bleu``, ``chrf`` and ``ter`` it is the texts, for
+``word_perplexity`` a log-likelihood with a count, and both become numbers only over all lines. Such metrics are left
+out. ``perplexity`` is the line's log-likelihood, of which more is better.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loralift.errors import ComparisonError, UsageError, some, wrong_argument
+
+Row = Mapping[str, Any]
+
+IDS = ("id", "_id", "qid", "question_id", "query_id", "example_id", "task_id")
+"""What a row's own id may be called; the first that is there."""
+
+QUESTIONS = ("question", "query", "instruction", "prompt", "input", "problem")
+
+PREDICTIONS = (
+    "prediction", "pred", "prediction_text", "predicted_answer", "generated_text", "generation", "model_output",
+    "model_answer", "hypothesis",
+)  # fmt: skip
+REFERENCES = (
+    "reference", "references", "target", "label", "gold", "gold_answer", "ground_truth", "ground_truths", "expected",
+    "expected_answer", "expected_output",
+)  # fmt: skip
+EITHER = ("answer", "answers", "response", "output", "completion")
+"""A prediction beside one of REFERENCES, a reference beside one of PREDICTIONS; otherwise nobody knows."""
+
+LOWER_IS_BETTER = frozenset(
+    {
+        "perplexity", "ppl", "word_perplexity", "byte_perplexity", "bits_per_byte", "loss", "nll",
+        "wer", "cer", "ter", "edit_distance", "mae", "mse", "rmse", "brier", "brier_score", "ece",
+        "error", "error_rate", "toxicity", "hallucination_rate",
+    }
+)  # fmt: skip
+"""Metrics of other tools of which less is better; of every other one more is."""
+
+LOG_LIKELIHOOD = "log_likelihood"
+_NO_METRIC = frozenset(
+    {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash"}
+    | {"target_hash", "arguments_hash", "task_hash", "schema_hash", "epoch"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """One row's texts.
+
+    Attributes:
+        id: The row's.
+        prediction: What was answered.
+        reference: What is right.
+        question: Empty where the row has none.
+    """
+
+    id: str
+    prediction: str
+    reference: str
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLog:
+    """One filter's lines of an lm-evaluation-harness sample log.
+
+    Attributes:
+        values: One mapping a line: ``id``, and each metric that is one number a line to its value.
+        texts: The lines' texts; empty where an answer or a target is no text, as in multiple choice.
+        documents: Id to the document's hash, where the log has hashes.
+        notes: What was chosen and what was left out, one sentence each.
+    """
+
+    values: tuple[Row, ...]
+    texts: tuple[Texts, ...]
+    documents: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def is_sample_log(rows: Sequence[Row]) -> bool:
+    """Whether lines are of lm-evaluation-harness."""
+    return bool(rows) and "doc_id" in rows[0] and not {"resps", "filtered_resps"}.isdisjoint(rows[0])
+
+
+def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -> SampleLog:
+    """Read a sample log.
+
+    An id is the document's own (the first of IDS that every document has, each another), so that a log pairs with a
+    run or a file of the same data; else it is ``doc_id``.
+
+    Args:
+        name: The file, for messages.
+        rows: Its lines, not none.
+        chosen: Which filter's lines to take; None: the first's.
+
+    Raises:
+        ComparisonError: A line has no ``doc_id``.
+        UsageError: No line is of the chosen filter.
+    """
+    if any("doc_id" not in row for row in rows):
+        raise ComparisonError(f"{name} must have a doc_id in every line, as --log_samples writes it")
+    kept, notes = _of_one_filter(name, rows, chosen)
+    ids = _ids(kept)
+    names = list(dict.fromkeys(metric for row in kept for metric in row.get("metrics") or _numeric(row)))
+    single = [metric for metric in names if any(_is_number(row.get(metric)) for row in kept)]
+    if left := [metric for metric in names if metric not in single]:
+        notes.append(f"{name}: {', '.join(left)} left out, for a line holds no single number of it.")
+    if "perplexity" in single:
+        notes.append(f"{name}: perplexity is each line's log-likelihood, here {LOG_LIKELIHOOD}: more is better.")
+    values = tuple({"id": row_id, **_numbers(row, single)} for row_id, row in zip(ids, kept, strict=True))
+    texts = [_texts(row_id, row) for row_id, row in zip(ids, kept, strict=True)]
+    whole = tuple(text for text in texts if text is not None)
+    hashes = {row_id: str(row["doc_hash"]) for row_id, row in zip(ids, kept, strict=True) if row.get("doc_hash")}
+    return SampleLog(values, whole if len(whole) == len(kept) else (), hashes, tuple(notes))
+
+
+def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
+    """The texts of lines of predictions; None where the lines hold none, but scores.
+
+    Args:
+        name: The file, for messages.
+        rows: Its lines with an ``id`` each, not none. The first one's columns count.
+
+    Raises:
+        ComparisonError: What is the prediction or the reference is missing or not clear, or is no text.
+    """
+    columns = _columns(name, rows[0])
+    if columns is None:
+        return None
+    prediction, reference = columns
+    texts = []
+    for number, row in enumerate(rows, start=1):
+        answer, right = row.get(prediction), _first(row.get(reference))
+        if not isinstance(answer, str) or not isinstance(right, str):
+            raise ComparisonError(
+                f"{name}, row {number}: must have texts as prediction and reference ({prediction} and {reference}), "
+                f"got {some(row)}"
+            )
+        texts.append(Texts(str(row["id"]), answer, right, _question(row)))
+    return tuple(texts)
+
+
+def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
+    """The same lines, whose id is called ``id``.
+
+    Raises:
+        ComparisonError: A line has none.
+    """
+    column = next((column for column in IDS if rows and column in rows[0]), None)
+    if column is None or any(row.get(column) is None for row in rows):
+        has = f"lines with {some(rows[0])}" if rows else "an empty file"
+        raise ComparisonError(f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}")
+    return [{"id": str(row[column])} | {key: row[key] for key in row if key != column} for row in rows]
+
+
+def _of_one_filter(name: str, rows: Sequence[Row], chosen: str | None) -> tuple[list[Row], list[str]]:
+    """The lines of one filter, and what there was to choose from."""
+    filters = list(dict.fromkeys(str(row["filter"]) for row in rows if "filter" in row))
+    if chosen is not None and chosen not in filters:
+        raise UsageError(f"{name}: " + wrong_argument("--filter", f"one of {', '.join(filters) or 'none'}", chosen))
+    if filters:
+        taken = chosen or filters[0]
+        others = [other for other in filters if other != taken]
+        note = f"{name}: the filter {taken!r} is taken, not {', '.join(others)}; --filter chooses another."
+        return [row for row in rows if str(row.get("filter")) == taken], [note] if others else []
+    # logs of 2024 and before do not name the filter, but write the first one's lines first
+    first = {str(row["doc_id"]): row for row in reversed(rows)}
+    kept = [row for row in rows if first[str(row["doc_id"])] is row]
+    note = f"{name}: of several lines of one doc_id, the first filter's, the first is taken."
+    return kept, [note] if len(kept) < len(rows) else []
+
+
+def _ids(rows: Sequence[Row]) -> list[str]:
+    documents = [row["doc"] if isinstance(row.get("doc"), Mapping) else {} for row in rows]
+    for column in IDS:
+        own = [document.get(column) for document in documents]
+        if all(isinstance(i, str | int) and not isinstance(i, bool) for i in own) and len(set(own)) == len(own):
+            return [str(i) for i in own]
+    return [str(row["doc_id"]) for row in rows]
+
+
+def _numeric(row: Row) -> list[str]:
+    return [key for key, value in row.items() if key not in _NO_METRIC and not isinstance(value, str)]
+
+
+def _numbers(row: Row, metrics: Sequence[str]) -> dict[str, float | None]:
+    """A line's values of these metrics, None where it holds no number."""
+    return {_renamed(metric): float(row[metric]) if _is_number(row.get(metric)) else None for metric in metrics}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)  # a bool is one: acc may be true
+
+
+def _renamed(metric: str) -> str:
+    return LOG_LIKELIHOOD if metric == "perplexity" else metric
+
+
+def _texts(row_id: str, row: Row) -> Texts | None:
+    """A line's answer and target, where there is one of each and both are texts."""
+    answers, target = row.get("filtered_resps", row.get("resps")), row.get("target")
+    while isinstance(answers, list) and len(answers) == 1:  # one request, answered once
+        answers = answers[0]
+    if not isinstance(answers, str) or not isinstance(target, str) or not target:
+        return None
+    document = row.get("doc")
+    return Texts(row_id, answers, _of_list(target), _question(document) if isinstance(document, Mapping) else "")
+
+
+def _of_list(target: str) -> str:
+    """The first of several references, which the harness writes as Python writes a list."""
+    if target.startswith("["):
+        try:
+            first = _first(ast.literal_eval(target))
+        except (ValueError, SyntaxError):
+            return target
+        return first if isinstance(first, str) else target
+    return target
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, list) and value else value
+
+
+def _question(row: Row) -> str:
+    return next((row[column] for column in QUESTIONS if isinstance(row.get(column), str)), "")
+
+
+def _columns(name: str, row: Row) -> tuple[str, str] | None:
+    """Which columns are prediction and reference; None where there is neither."""
+    predictions = ["prediction"] if "prediction" in row else [column for column in PREDICTIONS if column in row]
+    references = [column for column in REFERENCES if isinstance(_first(row.get(column)), str)]
+    references = ["reference"] if "reference" in references else references
+    either = [column for column in EITHER if isinstance(_first(row.get(column)), str)]
+    if not predictions and not references and not either:
+        return None
+    if len(references) == 1 and not predictions:
+        predictions = either
+    elif len(predictions) == 1 and not references:
+        references = either
+    if len(predictions) != 1 or len(references) != 1:
+        raise ComparisonError(
+            f"{name} must have one text that is the answer and one that is right, best called prediction and "
+            f"reference, got {some(row, 20)}"
+        )
+    return predictions[0], references[0]

@@ -1,0 +1,131 @@
+"""One data set of a run with its prompts: the questions that decide, or further ones that show what was forgotten."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from loralift.config import RunConfig
+from loralift.data import HeldOut, LoadedData, SavedIndices, load_questions, parse_spec
+from loralift.data.spec import BeirHub, HubDataset
+from loralift.errors import UsageError
+from loralift.records import Question
+from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.watching import Watcher
+
+REPEAT_MARK = "#"
+SHOWN_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One data set of a run.
+
+    Attributes:
+        name: Empty for the questions that decide, else the name given with --also.
+        directory: Where its files lie.
+        data: The questions, each once.
+        repeats: How many answers each question gets.
+    """
+
+    name: str
+    directory: RunDirectory
+    data: LoadedData
+    repeats: int
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """The questions, each as often as it is answered; a repeated one has the id `ID#NUMBER`."""
+        if self.repeats == 1:
+            return self.data.questions
+        return tuple(
+            replace(question, id=f"{question.id}{REPEAT_MARK}{number}")
+            for question in self.data.questions
+            for number in range(self.repeats)
+        )
+
+    @property
+    def clusters(self) -> Callable[[str], str] | None:
+        """Row id to question, where questions are answered several times."""
+        return None if self.repeats == 1 else question_of
+
+
+def question_of(row: str) -> str:
+    """The question's id of a repeated row's id.
+
+    >>> question_of("q7#2")
+    'q7'
+    """
+    return row.rpartition(REPEAT_MARK)[0]
+
+
+def load_parts(config: RunConfig, directory: RunDirectory, *, resume: bool) -> list[Part]:
+    """Load the questions that decide and every further data set.
+
+    Raises:
+        UsageError: Settings exclude each other.
+        DataError: A data set cannot be read.
+    """
+    if config.repeats > 1 and config.temperature == 0:
+        raise UsageError("`--repeats` above 1 needs --temperature above 0: greedy answers are all the same")
+    parts = [Part("", directory, _load(config, directory, resume=resume), config.repeats)]
+    for name in config.also:
+        place = RunDirectory(directory.root / "also" / name)
+        data = _load(part_config(config, name), place, resume=resume)
+        parts.append(Part(name, place, data, config.repeats))
+    return parts
+
+
+def part_config(config: RunConfig, name: str) -> RunConfig:
+    """The configuration as it holds for one data set: columns and splits are those of the questions that decide."""
+    if not name:
+        return config
+    of_others: dict[str, Any] = {"columns": {}, "eval_indices": None, "eval_fraction": None}
+    return config.model_copy(update={"dataset": config.also[name], **of_others})
+
+
+def notes_of(data: LoadedData) -> list[str]:
+    """What a reader must know of the data: the rows that were left out."""
+    if not data.dropped:
+        return []
+    named = "; ".join(f"{row.id}: {row.reason}" for row in data.dropped[:5])
+    more = f"; and {len(data.dropped) - 5} more" if len(data.dropped) > 5 else ""
+    return [f"{len(data.dropped)} rows were left out ({named}{more})"]
+
+
+def tell(part: Part, watcher: Watcher) -> None:
+    """Say what was loaded, and show one question."""
+    data = part.data
+    watcher.say(f"data: {len(data.questions)} questions from {data.source} ({data.selection})")
+    for note in notes_of(data):
+        watcher.say(f"data: {note}")
+    sample = random.Random(0).choice(data.questions)
+    shown = sample.reference[:SHOWN_CHARACTERS] + ("…" if len(sample.reference) > SHOWN_CHARACTERS else "")
+    watcher.say(f"data: for example {sample.id}: {sample.question!r} -> {shown!r}")
+
+
+def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> LoadedData:
+    """Load questions; a resume takes what the run saved of a hub's, so that it needs no hub."""
+    if resume and directory.run.exists() and isinstance(parse_spec(config.dataset), HubDataset | BeirHub):
+        saved = directory.read_run()["data"]
+        if saved["asked"] == asked_for(config):
+            questions = load_questions(str(directory.dataset)).questions
+            return LoadedData(questions, saved["source"], saved["selection"], saved["sha256"], saved["columns"])
+    selection: SavedIndices | HeldOut | None = None
+    if config.eval_indices is not None and config.eval_fraction is not None:
+        raise UsageError("`--eval-indices` and `--eval-fraction` exclude each other, got both")
+    if config.eval_indices is not None:
+        selection = SavedIndices(config.eval_indices)
+    elif config.eval_fraction is not None:
+        selection = HeldOut(config.eval_fraction, config.split_seed)
+    return load_questions(
+        config.dataset, columns=config.columns, selection=selection, limit=config.limit, strict=config.strict
+    )
+
+
+def asked_for(config: RunConfig) -> dict[str, Any]:
+    """The part of the configuration that decides which questions there are, as JSON holds it."""
+    fields = {"dataset", "columns", "eval_indices", "eval_fraction", "split_seed", "limit", "strict"}
+    return config.model_dump(mode="json", include=fields)
