@@ -112,4 +112,5 @@ def test_numbers_are_never_rounded_into_what_they_are_not() -> None:
     assert numbers.p_value(0.25) == "0.250"
     assert numbers.p_value(None) == numbers.value(None, INFOS["f1"]) == "–"
     assert numbers.difference(-0.5, INFOS["f1"]) == "−0.500"
+    assert numbers.difference(-0.0001, INFOS["f1"]) == "0.000"
     assert numbers.effect(0.123) == "+0.12"

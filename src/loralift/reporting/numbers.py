@@ -17,7 +17,8 @@ def difference(number: float | None, info: MetricInfo) -> str:
     if number is None:
         return NOT_THERE
     text = f"{number:+.{info.decimals}f}"
-    return text.replace("-", "−")
+    # What rounds to zero has no sign that could be told.
+    return text.replace("-", "−") if float(text) else text[1:]
 
 
 def interval(bounds: Interval | None, info: MetricInfo) -> str:

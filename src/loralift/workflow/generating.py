@@ -30,9 +30,6 @@ SYNC_SECONDS = 1.0
 AGAIN = "base-again"
 """Where the base's second answers lie."""
 
-# No other batch size here is a multiple of it, so no batch is what it was the first time.
-OTHER_BATCH = 7
-
 
 def generation_settings(config: RunConfig) -> GenerationSettings:
     """The generation's part of the configuration."""
@@ -106,7 +103,8 @@ def answer_again(
     step = max(len(prompts) // config.noise_rows, 1)
     chosen = list(prompts)[::step][: config.noise_rows]
     settings = generation_settings(config)
-    settings = replace(settings, seed=settings.seed + 1, batch_size=OTHER_BATCH)
+    # Two batches of these rows alone: none is a batch of the first time, and a GPU is kept waiting only twice.
+    settings = replace(settings, seed=settings.seed + 1, batch_size=max(-(-len(chosen) // 2), 1))
     path = part.directory.answers(AGAIN)
     todo = _not_yet(path, Answer, repeated(chosen, replace(part, repeats=1)))
     with watcher.task(f"{BASE}: once more", len(todo)) as advance:
