@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,7 +81,7 @@ def test_fiqa_is_read_from_the_parquet_export_of_its_script(hub: FakeHub) -> Non
     data = load_questions()
     assert len(data.questions) == 648
     assert (data.questions[601].id, data.questions[601].reference) == ("601", " first 1 ")
-    assert data.source == "explodinggradients/fiqa, config main, split test, revision decade"
+    assert data.source.startswith("explodinggradients/fiqa, config main, split test, revision decade, content not the")
     assert load_questions("fiqa?revision=decade", limit=5).questions == data.questions[:5]
 
 
@@ -89,8 +90,16 @@ def test_fiqa_is_read_from_main_once_that_holds_data(hub: FakeHub) -> None:
     hub.commit(FIQA, "main", "facade", {"README.md": card, "main/test-0.parquet": fiqa_rows(648)})
     data = load_questions("fiqa")
     assert len(data.questions) == 648
-    assert data.source.endswith("revision facade")
+    assert ", revision facade, " in data.source
     assert hub.loaded == [{"path": FIQA, "name": "main", "revision": "facade", "split": "test", "data_files": None}]
+
+
+def test_the_real_rows_are_told_by_their_content(hub: FakeHub, fiqa_dir: Path) -> None:
+    rows = [json.loads(line) for line in (fiqa_dir / "test.jsonl").read_text(encoding="utf-8").splitlines()]
+    real = [{"question": row["question"], "ground_truths": row["ground_truths"]} for row in rows]
+    card = "---\nconfigs:\n- config_name: main\n  data_files:\n  - split: test\n    path: main/test-*.parquet\n---\n"
+    hub.commit(FIQA, "main", "facade", {"README.md": card, "main/test-0.parquet": real})
+    assert load_questions("fiqa").source.endswith("revision facade, content as pinned")
 
 
 def test_another_number_of_rows_is_refused(hub: FakeHub) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from loralift.data.spec import FIQA, BeirDirectory, BeirHub, HubDataset, LocalFile, Spec, parse_spec
 from loralift.errors import UsageError
 
-FIQA_AT_R = HubDataset("explodinggradients/fiqa", "main", "test", "r1", 648)
+FIQA_AT_R = replace(FIQA, revision="r1")
 
 
 @pytest.mark.parametrize(

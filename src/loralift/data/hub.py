@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loralift.data.saved import hash_pairs
 from loralift.data.spec import HubDataset
 from loralift.data.table import Row, Table
 from loralift.errors import DataError, some
@@ -49,8 +50,20 @@ def read_hub(source: HubDataset) -> Table:
         )
     parts = [source.dataset, f"config {source.config}" if source.config else "", f"split {source.split}"]
     identity = ", ".join([*filter(None, parts), f"revision {split.revision}"])
+    if source.content is not None:
+        identity += f", content {_compared(split.rows, source.content)}"
     rows = [Row(f"row {number}", values) for number, values in enumerate(split.rows)]
     return Table(name=source.name, source=identity, rows=rows)
+
+
+def _compared(rows: Sequence[Mapping[str, object]], pinned: str) -> str:
+    """Whether the rows are those that LoraLift is tested with."""
+    pairs = []
+    for row in rows:
+        truths = row.get("ground_truths")
+        pairs.append((str(row.get("question")), str(truths[0]) if isinstance(truths, Sequence) and truths else ""))
+    found = hash_pairs(pairs)
+    return "as pinned" if found == pinned else f"not the pinned one (sha256 {found[:12]} instead of {pinned[:12]})"
 
 
 def read_split(dataset: str, config: str | None, split: str, revision: str | None) -> HubRows:

@@ -26,6 +26,14 @@ def hash_questions(questions: Iterable[Question]) -> str:
     return digest.hexdigest()
 
 
+def hash_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+    """SHA-256, in hex, of questions and references in order, whatever their ids: the content of a data set."""
+    digest = hashlib.sha256()
+    for question, reference in pairs:
+        digest.update(json.dumps([question, reference], ensure_ascii=False).encode("utf-8") + b"\n")
+    return digest.hexdigest()
+
+
 def _as_dict(question: Question) -> dict[str, object]:
     row: dict[str, object] = {
         "id": question.id,

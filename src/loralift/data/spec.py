@@ -67,6 +67,7 @@ class HubDataset:
         split: e.g. ``test``.
         revision: A commit, branch or tag.
         rows: How many rows it must have; None: any number.
+        content: What ``hash_pairs`` gives of the rows that LoraLift is tested with; None: nothing is known.
     """
 
     dataset: str
@@ -74,6 +75,7 @@ class HubDataset:
     split: str = "test"
     revision: str | None = None
     rows: int | None = None
+    content: str | None = None
 
     @property
     def name(self) -> str:
@@ -83,10 +85,14 @@ class HubDataset:
 
 Spec = LocalFile | BeirDirectory | BeirHub | HubDataset
 
-FIQA_REVISION: str | None = None
-"""None: what the hub has now. Its commit is recorded, and the row count and the data's hash catch a change."""
-
-FIQA = HubDataset("explodinggradients/fiqa", config="main", split="test", revision=FIQA_REVISION, rows=648)
+FIQA = HubDataset(
+    "explodinggradients/fiqa",
+    config="main",
+    split="test",
+    rows=648,
+    # The rows are pinned by their content: whatever commit the hub has now, its source says whether they are these.
+    content="cae4f18ae2db4f702927c70b58a8fbba30726bcd4c568497482d0b2ad316c5f9",
+)
 
 
 def parse_spec(spec: str) -> Spec:
@@ -97,7 +103,7 @@ def parse_spec(spec: str) -> Spec:
     """
     if spec == "fiqa" or spec.startswith("fiqa?"):
         options = _options(spec, spec[len("fiqa?") :], {"revision"})
-        return replace(FIQA, revision=options.get("revision", FIQA_REVISION))
+        return replace(FIQA, revision=options.get("revision"))
     if spec.startswith("hf://"):
         name, _, query = spec.removeprefix("hf://").partition("?")
         _must_match(spec, name, r"[\w.-]+/[\w.-]+", "hf://ORG/NAME?config=&split=&revision=")
