@@ -40,7 +40,7 @@ format: setup    ## let ruff mend what it can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: setup     ## measurements; see benchmarks/README.md
+bench: setup     ## measurements: the simulations behind docs/statistics.md
 	$(PYTHON) -m benchmarks
 
 lock: | $(UV)    ## pin again: requirements.txt for users, requirements-dev.txt for the rest

@@ -10,7 +10,7 @@ from loralift.errors import UsageError
 
 def test_the_defaults_are_fiqa_and_nemotron() -> None:
     config = parse({})
-    assert (config.model, config.dataset, config.primary) == (DEFAULT_MODEL, "fiqa", "semantic_similarity")
+    assert (config.model, config.dataset, config.primary) == (DEFAULT_MODEL, "fiqa", None)
     assert DEFAULT_MODEL == "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 
 
@@ -23,6 +23,8 @@ def test_the_defaults_are_fiqa_and_nemotron() -> None:
         ({"temperature": "nan"}, "`--temperature` must be a non-negative number (0 is greedy), got 'nan'"),
         ({"stop": [""]}, "`--stop` must be a list of non-empty strings, got ''"),
         ({"margins": {"f1": "0"}}, "`--margin` must be METRIC=X with X a positive number, got '0'"),
+        ({"margins": {"f1": "inf"}}, "`--margin` must be METRIC=X with X a positive number, got 'inf'"),
+        ({"temperature": "inf"}, "`--temperature` must be a non-negative number (0 is greedy), got 'inf'"),
         ({"adaptors": {}}, "'adaptors' is not a key of the configuration; did you mean 'adapters'?"),
         ({"zzz": 1}, "'zzz' is not a key of the configuration"),
     ],

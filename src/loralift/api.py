@@ -38,7 +38,7 @@ def compare(
     metrics: Sequence[str] | None = None,
     primary: str | None = None,
     margins: Mapping[str, float] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Comparison:
     """Compare two sides that lie on the disk: `loralift compare` as a function.
 
@@ -48,7 +48,7 @@ def compare(
         metrics: Which metrics; None: all that both sides have.
         primary: The metric that decides; None: the run's, else semantic_similarity, else the first.
         margins: Metric to equivalence margin, where it is not the metric's own.
-        seed: Of every resampling.
+        seed: Of every resampling; None: the run's, or 0.
 
     Raises:
         LoraLiftError: One line on what is wrong.

@@ -85,10 +85,13 @@ class RunConfig(BaseModel):
     metrics: tuple[str, ...] | None = Field(
         None, title="Which metrics to calculate [default: all but bert_score].", description="a list of metric names"
     )
-    primary: str = Field(
-        "semantic_similarity", min_length=1, title="The metric that decides.", description="one of the metrics"
+    primary: str | None = Field(
+        None,
+        min_length=1,
+        title="The metric that decides [default: semantic_similarity, else the first that is judged].",
+        description="one of the metrics",
     )
-    margins: dict[str, Annotated[float, Field(gt=0)]] = Field(
+    margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
         default_factory=dict,
         title="Equivalence margin of a metric, in its unit; may be given again.",
         description="METRIC=X with X a positive number",
@@ -113,7 +116,7 @@ class RunConfig(BaseModel):
     )
     max_new_tokens: PositiveInt = Field(256, title="Most tokens of an answer.", description="a positive integer")
     temperature: float = Field(
-        0.0, ge=0, title="0 is greedy decoding.", description="a non-negative number (0 is greedy)"
+        0.0, allow_inf_nan=False, ge=0, title="0 is greedy decoding.", description="a non-negative number (0 is greedy)"
     )
     top_p: float = Field(1.0, gt=0, le=1, title="Nucleus of the sampling.", description="a number in (0, 1]")
     repeats: PositiveInt = Field(

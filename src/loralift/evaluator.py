@@ -167,7 +167,7 @@ class Evaluator:
 
 
 def _check_lists(**lists: Sequence[str]) -> None:
-    if not lists["predictions"]:
+    if len(lists["predictions"]) == 0:  # also of an array, which has no truth value
         raise UsageError(wrong_argument("predictions", "at least one text", lists["predictions"]))
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:

@@ -23,11 +23,12 @@ def sides(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_the_variants_of_a_run(finished: Path, cli: Callable[..., Any], tmp_path: Path) -> None:
-    outcome = cli("compare", finished / "base", finished / "letters", "-o", tmp_path / "c.json", "--seed", "0")
+    outcome = cli("compare", finished / "base", finished / "letters", "-o", tmp_path / "c.json")
     assert outcome.code == 0
     assert "letters against base" in outcome.out
     ours, runs = (json.loads(p.read_text("utf-8")) for p in (tmp_path / "c.json", finished / "comparison.json"))
     assert ours["verdicts"] == runs["verdicts"]
+    assert (ours["seed"], ours["resamples"]) == (runs["seed"], runs["resamples"]) == (0, 1000)
     assert [row["difference"] for row in ours["rows"]] == [row["difference"] for row in runs["rows"]]
 
 
@@ -131,7 +132,7 @@ def test_sample_logs_of_lm_evaluation_harness_by_their_own_metrics(
 def test_the_filter_of_a_sample_log_can_be_chosen(
     logs: tuple[Path, Path], sides: tuple[Path, Path], cli: Callable[..., Any]
 ) -> None:
-    assert "exact_match: +0.000" in cli("compare", *logs, "--filter", "flexible-extract").out
+    assert "0.000 [" in cli("compare", *logs, "--filter", "flexible-extract").out
     wrong = cli("compare", *logs, "--filter", "loose")
     assert "`--filter` must be one of strict-match, flexible-extract, got 'loose'" in wrong.err
     assert "neither side is one" in cli("compare", *sides, "--filter", "loose").err
@@ -187,9 +188,34 @@ def test_a_metric_of_which_less_is_better(cli: Callable[..., Any], tmp_path: Pat
 def test_a_metric_that_was_made_differently_is_said_to_be(
     logs: tuple[Path, Path], cli: Callable[..., Any], tmp_path: Path
 ) -> None:
-    scores = write(tmp_path / "scores.jsonl", [{"id": i, "exact_match": i % 2} for i in range(40)])
-    out = " ".join(cli("compare", logs[0], scores).out.split())
+    texts = write(tmp_path / "texts.jsonl", [{"id": i, "prediction": "a", "reference": "ab"[i % 2]} for i in range(40)])
+    out = " ".join(cli("compare", logs[0], texts, "--metrics", "exact_match").out.split())
     assert "The two sides made it differently: tool:lm-evaluation-harness, and" in out
+
+
+def test_how_a_score_file_was_made_is_not_known(
+    logs: tuple[Path, Path], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    scores = write(tmp_path / "scores.jsonl", [{"id": i, "exact_match": i % 2} for i in range(40)])
+    assert "made it differently" not in cli("compare", logs[0], scores).out
+
+
+def test_a_gate_with_nothing_to_judge_is_an_error(cli: Callable[..., Any], tmp_path: Path) -> None:
+    before = write(tmp_path / "before.jsonl", [{"id": i, "f1": 0.5 if i < 9 else None} for i in range(18)])
+    after = write(tmp_path / "after.jsonl", [{"id": i, "f1": None if i < 9 else 0.5} for i in range(18)])
+    assert cli("compare", before, after).code == 0
+    outcome = cli("compare", before, after, "--fail-on", "worse")
+    assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+    assert "nothing could be compared: no row has a value of f1 on both sides" in outcome.err
+
+
+def test_columns_of_text_are_no_metrics(cli: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [{"id": i, "f1": i % 3 / 3, "category": "x", "tags": ["a"]} for i in range(20)]
+    one = write(tmp_path / "one.jsonl", rows)
+    assert cli("compare", one, write(tmp_path / "two.jsonl", rows), "-o", tmp_path / "c.json").code == 0
+    assert list(json.loads((tmp_path / "c.json").read_text("utf-8"))["metrics"]) == ["f1"]
+    outcome = cli("compare", one, write(tmp_path / "mixed.jsonl", [*rows[:2], {"id": 2, "f1": "high"}]))
+    assert "mixed.jsonl, row 3: f1 must be a number or null, as in other rows, got 'high'" in outcome.err
 
 
 def test_answers_to_one_question_that_nel_repeated_are_one_observation(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_repeats_are_clustered_by_question(arguments: list[str], cli: Callable[.
     assert {test["n"] for test in comparison["nemo_evaluator"]} == {12}
     results = read(tmp_path / "run" / "baseline_results.json")
     assert results["metrics"]["f1"]["n"] == 12
+    bundle = read(tmp_path / "run" / "nemo" / "base" / "money.f1" / "eval-money.f1.json")
+    assert (bundle["benchmark"]["samples"], bundle["benchmark"]["repeats"], bundle["n_results"]) == (12, 3, 36)
 
 
 def test_repeats_of_greedy_answers_are_refused(arguments: list[str], cli: Callable[..., Any], tmp_path: Path) -> None:

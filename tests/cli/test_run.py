@@ -188,3 +188,36 @@ def test_a_configuration_file_does_what_the_flags_do(
         lines(finished / "letters" / "answers.jsonl")
     )
     assert json.loads((tmp_path / "run" / "comparison.json").read_text("utf-8"))["primary"] == "f1"
+
+
+def test_a_resume_keeps_what_the_sessions_before_it_took(
+    half_done: Path, arguments: list[str], cli: Callable[..., Any]
+) -> None:
+    before = json.loads((half_done / "run.json").read_text(encoding="utf-8"))
+    assert cli(*arguments, "-o", half_done, "--resume").code == 0
+    run = json.loads((half_done / "run.json").read_text(encoding="utf-8"))
+    first, second = run["sessions"]
+    assert first == before["sessions"][0]
+    assert run["seconds"]["generate base"] == pytest.approx(
+        first["seconds"]["generate base"] + second["seconds"]["generate base"]
+    )
+
+
+def test_a_report_of_an_unfinished_run_is_refused(half_done: Path, cli: Callable[..., Any]) -> None:
+    outcome = cli("report", half_done)
+    assert outcome.code == 2
+    assert "is not finished: it has no comparison.json" in outcome.err
+
+
+def test_a_run_killed_before_its_first_answer_simply_begins(
+    arguments: list[str], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "dataset.jsonl").write_text('{"id": "torn', encoding="utf-8")
+    assert cli(*arguments, "--limit", "4", "-o", run).code == 2
+    (run / "thesis.txt").touch()
+    assert cli(*arguments, "--limit", "4", "-o", run, "--resume").code == 2
+    (run / "thesis.txt").unlink()
+    assert cli(*arguments, "--limit", "4", "-o", run, "--resume").code == 0
+    assert len(lines(run / "dataset.jsonl")) == 4

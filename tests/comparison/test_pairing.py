@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loralift.comparison import pair
+from loralift.comparison import compare, pair
 from loralift.comparison.pairing import sample
 from loralift.errors import ComparisonError
 from loralift.records import Score
-from tests.comparison.shapes import PERPLEXITY, QUALITY, corpus_rows, likelihoods, perplexity, rows
+from tests.comparison.shapes import PERPLEXITY, QUALITY, corpus_rows, infos, likelihoods, perplexity, rows
 
 
 def test_pairs_are_sorted_by_id_and_name_what_is_missing() -> None:
@@ -69,3 +69,34 @@ def test_rows_without_a_value_take_it_from_their_statistics() -> None:
     left, right = likelihoods(4, 0)
     found = sample(pair(corpus_rows("perplexity", left), corpus_rows("perplexity", right)), PERPLEXITY, perplexity)
     np.testing.assert_allclose(found.candidate, perplexity(right))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_statistics_on_one_side_only_leave_the_mean_of_the_rows_and_a_warning(turned: bool) -> None:
+    statistics, _ = likelihoods(12, 0)
+    with_statistics = corpus_rows("perplexity", statistics)
+    values_only = rows(perplexity=[30.0 + i for i in range(12)])
+    sides = (values_only, with_statistics) if turned else (with_statistics, values_only)
+    expected = (35.5, perplexity(statistics).mean())
+    found = sample(pair(*sides), PERPLEXITY, perplexity)
+    assert (found.aggregate, found.baseline_statistics, found.candidate_statistics) == (None, None, None)
+    (row,) = compare(
+        "base", sides[0], {"lora": sides[1]}, infos(PERPLEXITY), primary="perplexity",
+        aggregates={"perplexity": perplexity}, resamples=200,
+    ).rows  # fmt: skip
+    assert (row.baseline_value, row.candidate_value) == pytest.approx(expected if turned else expected[::-1])
+    assert (row.n, row.dropped) == (12, 0)
+    assert any("Not both sides have statistics" in warning for warning in row.warnings)
+
+
+def test_a_side_that_was_never_scored_leaves_no_pair_of_a_corpus_metric() -> None:
+    statistics, _ = likelihoods(3, 0)
+    found = sample(pair(corpus_rows("perplexity", statistics), rows(perplexity=[None] * 3)), PERPLEXITY, perplexity)
+    assert (found.ids, list(found.dropped)) == ((), ["unscored in the candidate"])
+
+
+def test_of_both_sides_with_statistics_a_row_without_them_is_unscored() -> None:
+    left, right = (corpus_rows("perplexity", side) for side in likelihoods(3, 0))
+    found = sample(pair(left, [Score("q00000", {"perplexity": 30.0}), *right[1:]]), PERPLEXITY, perplexity)
+    assert found.ids == ("q00001", "q00002")
+    assert dict(found.dropped) == {"unscored in the candidate": ("q00000",)}

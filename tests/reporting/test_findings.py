@@ -28,6 +28,7 @@ from loralift.records import (
 from loralift.reporting import numbers
 from loralift.reporting.facts import percent
 from loralift.reporting.findings import MOST, findings
+from loralift.reporting.forgetting import forgetting
 
 INFOS = {
     "rougeL": MetricInfo("rougeL", "ROUGE-L", margin=0.01),
@@ -181,7 +182,9 @@ def test_a_better_candidate_is_said_with_what_puts_it_in_doubt() -> None:
     assert "warning: 25 % of up's answers were cut off at the limit of new tokens, against 1.7 % of base's." in text
     assert "warning: up is worse on BLEU, although better on ROUGE-L: BLEU fell by" in text
     assert "warning: up is worse where question words is up to 9, −0.030 [−0.035, −0.025] on 60 rows, although" in text
-    assert "is no larger than what base may move by when it answers once more, 0.500: it may come from nowhere." in text
+    assert (
+        "warning: 120 questions asked again moved the base's ROUGE-L by up to 0.500, chance included, and up's" in text
+    )
     assert "warning: Only 2.1 % of up's answers are other texts at all." in text
     assert "up hardly acts: the next token's distribution moves by 0.00004 nats" in text
     assert "warning: The tokenizer differs from" in text
@@ -264,6 +267,52 @@ def test_a_leak_that_changes_nothing_is_no_warning() -> None:
     assert (finding.severity, "the verdict stays the same" in finding.text) == ("info", True)
     (finding,) = (f for f in findings(comparison, {}, Confounds(leaks=leaks)) if "training data" in f.text)
     assert (finding.severity, "no comparison without it" in finding.text) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "floor", "said"),
+    [("up", 0.03, True), ("up", 0.01, False), ("up", 0.0, False), ("down", 0.06, True), ("same", 0.5, False)],
+)
+def test_noise_is_said_of_a_verdict_inside_a_floor_above_0_only(candidate: str, floor: float, said: bool) -> None:
+    confounds = Confounds(noise=(NoiseFloor("rougeL", 64, 0.001, floor),))
+    about = [f for f in findings(compared(candidate), {}, confounds) if "asked again" in f.text]
+    assert [finding.severity for finding in about] == ["warning"] * said
+    for finding in about:
+        assert finding.text.startswith("64 questions asked again moved the base's ROUGE-L by up to 0.0")
+        assert "rows compared these are few, which makes that bound wide." in finding.text
+        assert finding.figures["confounds.noise[0].n"] == 64
+        assert untraced(finding) == []
+
+
+@pytest.mark.parametrize("changes", [{"verdict": "inconclusive"}, {"difference": None}])
+def test_noise_is_not_said_without_a_verdict_or_a_difference(changes: dict[str, Any]) -> None:
+    comparison = compared("up")
+    row = dataclasses.replace(primary(comparison), **changes)
+    rows = tuple(row if each.metric == "rougeL" else each for each in comparison.rows)
+    confounds = Confounds(noise=(NoiseFloor("rougeL", 64, 0.001, 0.5),))
+    found = findings(dataclasses.replace(comparison, rows=rows), {}, confounds)
+    assert "asked again" not in sentences(found)
+
+
+def test_every_number_of_what_was_forgotten_is_a_figure_of_the_further_comparison() -> None:
+    others = {name: side for name, side in SIDES.items() if name != "base"}
+    comparison = compare("base", SIDES["base"], others, INFOS, primary="rouge1", resamples=500)
+    nothing = MetricComparison("rouge1", "base", "same", 0, 120, None, None, None, verdict="inconclusive")
+    rows = tuple(nothing if (r.candidate, r.metric) == ("same", "rouge1") else r for r in comparison.rows)
+    empty = dataclasses.replace(comparison, rows=rows, verdicts={**comparison.verdicts, "same": "inconclusive"})
+    also = {"opinions": comparison, "Bob's 2": empty}
+    for name in also:
+        found = forgetting(name, also[name])
+        assert len(found) == len(others)
+        for finding in found:
+            assert evaluated(finding.figures, {"also": also}) == finding.figures
+            assert untraced(dataclasses.replace(finding, text=finding.text.replace(name, ""))) == [], finding.text
+    down = next(finding for finding in forgetting("opinions", comparison) if finding.text.startswith("down"))
+    at = [(row.candidate, row.metric) for row in comparison.rows].index(("down", "rouge1"))
+    assert down.severity == "warning"
+    assert down.text.startswith("down forgot: on opinions it is worse than base, by ROUGE-1: −0.0")
+    assert down.text.endswith("] over 100 questions.")
+    assert down.figures[f"also['opinions'].rows[{at}].difference"] == comparison.rows[at].difference
 
 
 def test_parts_that_lie_apart_are_named_and_those_that_do_not_are_not() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from loralift.errors import ComparisonError, UsageError
-from loralift.workflow.foreign import Texts, is_sample_log, read_sample_log, read_texts, with_ids
+from loralift.workflow.foreign import Texts, is_sample_log, read_sample_log, read_texts, with_ids, without_texts
 
 
 def line(doc_id: int, answer: str = "18", filter_name: str = "strict-match", **changes: Any) -> dict[str, Any]:
@@ -180,3 +180,21 @@ def test_ids_in_other_spellings() -> None:
     for rows in ([], [{"f1": 1.0}], [{"id": "1"}, {"f1": 1.0}], [{"id": None}]):
         with pytest.raises(ComparisonError, match="a must have lines of JSON with an id"):
             with_ids("a", rows)
+
+
+def test_columns_without_any_number_are_left_out_of_scores() -> None:
+    rows = [
+        {"id": "1", "f1": 0.5, "right": True, "category": "x", "parts": [1], "bleu": None, "statistics": {"bleu": [1]}},
+        {"id": "2", "f1": None, "right": False, "category": None, "other": "y"},
+    ]
+    assert without_texts("a", rows) == [
+        {"id": "1", "f1": 0.5, "right": True, "bleu": None, "statistics": {"bleu": [1]}},
+        {"id": "2", "f1": None, "right": False},
+    ]
+
+
+@pytest.mark.parametrize("value", ["high", [1], "0.5"])
+def test_a_column_that_is_a_number_in_some_rows_only_is_refused(value: Any) -> None:
+    rows = [{"id": "1", "f1": 0.5}, {"id": "2", "f1": None}, {"id": "3", "f1": value}]
+    with pytest.raises(ComparisonError, match=r"^a.jsonl, row 3: f1 must be a number or null, as in other rows, got"):
+        without_texts("a.jsonl", rows)

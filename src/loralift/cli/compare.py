@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from loralift.errors import UsageError, wrong_argument
+from loralift.errors import ComparisonError, UsageError, wrong_argument
 
 FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusive"}}
 
@@ -16,12 +16,14 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
 @click.option("--primary", metavar="M", help="The metric that decides [default: the run's, or the first].")
-@click.option("--margin", "margins", multiple=True, metavar="M=X", help="Equivalence margin of a metric.")
+@click.option("--margin", "margins", multiple=True, metavar="M=X", help="Equivalence margin [default: the run's].")
 @click.option("--metrics", metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
 @click.option("--filter", "filter_name", metavar="NAME", help="Filter of an lm-eval sample log [default: its first].")
-@click.option("--fail-on", metavar="worse|not-better", help="Exit with 1 when the verdict is so.")
+@click.option(
+    "--fail-on", metavar="worse|not-better", help="Exit with 1 when the verdict is so, with 2 when there is none."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON.")
-@click.option("--seed", default="0", metavar="N", help="Of every resampling [default: 0].")
+@click.option("--seed", metavar="N", help="Of every resampling [default: the run's, or 0].")
 def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     """Compare CANDIDATE with BASELINE, on rows paired by id.
 
@@ -36,7 +38,7 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     fail_on = options["fail_on"]
     if fail_on is not None and fail_on not in FAIL_ON:
         raise UsageError(wrong_argument("--fail-on", " or ".join(FAIL_ON), fail_on))
-    seed = _whole_number("--seed", options["seed"])
+    seed = None if options["seed"] is None else _whole_number("--seed", options["seed"])
     margins = dict(_margin(text) for text in options["margins"])
 
     from rich.console import Console
@@ -54,6 +56,10 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     print_comparison(comparison, Console())
     if options["output"] is not None:
         files.write_json(options["output"], comparison_document(comparison, tests))
+    if fail_on is not None and all(
+        row.difference is None for row in comparison.rows if row.metric == comparison.primary
+    ):
+        raise ComparisonError(f"nothing could be compared: no row has a value of {comparison.primary} on both sides")
     if fail_on is not None and set(comparison.verdicts.values()) & FAIL_ON[fail_on]:
         click.get_current_context().exit(1)
 

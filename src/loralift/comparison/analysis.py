@@ -167,7 +167,9 @@ def empty_row(case: Case) -> MetricComparison:
     dropped = {reason: len(ids) for reason, ids in case.sample.dropped.items()}
     sentences = [f"Dropped as {reason}: {some(ids)}." for reason, ids in case.sample.dropped.items()]
     if case.info.corpus and case.sample.aggregate is None and case.sample.ids:
-        sentences.append("There are no statistics to aggregate over the corpus, so this is the mean of the rows.")
+        sentences.append(
+            "Not both sides have statistics to aggregate over the corpus, so this is the mean of the rows."
+        )
     return MetricComparison(
         metric=case.info.name,
         baseline=case.baseline,

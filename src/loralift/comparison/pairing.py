@@ -132,15 +132,18 @@ def sample(
     Args:
         pairs: The rows of both variants.
         info: The metric.
-        aggregate: For a corpus metric; the mean of rows is used without it, or where no row has statistics.
+        aggregate: For a corpus metric; the mean of rows is used without it, or where a side has no statistics.
         clusters: Id to question, where questions were answered several times.
 
     Returns:
         The sample; it may be empty.
     """
-    corpus = aggregate if _has_statistics(pairs, info.name) else None
-    left, left_statistics = _numbers(pairs.baseline, info.name, corpus)
-    right, right_statistics = _numbers(pairs.candidate, info.name, corpus)
+    left, left_statistics = _numbers(pairs.baseline, info.name, aggregate)
+    right, right_statistics = _numbers(pairs.candidate, info.name, aggregate)
+    corpus = aggregate
+    if left_statistics is None or right_statistics is None:
+        corpus = left_statistics = right_statistics = None
+    left, right = _complete(left, left_statistics), _complete(right, right_statistics)
     kept = (np.abs(left) <= LARGEST) & (np.abs(right) <= LARGEST)
     ids = np.array(pairs.ids, dtype=object)
     dropped = {"only in the baseline": pairs.only_baseline, "only in the candidate": pairs.only_candidate}
@@ -169,33 +172,35 @@ def row_values(
     rows = by_id(scores, "the scores")
     ids = tuple(sorted(rows))
     ordered = [rows[name] for name in ids]
-    corpus = aggregate if any(metric in row.statistics for row in ordered) else None
-    return ids, *_numbers(ordered, metric, corpus)
+    values, statistics = _numbers(ordered, metric, aggregate)
+    return ids, _complete(values, statistics), statistics
 
 
 def _described(rows: Mapping[str, Score]) -> str:
     return f"{len(rows)} rows ({some(sorted(rows), 3)})" if rows else "no rows"
 
 
-def _has_statistics(pairs: Pairs, metric: str) -> bool:
-    return any(metric in row.statistics for row in (*pairs.baseline, *pairs.candidate))
-
-
 def _numbers(rows: Sequence[Score], metric: str, aggregate: Aggregate | None) -> tuple[Floats, Floats | None]:
-    """Values (n,), NaN where unscored, and statistics (n, k) where the metric aggregates over the corpus."""
+    """Values (n,), NaN where unscored, and statistics (n, k), NaN where a row has none.
+
+    A row without a value takes it from its statistics. They are None for a mean of rows, or where no row has any.
+    """
     found = (row.values.get(metric) for row in rows)
     values = np.array([np.nan if value is None else value for value in found], dtype=np.float64)
-    if aggregate is None:
+    width = max((len(row.statistics[metric]) for row in rows if metric in row.statistics), default=0)
+    if aggregate is None or not width:
         return values, None
-    width = max((len(row.statistics[metric]) for row in rows if metric in row.statistics), default=1)
     nothing = (np.nan,) * width
     statistics = np.array([row.statistics.get(metric, nothing) for row in rows], dtype=np.float64)
     with np.errstate(all="ignore"):
         alone = np.asarray(aggregate(statistics), dtype=np.float64)
     absent = np.array([metric not in row.values for row in rows], dtype=np.bool_)
-    values = np.where(absent, alone, values)
-    values[~np.isfinite(statistics).all(axis=1)] = np.nan
-    return values, statistics
+    return np.where(absent, alone, values), statistics
+
+
+def _complete(values: Floats, statistics: Floats | None) -> Floats:
+    """The values, NaN where the corpus value would lack the row's statistics."""
+    return values if statistics is None else np.where(np.isfinite(statistics).all(axis=1), values, np.nan)
 
 
 def _reasons(left: Floats, right: Floats) -> dict[str, NDArray[np.bool_]]:

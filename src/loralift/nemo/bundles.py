@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def write_bundles(
     scores: Sequence[Score],
     summaries: Mapping[str, MetricSummary],
     metrics: Mapping[str, MetricInfo],
+    clusters: Callable[[str], str] | None = None,
 ) -> list[Path]:
     """Write one bundle a metric, in place of those of an earlier run.
 
@@ -38,6 +40,7 @@ def write_bundles(
         scores: One a row, in the order of the environment's rows.
         summaries: Metric name to its aggregate.
         metrics: Metric name to what is known of it; descriptive metrics get no bundle.
+        clusters: Row id to question, where questions were answered several times: the SDK's repeats.
 
     Returns:
         The bundle files, `BENCH.METRIC/eval-BENCH.METRIC.json`.
@@ -49,7 +52,7 @@ def write_bundles(
     for name, info in metrics.items():
         if info.higher_is_better is None:
             continue
-        of_metric = _bundle_of(bundle, f"{benchmark}.{name}", name, scores, summaries[name])
+        of_metric = _bundle_of(bundle, f"{benchmark}.{name}", name, scores, summaries[name], clusters or str)
         written.append(write_all(of_metric, directory / f"{benchmark}.{name}")["bundle"])
     return written
 
@@ -63,15 +66,22 @@ def score_entry(summary: MetricSummary) -> dict[str, Any]:
 
 
 def _bundle_of(
-    bundle: Mapping[str, Any], name: str, metric: str, scores: Sequence[Score], summary: MetricSummary
+    bundle: Mapping[str, Any],
+    name: str,
+    metric: str,
+    scores: Sequence[Score],
+    summary: MetricSummary,
+    question_of: Callable[[str], str],
 ) -> dict[str, Any]:
     """The run's bundle as if this metric alone had been its reward."""
     rows = []
+    places = _places([question_of(score.id) for score in scores])
     for row in sorted(bundle["_results"], key=lambda row: row["problem_idx"]):
         value = scores[row["problem_idx"]].values.get(metric)
         if value is not None:
             details = {"method": f"loralift_{metric}", metric: value}
-            rows.append({**row, "reward": value, "scoring_details": details})
+            problem, repeat = places[row["problem_idx"]]
+            rows.append({**row, "problem_idx": problem, "repeat": repeat, "reward": value, "scoring_details": details})
     run_scores = bundle["benchmark"]["scores"]
     return {
         **{key: value for key, value in bundle.items() if not key.startswith("_")},
@@ -80,8 +90,8 @@ def _bundle_of(
         "n_results": len(rows),
         "benchmark": {
             "name": name,
-            "samples": len(rows),
-            "repeats": 1,
+            "samples": len({row["problem_idx"] for row in rows}),
+            "repeats": 1 + max((row["repeat"] for row in rows), default=0),
             "scores": {
                 "mean_reward": score_entry(summary),
                 "summary": summary_stats([row["reward"] for row in rows]),
@@ -91,3 +101,14 @@ def _bundle_of(
         },
         "_results": rows,
     }
+
+
+def _places(questions: Sequence[str]) -> list[tuple[int, int]]:
+    """Each row's (question's number, which answer to it), as the SDK pairs rows."""
+    numbers: dict[str, int] = {}
+    asked: Counter[str] = Counter()
+    places = []
+    for question in questions:
+        places.append((numbers.setdefault(question, len(numbers)), asked[question]))
+        asked[question] += 1
+    return places

@@ -17,8 +17,9 @@ class Finding:
     Attributes:
         text: The sentence.
         figures: Where each figure in it comes from: a Python expression to its value, over comparison.json's ``rows``
-            and ``confounds``, the variants' ``summaries`` and the adapters' ``proofs``; e.g. ``rows[3].difference``. A
-            sentence writes a number as tables do, perhaps without its sign, or in words.
+            and ``confounds``, the variants' ``summaries``, the adapters' ``proofs`` and ``also``, further data set to
+            its comparison; e.g. ``rows[3].difference`` or ``also['opinions'].rows[3].difference``. A sentence writes a
+            number as tables do, perhaps without its sign, or in words.
         severity: ``warning`` where it puts a verdict in doubt.
     """
 

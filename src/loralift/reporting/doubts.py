@@ -77,22 +77,24 @@ def acting(case: Case) -> Iterator[Finding]:
 
 
 def noise(case: Case) -> Iterator[Finding]:
-    """What the base moves by when nothing but chance changes."""
+    """A verdict on a difference that the base may show against itself; the rule of ``loralift.comparison.inside``."""
     path, row, info = case.primary
     for position, noise in enumerate(case.confounds.noise):
-        if noise.metric != row.metric or row.difference is None:
+        if noise.metric != row.metric or row.difference is None or not case.decided:
             continue
-        facts, within = Facts(), abs(row.difference) <= noise.floor
-        difference = facts.difference(f"{path}.difference", row.difference, info)
-        floor = facts.value(f"confounds.noise[{position}].floor", noise.floor, info)
-        against = "is no larger than" if within else "is beyond"
-        words = (
-            f"{case.candidate}'s difference in {info.title}, {difference}, {against} what {row.baseline} may move by "
+        if not (noise.floor > 0 and abs(row.difference) <= noise.floor):
+            continue
+        facts, at = Facts(), f"confounds.noise[{position}]"
+        words = f"{facts.count(f'{at}.n', noise.n)} questions asked again moved the base's {info.title} by up to "
+        words += (
+            f"{facts.value(f'{at}.floor', noise.floor, info)}, chance included, and {case.candidate}'s difference, "
         )
-        words += f"when it answers once more, {floor}"
-        yield facts.finding(
-            words + (": it may come from nowhere." if within else "."), doubtful=within and case.decided
-        )
+        words += f"{facts.difference(f'{path}.difference', row.difference, info)}, is no larger"
+        if noise.n < row.n:
+            words += (
+                f"; of the {facts.count(f'{path}.n', row.n)} rows compared these are few, which makes that bound wide"
+            )
+        yield facts.finding(f"{words}.", doubtful=True)
 
 
 def length(case: Case) -> Iterator[Finding]:

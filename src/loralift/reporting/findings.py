@@ -1,9 +1,9 @@
 """What was found, in sentences that are made of the figures alone.
 
 Each rule looks at one kind of evidence and says nothing where there is none. Every number in a sentence goes through
-`Facts`, which keeps it under the Python expression that gives it: of comparison.json's ``rows``, ``metrics`` and
-``confounds``, of the variants' ``summaries`` and of the adapters' ``proofs``. So every sentence can be traced, and a
-test evaluates every expression.
+`Facts`, which keeps it under the Python expression that gives it: of comparison.json's ``rows`` and ``confounds``, of
+the variants' ``summaries``, of the adapters' ``proofs`` and, in `forgetting`, of the further data sets' comparisons,
+``also``. So every sentence can be traced, and a test evaluates every expression.
 """
 
 from __future__ import annotations

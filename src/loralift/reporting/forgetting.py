@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from loralift.records import Comparison, Finding
-from loralift.reporting import numbers, tables
+from loralift.reporting import numbers
+from loralift.reporting.facts import Facts
 
 
 def forgetting(name: str, comparison: Comparison) -> tuple[Finding, ...]:
-    """One sentence a candidate on a further data set.
+    """One sentence a candidate on a further data set; its figures are of ``also``, data set to comparison.
 
     Args:
         name: The data set's, as given with --also.
@@ -17,7 +18,12 @@ def forgetting(name: str, comparison: Comparison) -> tuple[Finding, ...]:
 
 
 def _sentence(name: str, comparison: Comparison, candidate: str) -> Finding:
-    row = tables.primary_row(comparison, candidate)
+    position, row = next(
+        (i, row)
+        for i, row in enumerate(comparison.rows)
+        if row.candidate == candidate and row.metric == comparison.primary
+    )
+    facts, path = Facts(), f"also[{name!r}].rows[{position}]"
     info = comparison.metrics[row.metric]
     verdict = comparison.verdicts[candidate]
     words = {
@@ -26,14 +32,10 @@ def _sentence(name: str, comparison: Comparison, candidate: str) -> Finding:
         "equivalent": f"On {name} {candidate} lost nothing: it is equivalent to {comparison.baseline}",
         "inconclusive": f"Whether {candidate} forgot anything on {name} is not decided",
     }
-    evidence = numbers.difference(row.difference, info)
-    if row.interval is not None:
-        evidence += f" {numbers.interval(row.interval, info)}"
-    path = f"also.{name}.rows[{candidate}, {row.metric}]"
-    figures: dict[str, float | str] = {f"{path}.verdict": verdict, f"{path}.n": row.n}
+    facts.text(f"also[{name!r}].verdicts[{candidate!r}]", verdict)
+    evidence = numbers.NOT_THERE
     if row.difference is not None:
-        figures[f"{path}.difference"] = row.difference
-    if row.interval is not None:
-        figures |= {f"{path}.interval.low": row.interval.low, f"{path}.interval.high": row.interval.high}
-    text = f"{words[verdict]}, by {info.title}: {evidence} over {row.n} questions."
-    return Finding(text, figures, "warning" if verdict in ("worse", "inconclusive") else "info")
+        evidence = facts.difference(f"{path}.difference", row.difference, info)
+    evidence += facts.interval(f"{path}.interval", row.interval, info)
+    text = f"{words[verdict]}, by {info.title}: {evidence} over {facts.count(f'{path}.n', row.n)} questions."
+    return facts.finding(text, doubtful=verdict in ("worse", "inconclusive"))

@@ -21,11 +21,20 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise RunDirectoryError(
-            f"cannot write {path}: {reason}. What was written before is kept: mend it and add --resume"
+            f"cannot write {path}: {reason}. What was written before is kept; a run goes on with --resume"
         ) from error
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a whole text file atomically.
+
+    Raises:
+        RunDirectoryError: The disk is full or the folder cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file atomically.
 
     Raises:
@@ -35,8 +44,8 @@ def write_text(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)

@@ -26,6 +26,8 @@ IDS = ("id", "_id", "qid", "question_id", "query_id", "example_id", "task_id")
 """What a row's own id may be called; the first that is there."""
 
 QUESTIONS = ("question", "query", "instruction", "prompt", "input", "problem")
+PROMPTS = frozenset({"instruction", "prompt", "input"})
+"""Those of QUESTIONS that may hold a template around the question, another one in each file."""
 
 PREDICTIONS = (
     "prediction", "pred", "prediction_text", "predicted_answer", "generated_text", "generation", "model_output",
@@ -63,12 +65,14 @@ class Texts:
         prediction: What was answered.
         reference: What is right.
         question: Empty where the row has none.
+        prompt: Whether that is a prompt (PROMPTS), by which a document cannot be told from another.
     """
 
     id: str
     prediction: str
     reference: str
     question: str = ""
+    prompt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
                 f"{name}, row {number}: must have texts as prediction and reference ({prediction} and {reference}), "
                 f"got {some(row)}"
             )
-        texts.append(Texts(str(row["id"]), answer, right, _question(row)))
+        texts.append(Texts(str(row["id"]), answer, right, _question(row), _question_column(row) in PROMPTS))
     return tuple(texts)
 
 
@@ -162,6 +166,32 @@ def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
         has = f"lines with {some(rows[0])}" if rows else "an empty file"
         raise ComparisonError(f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}")
     return [{"id": str(row[column])} | {key: row[key] for key in row if key != column} for row in rows]
+
+
+def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
+    """Lines of scores without their columns that hold no number in any line: categories, texts, lists.
+
+    Args:
+        name: The file, for messages.
+        rows: Its lines with an ``id`` each; that and the corpus metrics' ``statistics`` stay as they are.
+
+    Raises:
+        ComparisonError: A column is a number in some lines and something else in others; null is neither.
+    """
+    kept, other = {"id", "statistics"}, dict[str, int]()
+    for number, row in enumerate(rows, start=1):
+        for column, value in row.items():
+            if value is not None and not _is_number(value):
+                other.setdefault(column, number)
+    for column in dict.fromkeys(column for row in rows for column in row):
+        if column in kept or column not in other:
+            kept.add(column)
+        elif any(_is_number(row.get(column)) for row in rows):
+            value = repr(rows[other[column] - 1][column])
+            raise ComparisonError(
+                f"{name}, row {other[column]}: {column} must be a number or null, as in other rows, got {value[:80]}"
+            )
+    return [{column: value for column, value in row.items() if column in kept} for row in rows]
 
 
 def _of_one_filter(name: str, rows: Sequence[Row], chosen: str | None) -> tuple[list[Row], list[str]]:
@@ -234,7 +264,12 @@ def _first(value: object) -> object:
 
 
 def _question(row: Row) -> str:
-    return next((row[column] for column in QUESTIONS if isinstance(row.get(column), str)), "")
+    column = _question_column(row)
+    return row[column] if column else ""
+
+
+def _question_column(row: Row) -> str:
+    return next((column for column in QUESTIONS if isinstance(row.get(column), str)), "")
 
 
 def _columns(name: str, row: Row) -> tuple[str, str] | None:

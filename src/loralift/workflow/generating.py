@@ -96,15 +96,20 @@ def repeated(prompts: Sequence[Prompt], part: Part) -> list[Prompt]:
     return [replace(by_id[question_of(question.id)], id=question.id) for question in part.questions]
 
 
+def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
+    """The questions that the base answers once more: so many, spread evenly."""
+    step = max(len(rows) // max(config.noise_rows, 1), 1)
+    return list(rows)[::step][: config.noise_rows]
+
+
 def answer_again(
     part: Part, generator: Generator, prompts: Sequence[Prompt], config: RunConfig, watcher: Watcher
 ) -> None:
     """Let the base answer some questions once more: in other batches, or with another seed when it samples."""
-    step = max(len(prompts) // config.noise_rows, 1)
-    chosen = list(prompts)[::step][: config.noise_rows]
+    chosen = asked_again(prompts, config)
     settings = generation_settings(config)
-    # Two batches of these rows alone: none is a batch of the first time, and a GPU is kept waiting only twice.
-    settings = replace(settings, seed=settings.seed + 1, batch_size=max(-(-len(chosen) // 2), 1))
+    # Two uneven batches: neither is a batch of the first time, whose sizes are even or all, and a GPU waits only twice.
+    settings = replace(settings, seed=settings.seed + 1, batch_size=len(chosen) // 2 + 1 | 1)
     path = part.directory.answers(AGAIN)
     todo = _not_yet(path, Answer, repeated(chosen, replace(part, repeats=1)))
     with watcher.task(f"{BASE}: once more", len(todo)) as advance:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loralift.config import RunConfig
-from loralift.data import HeldOut, LoadedData, SavedIndices, load_questions, parse_spec
+from loralift.data import HeldOut, LoadedData, SavedIndices, hash_questions, load_questions, parse_spec
 from loralift.data.spec import BeirHub, HubDataset
 from loralift.errors import UsageError
 from loralift.records import Question
@@ -112,7 +112,8 @@ def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> Loaded
         saved = directory.read_run()["data"]
         if saved["asked"] == asked_for(config):
             questions = load_questions(str(directory.dataset)).questions
-            return LoadedData(questions, saved["source"], saved["selection"], saved["sha256"], saved["columns"])
+            sha256 = hash_questions(questions)  # of what lies there now, whatever run.json says
+            return LoadedData(questions, saved["source"], saved["selection"], sha256, saved["columns"])
     selection: SavedIndices | HeldOut | None = None
     if config.eval_indices is not None and config.eval_fraction is not None:
         raise UsageError("`--eval-indices` and `--eval-fraction` exclude each other, got both")

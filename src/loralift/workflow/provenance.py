@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -47,32 +48,51 @@ def begin_or_resume(
     there = [part for part in parts if resume and part.directory.run.exists()]
     for part in there:
         part.directory.refuse_another_run(made_of[part.name])
+    session = _session(command, model)
     for part in parts:
-        if part not in there:
+        before = part.directory.read_run() if part in there else {}
+        if not before:
             files.write_text(part.directory.dataset, dump_questions(part.data.questions))
         document = {
-            "command": command,
+            **session,
             "config": plain(config.model_dump(mode="json")),
             "part": part.name,
             "also": [other.name for other in parts if other.name] if not part.name else [],
             "fingerprint": made_of[part.name],
             "variants": list(generator.variants),
             "data": _data_facts(config, part),
-            "notes": notes_of(part.data),
+            # what a resume reads back from dataset.jsonl knows nothing of the rows that were left out before
+            "notes": before.get("notes", notes_of(part.data)),
             "proofs": plain(proofs),
-            "versions": versions(),
-            "hardware": plain(hardware(model.information)),
-            "git": git_revision(),
-            "started": datetime.now(UTC).isoformat(),
-            "seconds": {},
+            "sessions": [*before.get("sessions", []), session],
         }
         files.write_json(part.directory.run, document)
 
 
+def _session(command: str, model: Description) -> dict[str, Any]:
+    """What is worth knowing of one call, of which a run that was resumed has several."""
+    return {
+        "command": command,
+        "started": datetime.now(UTC).isoformat(),
+        "versions": versions(),
+        "hardware": plain(hardware(model.information)),
+        "git": git_revision(),
+        "seconds": {},
+    }
+
+
 def finish(directory: RunDirectory, seconds: Mapping[str, float]) -> None:
-    """Write into run.json how long every stage took."""
-    finished = {"seconds": dict(seconds), "finished": datetime.now(UTC).isoformat()}
-    files.write_json(directory.run, {**directory.read_run(), **finished})
+    """Write into run.json how long every stage of this session took, and of all sessions together."""
+    run = directory.read_run()
+    *before, last = run["sessions"]
+    sessions = [*before, {**last, "seconds": dict(seconds)}]
+    total: Counter[str] = Counter()
+    for session in sessions:
+        total.update(session["seconds"])
+    files.write_json(
+        directory.run,
+        {**run, "sessions": sessions, "seconds": dict(total), "finished": datetime.now(UTC).isoformat()},
+    )
 
 
 def fingerprint(config: RunConfig, part: Part, prompts: Sequence[Prompt], model: Description) -> dict[str, Any]:

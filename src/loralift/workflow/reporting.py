@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from loralift.data import load_questions
+from loralift.errors import RunDirectoryError
 from loralift.records import AdapterProof, Answer, Comparison, Confounds, Question, Report, Sample
 from loralift.reporting import charts, markdown
 from loralift.workflow import files
@@ -31,7 +32,9 @@ def build_report(directory: RunDirectory) -> Report:
     run = directory.read_run()
     variants = tuple(run["variants"])
     read = {variant: read_summaries(directory, variant) for variant in variants}
-    compared = read_comparison(directory) if directory.comparison.exists() else None
+    if len(variants) > 1 and not directory.comparison.exists():
+        raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
+    compared = read_comparison(directory) if len(variants) > 1 else None
     questions = load_questions(str(directory.dataset)).questions
     also = {name: RunDirectory(directory.root / "also" / name) for name in run["also"]}
     return Report(
@@ -47,7 +50,9 @@ def build_report(directory: RunDirectory) -> Report:
         also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
         facts=_facts(run),
         notes=tuple(run["notes"]),
-        samples=_samples(directory, variants, questions, compared.comparison if compared else None),
+        samples=_samples(
+            directory, variants, questions, compared.comparison if compared else None, run["config"]["repeats"]
+        ),
     )
 
 
@@ -60,9 +65,7 @@ def write_report(directory: RunDirectory, report: Report) -> list[Path]:
     pictures = []
     if report.comparison is not None:
         picture = directory.charts / "differences.png"
-        with files.disk_errors(picture):
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_bytes(charts.differences(report.comparison))
+        files.write_bytes(picture, charts.differences(report.comparison))
         pictures.append(picture)
     page = markdown.render(report, tuple(str(picture.relative_to(directory.root)) for picture in pictures))
     files.write_text(directory.report("md"), page)
@@ -95,11 +98,12 @@ def _samples(
     variants: tuple[str, ...],
     questions: tuple[Question, ...],
     comparison: Comparison | None,
+    repeats: int,
 ) -> tuple[Sample, ...]:
     """Where the first candidate won and lost most on the primary metric; without a candidate, the first rows."""
     answers = {variant: read_records(directory.answers(variant), Answer) for variant in variants}
     by_id = {question.id: question for question in questions}
-    asked = {row: by_id[row] if row in by_id else by_id[question_of(row)] for row in answers[variants[0]]}
+    asked = {row: by_id[question_of(row) if repeats > 1 else row] for row in answers[variants[0]]}
     chosen = list(asked)
     if comparison is not None:
         base, other = (

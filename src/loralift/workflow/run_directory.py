@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from loralift.errors import RunDirectoryError
 from loralift.records import BASE
 from loralift.workflow import files
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing keeps a second run out there
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
+
+# What a run that was killed before its first answer leaves.
+LEFTOVERS = frozenset({"run.json", "dataset.jsonl", "also"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +86,50 @@ class RunDirectory:
             raise RunDirectoryError(f"{self.run} was not written by loralift: it has no fingerprint")
         return content
 
-    def refuse_to_overwrite(self) -> None:
-        """Make sure that a new run loses nothing of an old one.
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other run out of the folder; the system lets go of it when the process ends, however it ends.
 
         Raises:
-            RunDirectoryError: The folder holds something already.
+            RunDirectoryError: Another process runs there, or the folder cannot be written.
         """
-        if self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        lock = self.root / LOCK
+        with files.disk_errors(lock):
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = lock.open("a", encoding="utf-8")
+        try:
+            self._take(file)
+            yield
+        finally:
+            file.close()
+            if [path.name for path in self.root.iterdir()] == [LOCK]:  # nothing came of it
+                lock.unlink()
+                self.root.rmdir()
+
+    def _take(self, file: TextIO) -> None:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunDirectoryError(
+                f"{self.root} is in use by another loralift: wait for it to end, or give another --output-dir"
+            ) from None
+
+    def began(self) -> bool:
+        """Whether a run got so far here that there is something to resume."""
+        return self.run.exists() or any(self.root.rglob("answers.jsonl"))
+
+    def refuse_to_overwrite(self, but: Collection[str] = ()) -> None:
+        """Make sure that a new run loses nothing of an old one.
+
+        Args:
+            but: Names that may lie there.
+
+        Raises:
+            RunDirectoryError: The folder holds something else already.
+        """
+        allowed = {LOCK, *but}
+        if self.root.exists() and (not self.root.is_dir() or any(p.name not in allowed for p in self.root.iterdir())):
             raise RunDirectoryError(
                 f"{self.root} is not empty: add --resume to go on with the run there, or give another --output-dir"
             )

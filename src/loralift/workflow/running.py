@@ -23,7 +23,7 @@ from loralift.workflow.generating import answer_again, generate_variant, render_
 from loralift.workflow.parts import Part, load_parts, tell
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
-from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
 from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, score_variant, scoring_of
 from loralift.workflow.watching import Silent, Watcher
 
@@ -84,9 +84,21 @@ def run(
     Raises:
         LoraLiftError: One line on what is wrong; whatever was generated before stays on the disk.
     """
-    watcher, clock = watcher or Silent(), Clock()
-    directory = _directory(config, resume)
     scoring = scoring_of(config)
+    config = config.model_copy(update={"primary": scoring.primary})
+    directory = _directory(config, resume)
+    with directory.locked():
+        # --resume of a run that was killed before it gave an answer simply begins.
+        resume, wanted = resume and directory.began(), resume
+        if not resume:
+            directory.refuse_to_overwrite(but=LEFTOVERS if wanted else ())
+        return _run(config, directory, scoring, watcher or Silent(), resume=resume, command=command)
+
+
+def _run(
+    config: RunConfig, directory: RunDirectory, scoring: Scoring, watcher: Watcher, *, resume: bool, command: str
+) -> RunResult:
+    clock = Clock()
     with clock.stage("data"):
         parts = load_parts(config, directory, resume=resume)
         training = read_training_texts(config.train_data) if config.train_data else []
@@ -97,6 +109,7 @@ def run(
     proofs = _generate(config, parts, watcher, clock, resume=resume, command=command)
     lost: list[Finding] = []
     for part in reversed(parts):  # the questions that decide come last: their findings name what was lost elsewhere
+        part.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
         comparison = _score_and_compare(config, part, scoring, watcher, clock, _Known(training, proofs, lost))
         lost += forgetting(part.name, comparison) if part.name and comparison else ()
     for part in parts:
@@ -107,15 +120,11 @@ def run(
 
 
 def _directory(config: RunConfig, resume: bool) -> RunDirectory:
-    if config.output_dir is None:
-        if resume:
-            raise UsageError("`--resume` must be given with --output-dir RUN, the run to go on with")
-        return RunDirectory(Path("runs") / datetime.now(UTC).astimezone().strftime("%Y-%m-%d-%H%M%S"))
-    directory = RunDirectory(config.output_dir)
-    # A run that was killed before its first line left nothing to resume: --resume then simply begins.
-    if not resume or not directory.run.exists():
-        directory.refuse_to_overwrite()
-    return directory
+    if config.output_dir is not None:
+        return RunDirectory(config.output_dir)
+    if resume:
+        raise UsageError("`--resume` must be given with --output-dir RUN, the run to go on with")
+    return RunDirectory(Path("runs") / datetime.now(UTC).astimezone().strftime("%Y-%m-%d-%H%M%S"))
 
 
 def _generate(
@@ -200,7 +209,7 @@ def _compare(
         seed=config.seed,
         resamples=config.resamples,
     )
-    again = score_again(part, scoring) if _answers_twice(config, part) else ()
+    again = score_again(part, scoring, config) if _answers_twice(config, part) else ()
     confounds = confounds_of(part, scoring, comparison, scores, again=again, training=known.training)
     summaries = {variant: read_summaries(part.directory, variant)[1] for variant in scores}
     found = findings(comparison, summaries, confounds, known.proofs)

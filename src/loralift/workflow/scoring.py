@@ -12,9 +12,11 @@ from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_na
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain, score_of, score_row
-from loralift.workflow.generating import AGAIN, read_records
+from loralift.workflow.generating import AGAIN, asked_again, read_records
 from loralift.workflow.parts import Part
 from loralift.workflow.run_directory import RunDirectory
+
+DEFAULT_PRIMARY = "semantic_similarity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,18 @@ def scoring_of(config: RunConfig) -> Scoring:
         rouge_stemmer=config.rouge_stemmer,
         device=config.device,
     )
-    names = expand_names(config.metrics) if config.metrics else list(DEFAULT_METRICS)
+    names = DEFAULT_METRICS if config.metrics is None else expand_names(config.metrics)
     metrics = {name: METRICS[name].info(settings) for name in names}
-    for argument, chosen in (("--primary", [config.primary]), ("--margin", list(config.margins))):
+    judged = [info.name for info in metrics.values() if info.higher_is_better is not None]
+    if not judged:
+        raise UsageError(f"`--metrics` must name one metric at least that is judged, got {', '.join(names)}")
+    primary = config.primary or (DEFAULT_PRIMARY if DEFAULT_PRIMARY in judged else judged[0])
+    for argument, chosen in (("--primary", [primary]), ("--margin", list(config.margins))):
         for name in chosen:
-            if name not in metrics or metrics[name].higher_is_better is None:
-                judged = [info.name for info in metrics.values() if info.higher_is_better is not None]
+            if name not in judged:
                 raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
     benchmark = config.dataset.split("?")[0].rstrip("/").rpartition("/")[2].partition(".")[0]
-    return Scoring(metrics, settings, config.primary, benchmark or "data", config.seed)
+    return Scoring(metrics, settings, primary, benchmark or "data", config.seed)
 
 
 def rehearse(scoring: Scoring, question: Question) -> None:
@@ -96,17 +101,16 @@ def score_variant(part: Part, variant: str, scoring: Scoring) -> list[Score]:
     }
     files.write_json(directory.results(variant), results)
     with files.disk_errors(directory.nemo(variant)):
-        write_bundles(directory.nemo(variant), bundle, scores, summaries, scoring.metrics)
+        write_bundles(directory.nemo(variant), bundle, scores, summaries, scoring.metrics, part.clusters)
     return scores
 
 
-def score_again(part: Part, scoring: Scoring) -> list[Score]:
+def score_again(part: Part, scoring: Scoring, config: RunConfig) -> list[Score]:
     """Score the base's second answers on the judged metrics; perplexity, which answers do not move, has no value."""
     from loralift.nemo.scoring import score_recorded
 
     answers = read_records(part.directory.answers(AGAIN), Answer)
-    questions = {question.id: question for question in part.data.questions}
-    examples = [Example(questions[i], answer) for i, answer in sorted(answers.items())]
+    examples = [Example(question, answers[question.id]) for question in asked_again(part.data.questions, config)]
     judged = [info.name for info in scoring.metrics.values() if info.higher_is_better is not None]
     return score_recorded(examples, judged, scoring.settings, primary=scoring.primary, variant=AGAIN)[0]
 

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loralift.errors import RunDirectoryError
+from loralift.workflow import files
+from loralift.workflow.run_directory import LOCK, RunDirectory
+
+FINGERPRINT = {"base": "sha256:1", "adapters": {"a": "x"}, "generation": {"max_new_tokens": 8}}
+
+
+def test_a_second_run_is_kept_out_while_the_first_one_runs(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    with directory.locked():
+        files.write_json(directory.run, {"fingerprint": FINGERPRINT})
+        with pytest.raises(RunDirectoryError, match="is in use by another loralift"), directory.locked():
+            pytest.fail("two runs in one folder")
+    with directory.locked():
+        assert directory.read_run()["fingerprint"] == FINGERPRINT
+
+
+def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    with pytest.raises(ValueError, match="wrong"), directory.locked():
+        raise ValueError("wrong")
+    assert not directory.root.exists()
+
+
+def test_only_a_folder_with_nothing_but_the_lock_may_be_begun_in(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    (tmp_path / LOCK).touch()
+    directory.refuse_to_overwrite()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(RunDirectoryError, match="is not empty: add --resume"):
+        directory.refuse_to_overwrite()
+
+
+def test_a_run_began_with_its_run_json_or_its_first_answers(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    files.write_text(directory.dataset, "")
+    assert not directory.began()
+    with files.appending(directory.answers("base")):
+        pass
+    assert directory.began()
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        ({**FINGERPRINT, "base": "sha256:2"}, "base: was 'sha256:1', is 'sha256:2'"),
+        ({**FINGERPRINT, "adapters": {"b": "x"}}, "adapters.a: was 'x', is nothing; adapters.b: was nothing, is 'x'"),
+        ({**FINGERPRINT, "generation": {"max_new_tokens": 9}}, "generation.max_new_tokens: was 8, is 9"),
+    ],
+)
+def test_what_differs_is_named_with_both_values(tmp_path: Path, now: dict, said: str) -> None:
+    directory = RunDirectory(tmp_path)
+    files.write_json(directory.run, {"fingerprint": FINGERPRINT})
+    directory.refuse_another_run(FINGERPRINT)
+    with pytest.raises(RunDirectoryError) as error:
+        directory.refuse_another_run(now)
+    assert said in str(error.value)
