@@ -6,7 +6,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 import loralift
 from loralift import Evaluator
-from loralift.errors import UsageError
+from loralift.errors import ComparisonError, UsageError
 
 REFERENCES = ["The bank pays you interest.", "A bond is a loan.", "Diversify your savings."] * 4
 GOOD = ["The bank pays interest to you.", "A bond is a kind of loan.", "You should diversify savings."] * 4
@@ -42,6 +42,13 @@ def test_evaluations_of_one_name_can_be_compared() -> None:
     evaluator = Evaluator(metrics=["f1"])
     comparison = evaluator.compare(evaluator.evaluate(BAD, REFERENCES), evaluator.evaluate(GOOD, REFERENCES))
     assert comparison.baseline != comparison.candidates[0]
+
+
+def test_evaluations_of_different_data_are_not_compared() -> None:
+    evaluator = Evaluator(metrics=["f1"])
+    other = evaluator.evaluate(GOOD, ["Something else."] * 12, name="other")
+    with pytest.raises(ComparisonError, match="stand for another reference"):
+        evaluator.compare(evaluator.evaluate(GOOD, REFERENCES), other)
 
 
 def test_rows_are_paired_by_id_not_by_position() -> None:

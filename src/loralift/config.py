@@ -74,7 +74,8 @@ class RunConfig(BaseModel):
     also: dict[str, str] = Field(
         default_factory=dict,
         title="A further data set, outside the adapter's domain, to see what was forgotten; may be given again.",
-        description="NAME=DATASET with a name of letters, digits, '.', '_' or '-'",
+        description="NAME=DATASET with a name of letters, digits, '.', '_' or '-' that is none of "
+        + ", ".join(sorted(RESERVED_NAMES)),
     )
     train_data: Path | None = Field(
         None,
@@ -153,7 +154,7 @@ class RunConfig(BaseModel):
     @classmethod
     def _also_names_are_usable(cls, also: dict[str, str]) -> dict[str, str]:
         for name, dataset in also.items():
-            if not ADAPTER_NAME.fullmatch(name) or not dataset:
+            if not ADAPTER_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES or not dataset:
                 raise ValueError(f"{name}={dataset}")
         return also
 

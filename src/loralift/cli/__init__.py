@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = commands.main(arguments, prog_name="loralift", standalone_mode=False)
     except LoraLiftError as error:
         code = _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        code = 0
     except click.ClickException as error:
         code = _fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from loralift.errors import ModelError
+from loralift.errors import ModelError, UsageError, wrong_argument
 from loralift.metrics.base import MetricSettings
 
 
@@ -73,9 +73,15 @@ def batches(windows: Sequence[Window], size: int) -> Iterator[list[int]]:
 
 
 def device_of(settings: MetricSettings) -> str:
-    """The device that the settings name, else CUDA where there is one, else the CPU."""
+    """The device that the settings name, else CUDA where there is one, else the CPU.
+
+    Raises:
+        UsageError: They name CUDA, and there is none.
+    """
     import torch
 
+    if settings.device and settings.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(wrong_argument("--device", "cpu where torch sees no CUDA GPU", settings.device))
     return settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 

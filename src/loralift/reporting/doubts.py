@@ -24,7 +24,8 @@ FLAWS = {
 
 SHARES = (
     (0.1, "about a tenth"), (0.25, "about a quarter"), (1 / 3, "about a third"), (0.5, "about half"),
-    (2 / 3, "about two thirds"), (0.75, "about three quarters"), (0.9, "most"), (1.0, "all"),
+    (2 / 3, "about two thirds"), (0.75, "about three quarters"), (0.8, "about four fifths"), (0.9, "most"),
+    (1.0, "all"),
 )  # fmt: skip
 
 

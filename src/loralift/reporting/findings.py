@@ -62,8 +62,8 @@ def _verdict(case: Case) -> Iterator[Finding]:
         inside = facts.interval(f"{path}.equivalence_interval", row.equivalence_interval, info).strip()
         margin = facts.value(f"{path}.margin", row.margin, info)
         yield facts.info(
-            f"{pair.format('is equivalent to')}: {info.title} differs by {difference}, and the interval {inside} lies "
-            f"inside the margin of ±{margin}."
+            f"{pair.format('is equivalent to')}: {info.title} differs by {difference}, and the equivalence "
+            f"interval {inside} lies inside the margin of ±{margin}."
         )
         return
     where = facts.interval(f"{path}.interval", row.interval, info)

@@ -154,7 +154,7 @@ def headline(comparison: Comparison, candidate: str) -> str:
         evidence += f" {numbers.interval(row.interval, info)}"
     return (
         f"{candidate} {verdict} {comparison.baseline} on {info.title}: {evidence}, "
-        f"p = {numbers.p_value(row.p_adjusted)}, n = {row.n}".replace("p = <", "p < ")
+        f"adjusted p = {numbers.p_value(row.p_adjusted)}, n = {row.n}".replace("p = <", "p < ")
     )
 
 

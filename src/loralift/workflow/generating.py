@@ -61,7 +61,14 @@ def render_prompts(generator: Generator, questions: Sequence[Question], config: 
 
 
 def generate_variant(
-    part: Part, variant: str, generator: Generator, prompts: Sequence[Prompt], config: RunConfig, watcher: Watcher
+    part: Part,
+    variant: str,
+    generator: Generator,
+    prompts: Sequence[Prompt],
+    config: RunConfig,
+    watcher: Watcher,
+    *,
+    perplexity: bool = True,
 ) -> None:
     """Answer what is not answered yet, then score the references that are not scored yet.
 
@@ -72,6 +79,7 @@ def generate_variant(
         prompts: One a question of the part, however often it is answered.
         config: How it is answered.
         watcher: Told how far it is.
+        perplexity: Whether anybody wants to know how likely the references are.
     """
     label = f"{variant}: {part.name} " if part.name else f"{variant}: "
     path = part.directory.answers(variant)
@@ -79,6 +87,19 @@ def generate_variant(
     with watcher.task(f"{label}answers", len(todo)) as advance:
         answers = generator.generate(variant, todo, generation_settings(config), advance) if todo else ()
         _append(path, answers)
+    if perplexity:
+        _score_references(part, variant, generator, prompts, config, watcher, label)
+
+
+def _score_references(
+    part: Part,
+    variant: str,
+    generator: Generator,
+    prompts: Sequence[Prompt],
+    config: RunConfig,
+    watcher: Watcher,
+    label: str,
+) -> None:
     path = part.directory.references(variant)
     todo = _not_yet(path, ReferenceLikelihood, prompts)
     references = {question.id: question.reference for question in part.data.questions}

@@ -160,9 +160,10 @@ def _answer(
     watcher: Watcher,
     clock: Clock,
 ) -> None:
+    perplexity = "perplexity" in scoring_of(config).metrics
     for variant in generator.variants:
         with clock.stage(f"generate {variant}"):
-            generate_variant(part, variant, generator, prompts, config, watcher)
+            generate_variant(part, variant, generator, prompts, config, watcher, perplexity=perplexity)
     if _answers_twice(config, part):
         with clock.stage("generate base once more"):
             answer_again(part, generator, prompts, config, watcher)

@@ -18,6 +18,9 @@ from loralift.workflow.run_directory import RunDirectory
 
 DEFAULT_PRIMARY = "semantic_similarity"
 
+# What else may stand behind a difference is looked at whatever metrics were asked for; it costs next to nothing.
+CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
+
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
@@ -49,7 +52,7 @@ def scoring_of(config: RunConfig) -> Scoring:
         rouge_stemmer=config.rouge_stemmer,
         device=config.device,
     )
-    names = DEFAULT_METRICS if config.metrics is None else expand_names(config.metrics)
+    names = DEFAULT_METRICS if config.metrics is None else expand_names([*config.metrics, *CHECKS])
     metrics = {name: METRICS[name].info(settings) for name in names}
     judged = [info.name for info in metrics.values() if info.higher_is_better is not None]
     if not judged:
@@ -133,7 +136,8 @@ def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, Met
 
 def _examples(part: Part, variant: str) -> list[Example]:
     answers = read_records(part.directory.answers(variant), Answer)
-    likelihoods = read_records(part.directory.references(variant), ReferenceLikelihood)
+    references = part.directory.references(variant)
+    likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
     missing = [question.id for question in part.questions if question.id not in answers]
     if missing:
         raise RunDirectoryError(f"{part.directory.answers(variant)} lacks the answers to {some(missing)}: add --resume")
