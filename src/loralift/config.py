@@ -142,21 +142,13 @@ class RunConfig(BaseModel):
     )
     output_dir: Path | None = Field(None, title="The run directory [default: runs/DATE-TIME].", description="a folder")
 
-    @field_validator("adapters")
+    @field_validator("adapters", "also")
     @classmethod
-    def _names_are_usable(cls, adapters: dict[str, str]) -> dict[str, str]:
-        for name, path in adapters.items():
+    def _names_are_usable(cls, named: dict[str, str]) -> dict[str, str]:
+        for name, path in named.items():
             if not ADAPTER_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES or not path:
                 raise ValueError(f"{name}={path}")
-        return adapters
-
-    @field_validator("also")
-    @classmethod
-    def _also_names_are_usable(cls, also: dict[str, str]) -> dict[str, str]:
-        for name, dataset in also.items():
-            if not ADAPTER_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES or not dataset:
-                raise ValueError(f"{name}={dataset}")
-        return also
+        return named
 
     @field_validator("stop")
     @classmethod

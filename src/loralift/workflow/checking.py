@@ -10,9 +10,9 @@ from loralift import glossary
 from loralift.config import RunConfig
 from loralift.data import load_questions
 from loralift.errors import UsageError, wrong_argument
-from loralift.generation import Generator, load_transformers, prove, spread
+from loralift.generation import Generator, prove, spread
 from loralift.records import BASE, AdapterProof, Prompt, Question
-from loralift.workflow.generating import generation_settings, render_prompts
+from loralift.workflow.generating import generation_settings, load_generator, render_prompts
 from loralift.workflow.watching import Watcher
 
 if TYPE_CHECKING:
@@ -85,14 +85,7 @@ def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
     if not config.adapters:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
     questions, source = _questions(config)
-    watcher.say(f"model: loading {config.model}")
-    generator = load_transformers(
-        config.model,
-        config.adapters,
-        revision=config.revision,
-        dtype=config.dtype or "auto",
-        device=config.device or "auto",
-    )
+    generator = load_generator(config, watcher)
     prompts = render_prompts(generator, questions, config)
     proofs = prove(generator, prompts, chat_template=config.chat_template)
     answers = _short_answers(generator, spread(prompts), config, watcher)

@@ -17,7 +17,7 @@ from loralift.data import (
     render_prompt,
 )
 from loralift.errors import RunDirectoryError
-from loralift.generation import GenerationSettings, Generator
+from loralift.generation import GenerationSettings, Generator, load_transformers
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
@@ -40,6 +40,23 @@ def generation_settings(config: RunConfig) -> GenerationSettings:
         stop=config.stop,
         seed=config.seed,
         batch_size=None if config.batch_size == "auto" else config.batch_size,
+    )
+
+
+def load_generator(config: RunConfig, watcher: Watcher) -> Generator:
+    """Load the base model and its adapters.
+
+    Raises:
+        ModelError: The base cannot be found or loaded.
+        AdapterError: An adapter does not fit, or does not act.
+    """
+    watcher.say(f"model: loading {config.model}")
+    return load_transformers(
+        config.model,
+        config.adapters,
+        revision=config.revision,
+        dtype=config.dtype or "auto",
+        device=config.device or "auto",
     )
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from loralift.config import RunConfig
 from loralift.data import read_training_texts
 from loralift.errors import UsageError
-from loralift.generation import Generator, load_transformers
+from loralift.generation import Generator
 from loralift.records import BASE, AdapterProof, Comparison, Finding, Prompt, Report, Score
 from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
 from loralift.workflow.analysing import confounds_of
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.comparing import compare_scores, write_comparison
-from loralift.workflow.generating import answer_again, generate_variant, render_prompts
+from loralift.workflow.generating import answer_again, generate_variant, load_generator, render_prompts
 from loralift.workflow.parts import Part, load_parts, tell
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
@@ -135,14 +135,7 @@ def _generate(
     The model is gone when this returns: its memory is the metrics' then.
     """
     with clock.stage("model"):
-        watcher.say(f"model: loading {config.model}")
-        generator = load_transformers(
-            config.model,
-            config.adapters,
-            revision=config.revision,
-            dtype=config.dtype or "auto",
-            device=config.device or "auto",
-        )
+        generator = load_generator(config, watcher)
         prompts = {part.name: render_prompts(generator, part.data.questions, config) for part in parts}
     with clock.stage("check"):
         proofs = check_adapters(generator, prompts[""], watcher, chat_template=config.chat_template)
