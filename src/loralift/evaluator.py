@@ -19,7 +19,7 @@ from loralift.records import (
     Question,
     Score,
 )
-from loralift.workflow.comparing import compare_scores
+from loralift.workflow.comparing import compare_scores, primary_of
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
 
@@ -153,15 +153,14 @@ class Evaluator:
             )
         shared = {name: info for name, info in a.metrics.items() if name in b.metrics}
         judged = [name for name, info in shared.items() if info.higher_is_better is not None]
-        chosen = primary or next((name for name in ("semantic_similarity", *judged) if name in judged), None)
-        if chosen not in judged:
+        if not judged or (primary and primary not in judged):
             raise UsageError(wrong_argument("primary", f"one of {some(judged, 20)}", primary))
         names = (a.name, b.name) if a.name != b.name else (f"{a.name} a" if a.name != BASE else BASE, f"{b.name} b")
         comparison, _ = compare_scores(
             (names[0], a.scores),
             {names[1]: b.scores},
             shared,
-            primary=chosen,
+            primary=primary or primary_of(judged),
             margins=margins or {},
             seed=self.seed,
         )

@@ -12,6 +12,18 @@ from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.run_directory import RunDirectory
 
+DEFAULT_PRIMARY = "semantic_similarity"
+
+
+def primary_of(judged: Sequence[str], *preferred: str | None) -> str:
+    """The metric that decides where none was asked for.
+
+    Args:
+        judged: The judged metrics that there are, one at least.
+        preferred: Names to take before semantic_similarity and the first one, where they are judged.
+    """
+    return next(name for name in (*preferred, DEFAULT_PRIMARY, *judged) if name in judged and name is not None)
+
 
 def compare_scores(
     baseline: tuple[str, Sequence[Score]],

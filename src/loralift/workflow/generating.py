@@ -149,7 +149,7 @@ def answer_again(
     # Two uneven batches: neither is a batch of the first time, whose sizes are even or all, and a GPU waits only twice.
     settings = replace(settings, seed=settings.seed + 1, batch_size=len(chosen) // 2 + 1 | 1)
     path = part.directory.answers(AGAIN)
-    todo = _not_yet(path, Answer, repeated(chosen, replace(part, repeats=1)))
+    todo = _not_yet(path, Answer, chosen)
     with watcher.task(f"{BASE}: once more", len(todo)) as advance:
         _append(path, generator.generate(BASE, todo, settings, advance) if todo else ())
 

@@ -106,7 +106,7 @@ def _run(
             tell(part, watcher)
     with clock.stage("metrics"):
         rehearse(scoring, parts[0].data.questions[0])
-    proofs = _generate(config, parts, watcher, clock, resume=resume, command=command)
+    proofs = _generate(config, parts, scoring, watcher, clock, resume=resume, command=command)
     lost: list[Finding] = []
     for part in reversed(parts):  # the questions that decide come last: their findings name what was lost elsewhere
         part.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
@@ -128,7 +128,14 @@ def _directory(config: RunConfig, resume: bool) -> RunDirectory:
 
 
 def _generate(
-    config: RunConfig, parts: Sequence[Part], watcher: Watcher, clock: Clock, *, resume: bool, command: str
+    config: RunConfig,
+    parts: Sequence[Part],
+    scoring: Scoring,
+    watcher: Watcher,
+    clock: Clock,
+    *,
+    resume: bool,
+    command: str,
 ) -> tuple[AdapterProof, ...]:
     """Load the model, prove that the adapters act, and let every variant answer every data set.
 
@@ -141,19 +148,20 @@ def _generate(
         proofs = check_adapters(generator, prompts[""], watcher, chat_template=config.chat_template)
     begin_or_resume(config, parts, prompts, generator, proofs, resume=resume, command=command)
     for part in parts:
-        _answer(config, part, generator, prompts[part.name], watcher, clock)
+        _answer(config, part, scoring, generator, prompts[part.name], watcher, clock)
     return proofs
 
 
 def _answer(
     config: RunConfig,
     part: Part,
+    scoring: Scoring,
     generator: Generator,
     prompts: Sequence[Prompt],
     watcher: Watcher,
     clock: Clock,
 ) -> None:
-    perplexity = "perplexity" in scoring_of(config).metrics
+    perplexity = "perplexity" in scoring.metrics
     for variant in generator.variants:
         with clock.stage(f"generate {variant}"):
             generate_variant(part, variant, generator, prompts, config, watcher, perplexity=perplexity)

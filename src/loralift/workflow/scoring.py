@@ -12,11 +12,10 @@ from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_na
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain, score_of, score_row
+from loralift.workflow.comparing import primary_of
 from loralift.workflow.generating import AGAIN, asked_again, read_records
 from loralift.workflow.parts import Part
 from loralift.workflow.run_directory import RunDirectory
-
-DEFAULT_PRIMARY = "semantic_similarity"
 
 # What else may stand behind a difference is looked at whatever metrics were asked for; it costs next to nothing.
 CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
@@ -57,7 +56,7 @@ def scoring_of(config: RunConfig) -> Scoring:
     judged = [info.name for info in metrics.values() if info.higher_is_better is not None]
     if not judged:
         raise UsageError(f"`--metrics` must name one metric at least that is judged, got {', '.join(names)}")
-    primary = config.primary or (DEFAULT_PRIMARY if DEFAULT_PRIMARY in judged else judged[0])
+    primary = config.primary or primary_of(judged)
     for argument, chosen in (("--primary", [primary]), ("--margin", list(config.margins))):
         for name in chosen:
             if name not in judged:

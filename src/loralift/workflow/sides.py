@@ -14,7 +14,7 @@ from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.records import Answer, Comparison, Example, MetricInfo, Question, Score, SdkPairedTest
 from loralift.workflow import files
 from loralift.workflow.codec import score_of
-from loralift.workflow.comparing import compare_scores
+from loralift.workflow.comparing import compare_scores, primary_of
 from loralift.workflow.foreign import (
     LOWER_IS_BETTER,
     Texts,
@@ -128,9 +128,8 @@ def compare_read(
     if not judged:
         has = "; ".join(f"{side.name} has {some(side.metrics) or 'no metric'}" for side in (before, after))
         raise ComparisonError(f"the two sides share no metric to judge by: {has}")
-    preferred = [primary] if primary else [before.primary, after.primary, "semantic_similarity", judged[0]]
-    chosen = next((name for name in preferred if name in judged), None)
-    if chosen is None:
+    chosen = primary or primary_of(judged, before.primary, after.primary)
+    if chosen not in judged:
         raise UsageError(wrong_argument("--primary", f"one of {', '.join(judged)}", primary))
     config = next((side.config for side in (before, after) if side.config is not None), {})
     inherited = {name: margin for name, margin in config.get("margins", {}).items() if name in shared}
