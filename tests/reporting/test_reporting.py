@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from loralift.comparison import compare, summarise
-from loralift.records import MetricInfo, Report, Sample, Score
+from loralift.records import MetricInfo, Report, Row, Score
 from loralift.reporting import charts, markdown, numbers, tables, terminal
 
 INFOS = {
@@ -36,9 +36,7 @@ def report() -> Report:
         comparison=comparison,
         facts={"command": "loralift run --adapter up=./up"},
         notes=("2 rows were left out",),
-        samples=(
-            Sample("1", "Why <b>?", "Because | of *this*", {"base": "<script>alert(1)</script>\n\n# x", "up": ""}),
-        ),
+        rows=(Row("1", "Why <b>?", "Because | of *this*", {"base": "<script>alert(1)</script>\n\n# x", "up": ""}),),
     )
 
 

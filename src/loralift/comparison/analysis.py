@@ -156,6 +156,7 @@ def _figures(
         ties=counted.ties,
         losses=counted.losses,
         minimum_detectable_effect=minimum_detectable_effect(found.estimate.deviation, found.n, settings.alpha),
+        deviation=found.estimate.deviation if found.n >= 2 else None,
         rows_needed=rows_needed(found.difference, found.estimate.deviation, settings.alpha),
         warnings=(*row.warnings, *shape_warnings(found, case.sample.ids)),
     )

@@ -22,7 +22,7 @@ from loralift.records.figures import (
     SdkPairedTest,
     Verdict,
 )
-from loralift.records.report import Finding, Report, Sample
+from loralift.records.report import Finding, Report, Row
 from loralift.records.rows import (
     BASE,
     Answer,
@@ -58,7 +58,7 @@ __all__ = [
     "Ranking",
     "ReferenceLikelihood",
     "Report",
-    "Sample",
+    "Row",
     "Score",
     "SdkPairedTest",
     "SliceComparison",

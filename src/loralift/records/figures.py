@@ -113,6 +113,9 @@ class MetricComparison:
         warnings: What a reader of these figures must know, one sentence each.
         answers: Scored pairs of answers; more than ``n`` where answers to one question were averaged.
         dropped_reasons: Reason to the number of rows dropped for it; they sum to ``dropped``.
+        deviation: Standard deviation of the differences, in the metric's unit; for corpus metrics of the jackknife's
+            pseudo-values; None for fewer than two pairs. ``difference`` and ``interval`` over it are the effect size
+            and, about, its interval.
         rows_needed: Pairs at which the observed difference, were it the true one, is found with 80 % power; None
             without a difference or without spread.
     """
@@ -142,6 +145,7 @@ class MetricComparison:
     warnings: tuple[str, ...] = ()
     answers: int = 0
     dropped_reasons: Mapping[str, int] = field(default_factory=dict)
+    deviation: float | None = None
     rows_needed: int | None = None
 
 

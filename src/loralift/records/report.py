@@ -29,13 +29,24 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One question with what every variant answered, for reading."""
+class Row:
+    """One question with what every variant answered and what it is worth, for reading.
+
+    Attributes:
+        id: Of the row; of a question answered several times each answer is a row.
+        question: As in the data.
+        reference: As in the data, full length.
+        answers: Variant to its answer.
+        values: Variant to metric to value; None where the answer cannot be scored.
+        parts: Slice column to the part that the row is in, as the slices of the comparison are cut.
+    """
 
     id: str
     question: str
     reference: str
     answers: Mapping[str, str]
+    values: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,8 @@ class Report:
         also: Further data set to its comparison.
         facts: How it was made: label to value.
         notes: What a reader must know of the data, one sentence each.
-        samples: A few rows to read.
+        rows: Every row, in the order of the data.
+        refused: Adapter that was left out to why.
     """
 
     title: str
@@ -70,4 +82,5 @@ class Report:
     also: Mapping[str, Comparison] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    samples: tuple[Sample, ...] = ()
+    rows: tuple[Row, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from loralift.records import Report, Sample
+from loralift.records import Report, Row
 from loralift.reporting import tables
+from loralift.reporting.examples import telling_rows
 
 # What Markdown or HTML would take for markup.
 _MARKUP = re.compile(r"([\\`*_\[\]|<>~&])")
@@ -34,9 +35,9 @@ def render(report: Report, charts: tuple[str, ...] = ()) -> str:
     parts.append(_table(tables.summary_table(report, judged=True)))
     parts.append(_table(tables.summary_table(report, judged=False)))
     parts += _warnings(report)
-    if report.samples:
+    if report.rows:
         parts.append("## Read for yourself")
-        parts += [_sample(sample) for sample in report.samples]
+        parts += [_example(row) for row in telling_rows(report)]
     parts.append(_facts(report))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -74,9 +75,9 @@ def _warnings(report: Report) -> list[str]:
     return ["## Mind", "\n".join(f"- {escape(sentence)}" for sentence in sentences)] if sentences else []
 
 
-def _sample(sample: Sample) -> str:
-    lines = [f"**{escape(sample.question)}**", f"- reference: {escape(sample.reference)}"]
-    lines += [f"- {escape(variant)}: {escape(text)}" for variant, text in sample.answers.items()]
+def _example(row: Row) -> str:
+    lines = [f"**{escape(row.question)}**", f"- reference: {escape(row.reference)}"]
+    lines += [f"- {escape(variant)}: {escape(text)}" for variant, text in row.answers.items()]
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 

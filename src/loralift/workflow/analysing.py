@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from loralift.comparison import adjust_for_length, compare_slices, noise_floor
 from loralift.data import find_leaks
 from loralift.metrics import METRICS
-from loralift.records import BASE, Answer, Comparison, Confounds, Leak, MetricComparison, NoiseFloor, Plain, Score
+from loralift.records import (
+    BASE,
+    Answer,
+    Comparison,
+    Confounds,
+    Leak,
+    MetricComparison,
+    NoiseFloor,
+    Plain,
+    Question,
+    Score,
+)
 from loralift.workflow.comparing import compare_scores, corpus_aggregates
 from loralift.workflow.generating import read_records
 from loralift.workflow.parts import Part
@@ -49,7 +60,7 @@ def confounds_of(
             scores[BASE],
             candidates,
             primary,
-            _columns(part),
+            columns_of(part.data.questions),
             aggregate=aggregates.get(primary.name),
             clusters=part.clusters,
             seed=comparison.seed,
@@ -62,14 +73,14 @@ def confounds_of(
     )
 
 
-def _columns(part: Part) -> dict[str, dict[str, Plain]]:
-    """What rows can be parted by: the lengths of question and reference, and every further column of the data."""
+def columns_of(questions: Sequence[Question]) -> dict[str, dict[str, Plain]]:
+    """What questions can be parted by: the lengths of question and reference, and every further column of the data."""
     columns: dict[str, dict[str, Plain]] = {
-        "question words": {q.id: len(q.question.split()) for q in part.data.questions},
-        "reference words": {q.id: len(q.reference.split()) for q in part.data.questions},
+        "question words": {q.id: len(q.question.split()) for q in questions},
+        "reference words": {q.id: len(q.reference.split()) for q in questions},
     }
-    for name in dict.fromkeys(name for question in part.data.questions for name in question.fields):
-        columns[name] = {q.id: q.fields.get(name) for q in part.data.questions}
+    for name in dict.fromkeys(name for question in questions for name in question.fields):
+        columns[name] = {q.id: q.fields.get(name) for q in questions}
     return columns
 
 

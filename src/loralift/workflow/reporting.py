@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loralift.comparison import cut_columns
 from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
-from loralift.records import AdapterProof, Answer, Comparison, Confounds, Question, Report, Sample
+from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
 from loralift.reporting import charts, markdown
 from loralift.workflow import files
+from loralift.workflow.analysing import columns_of
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.comparing import read_comparison
 from loralift.workflow.generating import read_records
 from loralift.workflow.parts import question_of
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
-
-SAMPLES = 4
 
 
 def build_report(directory: RunDirectory) -> Report:
@@ -50,9 +52,8 @@ def build_report(directory: RunDirectory) -> Report:
         also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
         facts=_facts(run),
         notes=tuple(run["notes"]),
-        samples=_samples(
-            directory, variants, questions, compared.comparison if compared else None, run["config"]["repeats"]
-        ),
+        rows=_rows(directory, variants, questions, repeated=run["config"]["repeats"] > 1),
+        refused=run.get("refused", {}),
     )
 
 
@@ -69,7 +70,7 @@ def write_report(directory: RunDirectory, report: Report) -> list[Path]:
         pictures.append(picture)
     page = markdown.render(report, tuple(str(picture.relative_to(directory.root)) for picture in pictures))
     files.write_text(directory.report("md"), page)
-    files.write_json(directory.report("json"), plain(report))
+    files.write_json(directory.report("json"), plain(replace(report, rows=())))  # the rows lie beside it, as JSON lines
     return [directory.report("md"), directory.report("json"), *pictures]
 
 
@@ -93,27 +94,26 @@ def _facts(run: dict[str, Any]) -> dict[str, str]:
     return facts
 
 
-def _samples(
-    directory: RunDirectory,
-    variants: tuple[str, ...],
-    questions: tuple[Question, ...],
-    comparison: Comparison | None,
-    repeats: int,
-) -> tuple[Sample, ...]:
-    """Where the first candidate won and lost most on the primary metric; without a candidate, the first rows."""
+def _rows(
+    directory: RunDirectory, variants: tuple[str, ...], questions: Sequence[Question], *, repeated: bool
+) -> tuple[Row, ...]:
+    """Every row of the run as a reader sees it."""
     answers = {variant: read_records(directory.answers(variant), Answer) for variant in variants}
+    values = {variant: {s.id: s.values for s in read_scores(directory, variant)} for variant in variants}
+    columns = cut_columns(columns_of(questions)).columns
     by_id = {question.id: question for question in questions}
-    asked = {row: by_id[question_of(row) if repeats > 1 else row] for row in answers[variants[0]]}
-    chosen = list(asked)
-    if comparison is not None:
-        base, other = (
-            {score.id: score.values.get(comparison.primary) for score in read_scores(directory, variant)}
-            for variant in (comparison.baseline, comparison.candidates[0])
+    rows = []
+    for row in answers[variants[0]]:
+        question = by_id[question_of(row) if repeated else row]
+        parts = {name: column.part_of.get(question.id) for name, column in columns.items()}
+        rows.append(
+            Row(
+                row,
+                question.question,
+                question.reference,
+                {variant: answers[variant][row].text for variant in variants},
+                {variant: values[variant][row] for variant in variants},
+                {name: part for name, part in parts.items() if part is not None},
+            )
         )
-        gains = {i: o - b for i in chosen if (b := base.get(i)) is not None and (o := other.get(i)) is not None}
-        chosen = sorted(gains, key=lambda i: gains[i])
-        chosen = chosen[-SAMPLES // 2 :][::-1] + chosen[: SAMPLES // 2]
-    return tuple(
-        Sample(i, asked[i].question, asked[i].reference, {v: answers[v][i].text for v in variants})
-        for i in dict.fromkeys(chosen[:SAMPLES])
-    )
+    return tuple(rows)
