@@ -13,12 +13,14 @@ import csv
 import json
 import time
 from pathlib import Path
+from typing import Any
 
-from loralift import tiny
+from demo import tiny
+
 from loralift.data import PLAIN_SEPARATOR, render_prompt
 
 # About 7 million parameters.
-SIZE = {"hidden_size": 256, "layers": 6, "heads": 8, "vocab_size": 6000, "context": 4096}
+SIZE: dict[str, Any] = {"hidden_size": 256, "layers": 6, "heads": 8, "vocab_size": 6000, "context": 4096}
 
 
 def read_jsonl(path: Path) -> list[dict[str, str]]:

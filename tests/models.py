@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from loralift.tiny import train_base, train_lora
+from demo.tiny import train_base, train_lora
 
 SUBJECTS = ("stocks", "bonds", "cash", "gold", "loans", "funds", "taxes", "savings", "shares", "options")
 TEXTS = [f"Question: What are {one}?\nAnswer: Some say {one} are like {two}." for one in SUBJECTS for two in SUBJECTS]

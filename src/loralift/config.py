@@ -131,6 +131,11 @@ class RunConfig(BaseModel):
         title="The base answers so many questions once more, in other batches, to see what moves by itself.",
         description="a non-negative integer (0 leaves it out)",
     )
+    skip_refused: bool = Field(
+        False,
+        title="An adapter that is refused is left out, and the report says why, instead of ending the run.",
+        description="true or false",
+    )
     stop: tuple[str, ...] = Field(
         (), title="An answer ends before this string; may be given again.", description="a list of non-empty strings"
     )

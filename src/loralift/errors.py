@@ -16,7 +16,8 @@ The command line prints the message and exits with 2; anything outside this tree
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class LoraLiftError(Exception):
@@ -44,7 +45,23 @@ class ModelError(LoraLiftError):
 
 
 class AdapterError(LoraLiftError):
-    """An adapter does not fit its base model, or does not act on it."""
+    """An adapter does not fit its base model, or does not act on it.
+
+    Attributes:
+        adapter: Its name, where one adapter is to blame.
+    """
+
+    adapter: str | None = None
+
+
+@contextmanager
+def about_adapter(name: str) -> Iterator[None]:
+    """Note on every AdapterError that passes which adapter it is about."""
+    try:
+        yield
+    except AdapterError as error:
+        error.adapter = name
+        raise
 
 
 class RunDirectoryError(LoraLiftError):

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from demo.tiny import train_base, train_lora
 from tests.models import PAIRS, TEXTS
-
-from loralift.tiny import train_base, train_lora
 
 ROW = {"id": "1", "question": "What is it?", "reference": "It is this."}
 

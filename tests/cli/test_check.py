@@ -96,7 +96,7 @@ def test_no_adapter_and_no_format(checked: Callable[..., Any], cli: Callable[...
 def test_a_doubled_bos_is_caught(checked: Callable[..., Any]) -> None:
     outcome = checked("--system-prompt", "<s>You are a banker.")
     assert outcome.code == 2
-    assert "48 of 48 prompts begin with two BOS tokens ('<s>'" in outcome.err
+    assert "149 of 149 prompts begin with two BOS tokens ('<s>'" in outcome.err
 
 
 def test_the_help_shows_only_what_is_looked_at(cli: Callable[..., Any]) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from demo.tiny import train_lora
 from tests.models import PAIRS
-
-from loralift.tiny import train_lora
 
 VARIANTS = ("base", "letters")
 
@@ -32,7 +31,7 @@ def without_time(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def test_every_file_of_the_run_directory_is_there(finished: Path) -> None:
     expected = {"run.json", "dataset.jsonl", "baseline_results.json", "letters_results.json", "comparison.json"}
-    expected |= {"report.md", "report.json", "charts/differences.png"}
+    expected |= {"report.html", "report.md", "report.json", "charts/effects.png"}
     expected |= {f"{v}/{kind}.jsonl" for v in VARIANTS for kind in ("answers", "references", "scores")}
     assert {name for name in expected if not (finished / name).is_file()} == set()
     assert {path.name for path in (finished / "nemo").iterdir()} == set(VARIANTS)
@@ -52,12 +51,13 @@ def test_the_run_directory_is_read_again_without_a_model(finished: Path, cli: Ca
     assert "letters against base" in outcome.out
     assert (finished / "report.md").read_text(encoding="utf-8") == page
     assert json.loads(cli("report", finished, "-f", "json").out)["comparison"]["primary"] == "f1"
+    assert cli("report", finished, "-f", "html").out.strip() == (finished / "report.html").read_text().strip()
 
 
 def test_the_verdict_is_the_last_thing_said_before_the_path(finished: Path, cli: Callable[..., Any]) -> None:
     *_, verdict, path = cli("report", finished).out.splitlines()
     assert verdict.startswith("letters is ")
-    assert path == f"report: {finished / 'report.md'}"
+    assert path == f"report: {finished / 'report.html'}"
 
 
 def test_a_folder_that_holds_something_is_never_overwritten(

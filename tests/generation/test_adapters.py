@@ -7,12 +7,12 @@ import shutil
 
 import pytest
 import torch
+from demo.tiny import train_lora
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, GPT2Config, LlamaConfig
 
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import inspect_adapter, load_transformers
-from loralift.tiny import train_lora
 from tests.models import PAIRS
 
 

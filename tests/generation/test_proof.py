@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from demo.tiny import train_lora
 from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
@@ -18,7 +19,6 @@ from loralift.generation import adapters, load_transformers, prove
 from loralift.generation.proof import MOST_PROMPTS, divergences, spread
 from loralift.generation.quiet import quiet_loading
 from loralift.records import Prompt
-from loralift.tiny import train_lora
 from tests.generation.broken import BROKEN, each, settings
 from tests.models import PAIRS
 

@@ -185,7 +185,7 @@ def test_a_better_candidate_is_said_with_what_puts_it_in_doubt() -> None:
     assert (
         "warning: 120 questions asked again moved the base's ROUGE-L by up to 0.500, chance included, and up's" in text
     )
-    assert "warning: Only 2.1 % of up's answers are other texts at all." in text
+    assert "warning: Only 2.1 % of up's answers differ from base's at all." in text
     assert "up hardly acts: the next token's distribution moves by 0.00004 nats" in text
     assert "warning: The tokenizer differs from" in text
     assert "empty" not in text

@@ -9,12 +9,14 @@ import click
 
 from loralift.errors import UsageError, wrong_argument
 
-FORMATS = ("md", "json")
+FORMATS = ("html", "md", "json")
 
 
 @click.command()
 @click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("-f", "--format", "fmt", metavar="md|json", help="Print the report in this format instead of the table.")
+@click.option(
+    "-f", "--format", "fmt", metavar="html|md|json", help="Print the report in this format instead of the table."
+)
 def report(run_dir: Path, fmt: str | None) -> None:
     """Show the report of a run and write its files again."""
     if fmt is not None and fmt not in FORMATS:
@@ -22,7 +24,7 @@ def report(run_dir: Path, fmt: str | None) -> None:
 
     from rich.console import Console
 
-    from loralift.reporting import markdown
+    from loralift.reporting import charts, html, markdown
     from loralift.reporting.terminal import print_report
     from loralift.workflow.codec import plain
     from loralift.workflow.reporting import build_report, write_report
@@ -30,7 +32,9 @@ def report(run_dir: Path, fmt: str | None) -> None:
 
     directory = RunDirectory(run_dir)
     built = build_report(directory)
-    if fmt == "md":
+    if fmt == "html":
+        click.echo(html.render(built, charts.draw(built)))
+    elif fmt == "md":
         click.echo(markdown.render(built))
     elif fmt == "json":
         click.echo(json.dumps(plain(built), indent=2, ensure_ascii=False))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from loralift.cli.options import config_options, given
+
+if TYPE_CHECKING:
+    from loralift.config import RunConfig
 
 
 @click.command()
@@ -26,14 +29,17 @@ def run(config_file: Path | None, resume: bool, **options: Any) -> None:
     from loralift.config import load
 
     config = load(config_file, given(options))
+    run_and_show(config, resume=resume, command=shlex.join(["loralift", *sys.argv[1:]]))
 
+
+def run_and_show(config: RunConfig, *, resume: bool = False, command: str) -> None:
+    """Run, print the report's tables and verdicts, and say where the report lies."""
     from rich.console import Console
 
     from loralift.cli.watching import TerminalWatcher
     from loralift.reporting.terminal import print_report
     from loralift.workflow.running import run as run_workflow
 
-    command = shlex.join(["loralift", *sys.argv[1:]])
     result = run_workflow(config, resume=resume, watcher=TerminalWatcher(), command=command)
     print_report(result.report, Console())
     click.echo(f"report: {result.files[0]}")

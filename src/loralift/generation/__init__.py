@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from loralift.errors import about_adapter
 from loralift.generation.base import Description, GenerationSettings, Generator, OnProgress
 from loralift.records import AdapterProof, Prompt
 
@@ -59,7 +60,8 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
     """
     from loralift.generation import adapters
 
-    return adapters.inspect_adapter(name, path, base_config, revision)
+    with about_adapter(name):
+        return adapters.inspect_adapter(name, path, base_config, revision)
 
 
 def load_transformers(

@@ -13,7 +13,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from loralift.errors import AdapterError, ModelError, UsageError, some, wrong_argument
+from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, some, wrong_argument
 from loralift.generation import fit
 from loralift.generation.adapters import WEIGHTS, AdapterInfo
 from loralift.generation.base_model import BaseModel
@@ -93,11 +93,13 @@ def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, devi
     adapters: dict[str, LoadedAdapter] = {}
     for number, info in enumerate(infos):
         adapter = LoadedAdapter(info, f"loralift_{number}")
-        model = _add_adapter(model, adapter)
+        with about_adapter(info.name):
+            model = _add_adapter(model, adapter)
         adapters[info.name] = adapter
     model.eval().requires_grad_(False)
-    for adapter in adapters.values():
-        _check_effect(model, base, plain, adapter)
+    for name, adapter in adapters.items():
+        with about_adapter(name):
+            _check_effect(model, base, plain, adapter)
     return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters)
 
 

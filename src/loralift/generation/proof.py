@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.errors import AdapterError, ModelError, some
+from loralift.errors import AdapterError, ModelError, about_adapter, some
 from loralift.generation import origin, parity
 from loralift.generation.adapters import AdapterInfo
 from loralift.generation.base import Generator
@@ -60,9 +60,10 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
     proofs = []
     for name, info in generator.adapters.items():
         adapted = generator.next_token_log_probabilities(name, few)
-        _refuse_nan(info, adapted, few)
         shift = divergences(adapted, base)
-        _refuse_dead(info, shift, noise)
+        with about_adapter(name):
+            _refuse_nan(info, adapted, few)
+            _refuse_dead(info, shift, noise)
         notes = (
             *origin.compare_base(info, generator.base_model),
             *_settings_notes(info),

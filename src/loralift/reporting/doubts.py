@@ -63,7 +63,12 @@ def acting(case: Case) -> Iterator[Finding]:
     if share is not None and share <= FEW_CHANGED:
         facts = Facts()
         changed = facts.percent(f"confounds.answers_changed[{case.candidate!r}]", share)
-        yield facts.finding(f"Only {changed} of {case.candidate}'s answers are other texts at all.", doubtful=True)
+        words = (
+            f"Only {changed} of {case.candidate}'s answers differ"
+            if share
+            else f"No answer of {case.candidate} differs"
+        )
+        yield facts.finding(f"{words} from {case.comparison.baseline}'s at all.", doubtful=True)
     for position, proof in enumerate(case.proofs):
         if proof.adapter != case.candidate:
             continue
@@ -149,6 +154,7 @@ def flaws(case: Case) -> Iterator[Finding]:
             if share is not None:
                 sides.append((variant, path, share))
         if len(sides) == 2 and max(share for _, _, share in sides) >= least:
+            sides.sort(key=lambda side: -side[2])  # stable: the candidate first where both have as many
             (one, *_), (other, *_) = sides
             first, second = (facts.percent(path, share) for _, path, share in sides)
             words = f"{first} of {one}'s answers {said}, against {second} of {other}'s."

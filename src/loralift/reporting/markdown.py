@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from loralift.records import Report, Row
 from loralift.reporting import tables
@@ -12,19 +13,20 @@ from loralift.reporting.examples import telling_rows
 _MARKUP = re.compile(r"([\\`*_\[\]|<>~&])")
 
 
-def render(report: Report, charts: tuple[str, ...] = ()) -> str:
+def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
     """The whole report as GitHub-flavoured Markdown.
 
     Args:
         report: What to show.
-        charts: Paths of pictures, relative to the page.
+        charts: Text alternative of a picture to its path, relative to the page.
     """
     parts = [f"# {escape(report.title)}"]
     comparison = report.comparison
     if comparison is not None:
         parts += [f"**{escape(tables.headline(comparison, name))}**" for name in comparison.candidates]
+        parts += [f"**{escape(tables.refusal(report, name))}**" for name in report.refused]
         parts.append(_findings(report))
-        parts += [f"![{path.rpartition('/')[2]}]({path})" for path in charts]
+        parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
         parts += [_table(tables.comparison_table(comparison, name)) for name in comparison.candidates]
         parts.append(_table(tables.ranking_table(comparison)))
     for name, further in report.also.items():

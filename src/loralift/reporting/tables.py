@@ -158,6 +158,11 @@ def headline(comparison: Comparison, candidate: str) -> str:
     )
 
 
+def refusal(report: Report, name: str) -> str:
+    """Why an adapter was left out."""
+    return f"{name} was REFUSED: {report.refused[name]}"
+
+
 def primary_row(comparison: Comparison, candidate: str) -> MetricComparison:
     """The row that decides on one candidate."""
     return next(row for row in comparison.rows if row.candidate == candidate and row.metric == comparison.primary)

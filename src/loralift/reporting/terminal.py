@@ -33,6 +33,8 @@ def print_report(report: Report, console: Console) -> None:
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:
                 console.print(Text(f"{name}: {tables.headline(comparison, candidate)}"))
+    for name in report.refused:
+        console.print(Text(tables.refusal(report, name), style=VERDICT_STYLES["worse"]))
 
 
 def print_comparison(comparison: Comparison, console: Console, findings: Sequence[Finding] = ()) -> None:

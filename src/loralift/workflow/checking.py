@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from loralift import glossary
+from loralift import demo
 from loralift.config import RunConfig
 from loralift.data import load_questions
 from loralift.errors import UsageError, wrong_argument
@@ -106,8 +106,7 @@ def _questions(config: RunConfig) -> tuple[Sequence[Question], str]:
     if "dataset" in config.model_fields_set:
         data = load_questions(config.dataset, columns=config.columns, limit=config.limit, strict=config.strict)
         return data.questions, data.source
-    pairs = glossary.pairs(glossary.HELD_OUT_QUESTIONS)[: config.limit]
-    return [Question(str(row), question, answer) for row, (question, answer) in enumerate(pairs)], "built-in questions"
+    return load_questions(str(demo.QUESTIONS), limit=config.limit).questions, "built-in questions"
 
 
 def _short_answers(

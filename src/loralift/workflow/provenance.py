@@ -15,10 +15,11 @@ from typing import Any
 
 from loralift.config import RunConfig
 from loralift.data import dump_questions
-from loralift.generation import Description, Generator
-from loralift.records import AdapterProof, Prompt
+from loralift.generation import Description
+from loralift.records import Prompt
 from loralift.workflow import files
 from loralift.workflow.codec import plain
+from loralift.workflow.loading import Ready
 from loralift.workflow.parts import Part, asked_for, notes_of, part_config
 from loralift.workflow.run_directory import RunDirectory
 
@@ -28,23 +29,14 @@ PACKAGES = (
 )
 
 
-def begin_or_resume(
-    config: RunConfig,
-    parts: Sequence[Part],
-    prompts: Mapping[str, Sequence[Prompt]],
-    generator: Generator,
-    proofs: Sequence[AdapterProof],
-    *,
-    resume: bool,
-    command: str,
-) -> None:
+def begin_or_resume(ready: Ready, parts: Sequence[Part], *, resume: bool, command: str) -> None:
     """Write dataset.jsonl and run.json of every part, or make sure that those there are of this very run.
 
     Raises:
         RunDirectoryError: A resume would mix two runs; the message names what differs.
     """
-    model = generator.describe()
-    made_of = {part.name: fingerprint(config, part, prompts[part.name], model) for part in parts}
+    config, model = ready.config, ready.generator.describe()
+    made_of = {part.name: fingerprint(config, part, ready.prompts[part.name], model) for part in parts}
     there = [part for part in parts if resume and part.directory.run.exists()]
     for part in there:
         part.directory.refuse_another_run(made_of[part.name])
@@ -59,11 +51,12 @@ def begin_or_resume(
             "part": part.name,
             "also": [other.name for other in parts if other.name] if not part.name else [],
             "fingerprint": made_of[part.name],
-            "variants": list(generator.variants),
+            "variants": list(ready.generator.variants),
+            "refused": dict(ready.refused),
             "data": _data_facts(config, part),
             # what a resume reads back from dataset.jsonl knows nothing of the rows that were left out before
             "notes": before.get("notes", notes_of(part.data)),
-            "proofs": plain(proofs),
+            "proofs": plain(ready.proofs),
             "sessions": [*before.get("sessions", []), session],
         }
         files.write_json(part.directory.run, document)

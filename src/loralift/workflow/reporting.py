@@ -1,21 +1,21 @@
-"""The last stage: what lies in the run directory becomes report.md, report.json and the charts."""
+"""The last stage: what lies in the run directory becomes report.html, report.md, report.json and the charts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from loralift.comparison import cut_columns
 from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
-from loralift.reporting import charts, markdown
+from loralift.reporting import charts, html, markdown
 from loralift.workflow import files
 from loralift.workflow.analysing import columns_of
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.comparing import read_comparison
+from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.parts import question_of
 from loralift.workflow.run_directory import RunDirectory
@@ -50,7 +50,7 @@ def build_report(directory: RunDirectory) -> Report:
         findings=compared.findings if compared else (),
         proofs=tuple(decode(AdapterProof, proof) for proof in run["proofs"]),
         also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
-        facts=_facts(run),
+        facts=facts_of(run),
         notes=tuple(run["notes"]),
         rows=_rows(directory, variants, questions, repeated=run["config"]["repeats"] > 1),
         refused=run.get("refused", {}),
@@ -58,40 +58,22 @@ def build_report(directory: RunDirectory) -> Report:
 
 
 def write_report(directory: RunDirectory, report: Report) -> list[Path]:
-    """Write report.md, report.json and the charts.
+    """Write report.html, report.md, report.json and the charts.
 
     Returns:
         The files, the page to open first in front.
     """
-    pictures = []
-    if report.comparison is not None:
-        picture = directory.charts / "differences.png"
-        files.write_bytes(picture, charts.differences(report.comparison))
-        pictures.append(picture)
-    page = markdown.render(report, tuple(str(picture.relative_to(directory.root)) for picture in pictures))
-    files.write_text(directory.report("md"), page)
+    drawn = charts.draw(report)
+    pictures = [directory.charts / f"{chart.name}.png" for chart in drawn]
+    for picture in directory.charts.glob("*.png"):
+        picture.unlink()  # of an earlier report, perhaps with other metrics
+    for picture, chart in zip(pictures, drawn, strict=True):
+        files.write_bytes(picture, charts.png(chart))
+    files.write_text(directory.report("html"), html.render(report, drawn))
+    shown = {chart.alt: f"{directory.charts.name}/{chart.name}.png" for chart in charts.leading(drawn)}
+    files.write_text(directory.report("md"), markdown.render(report, shown))
     files.write_json(directory.report("json"), plain(replace(report, rows=())))  # the rows lie beside it, as JSON lines
-    return [directory.report("md"), directory.report("json"), *pictures]
-
-
-def _facts(run: dict[str, Any]) -> dict[str, str]:
-    """How it was made, label to value."""
-    config, fingerprint = run["config"], run["fingerprint"]
-    facts = {
-        "command": run["command"],
-        "model": config["model"],
-        "data": f"{run['data']['source']}, {run['data']['selection']}",
-        "data sha256": run["data"]["sha256"],
-        "prompt": fingerprint["prompt"]["example"],
-    }
-    for name, adapter in fingerprint["adapters"].items():
-        facts[f"adapter {name}"] = f"{config['adapters'][name]} ({adapter})"
-    for part in ("generation", "numerics"):
-        facts[part] = ", ".join(f"{key} {value}" for key, value in fingerprint[part].items())
-    facts["versions"] = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    facts["machine"] = ", ".join(f"{key} {value}" for key, value in run["hardware"].items())
-    facts["seconds"] = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in run["seconds"].items())
-    return facts
+    return [*(directory.report(suffix) for suffix in ("html", "md", "json")), *pictures]
 
 
 def _rows(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +15,10 @@ from loralift.records import BASE, AdapterProof, Comparison, Finding, Prompt, Re
 from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
 from loralift.workflow.analysing import confounds_of
-from loralift.workflow.checking import check_adapters
+from loralift.workflow.clock import Clock
 from loralift.workflow.comparing import compare_scores, write_comparison
-from loralift.workflow.generating import answer_again, generate_variant, load_generator, render_prompts
+from loralift.workflow.generating import answer_again, generate_variant
+from loralift.workflow.loading import load_and_prove
 from loralift.workflow.parts import Part, load_parts, tell
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
@@ -41,22 +40,6 @@ class RunResult:
     directory: Path
     report: Report
     files: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Seconds of each stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count the time until the context ends."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +89,7 @@ def _run(
             tell(part, watcher)
     with clock.stage("metrics"):
         rehearse(scoring, parts[0].data.questions[0])
-    proofs = _generate(config, parts, scoring, watcher, clock, resume=resume, command=command)
+    config, proofs = _generate(config, parts, scoring, watcher, clock, resume=resume, command=command)
     lost: list[Finding] = []
     for part in reversed(parts):  # the questions that decide come last: their findings name what was lost elsewhere
         part.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
@@ -136,20 +119,19 @@ def _generate(
     *,
     resume: bool,
     command: str,
-) -> tuple[AdapterProof, ...]:
+) -> tuple[RunConfig, tuple[AdapterProof, ...]]:
     """Load the model, prove that the adapters act, and let every variant answer every data set.
 
     The model is gone when this returns: its memory is the metrics' then.
+
+    Returns:
+        The configuration without the adapters that were refused, and the proofs of the others.
     """
-    with clock.stage("model"):
-        generator = load_generator(config, watcher)
-        prompts = {part.name: render_prompts(generator, part.data.questions, config) for part in parts}
-    with clock.stage("check"):
-        proofs = check_adapters(generator, prompts[""], watcher, chat_template=config.chat_template)
-    begin_or_resume(config, parts, prompts, generator, proofs, resume=resume, command=command)
+    ready = load_and_prove(config, parts, watcher, clock)
+    begin_or_resume(ready, parts, resume=resume, command=command)
     for part in parts:
-        _answer(config, part, scoring, generator, prompts[part.name], watcher, clock)
-    return proofs
+        _answer(ready.config, part, scoring, ready.generator, ready.prompts[part.name], watcher, clock)
+    return ready.config, ready.proofs
 
 
 def _answer(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from demo.tiny import _masked_rows, train_base, train_lora
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from loralift.generation.quiet import quiet_loading
-from loralift.tiny import _masked_rows, train_base, train_lora
 from tests.models import PAIRS, TEXTS, tiny_base
 
 __all__ = ["tiny_base"]

@@ -1,6 +1,6 @@
 """Tiny models, made in seconds: a Llama-architecture base from nothing but texts, and LoRA adapters for it.
 
-They are what ``loralift demo`` evaluates where no real model is at hand, and what the tests load. Everything is real
+What ``loralift demo`` evaluates was made with this, and what the tests load is. Everything is real
 but the size: a trained byte-level BPE tokenizer, transformers' Llama, PEFT's LoRA.
 """
 
@@ -28,6 +28,7 @@ def train_base(
     batch_size: int = 8,
     block: int = 128,
     learning_rate: float = 3e-3,
+    dtype: str = "float32",
     seed: int = 0,
 ) -> Path:
     """Train a tokenizer and a small causal language model on texts, and save both.
@@ -42,8 +43,9 @@ def train_base(
         context: The context window, in tokens.
         steps: Of AdamW; 0 leaves random weights.
         batch_size: Blocks a step.
-        block: Tokens a block; the texts are packed into blocks with an end-of-sequence token after each.
+        block: Tokens a block; the texts are packed into blocks, a BOS before and an end-of-sequence token after each.
         learning_rate: The highest, after a warm-up; it falls to zero along a line.
+        dtype: In which the weights are saved; they are trained in float32.
         seed: Of the weights and of the order.
 
     Returns:
@@ -56,8 +58,9 @@ def train_base(
     tokenizer = _train_tokenizer(texts, vocab_size, context)
     torch.manual_seed(seed)
     model = _new_llama(tokenizer, hidden_size, layers, heads, context)
+    bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     ids = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    stream = torch.tensor([token for text in ids for token in (*text, tokenizer.eos_token_id)])
+    stream = torch.tensor([token for text in ids for token in (bos, *text, eos)])
     order = random.Random(seed)
 
     def batch() -> Any:
@@ -67,7 +70,7 @@ def train_base(
 
     _train(model, batch, steps, learning_rate)
     with quiet_loading():
-        model.save_pretrained(out_dir)
+        model.to(getattr(torch, dtype)).save_pretrained(out_dir)
     tokenizer.save_pretrained(out_dir)
     return out_dir
 
@@ -116,7 +119,7 @@ def train_lora(
     alpha = 2 * rank if alpha is None else alpha
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(target_modules), task_type="CAUSAL_LM", **options)
     with quiet_loading():
-        base = LlamaForCausalLM.from_pretrained(base_dir)
+        base = LlamaForCausalLM.from_pretrained(base_dir, dtype=torch.float32)
         model = get_peft_model(base, config)
     rows = _masked_rows(tokenizer, pairs, base.config.max_position_embeddings)
     order = random.Random(seed)

@@ -1,0 +1,1 @@
+"""Makes the models that `loralift demo` evaluates: `python -m demo.make`."""

@@ -1,0 +1,61 @@
+"""The charts of a report: static SVGs, made with Altair (Vega-Lite) and drawn by vl-convert.
+
+Each stands in the page as it is, and travels alone as a PNG, so what a reader must know stands in the picture too.
+Altair and vl-convert take a second to load and are imported when the first chart is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from loralift.records import Comparison, Report
+from loralift.reporting.charts.answers import failure_shares, lengths
+from loralift.reporting.charts.chart import Chart
+from loralift.reporting.charts.differences import difference
+from loralift.reporting.charts.distribution import distribution
+from loralift.reporting.charts.effects import effects, judged
+from loralift.reporting.charts.pairs import pairs_of
+from loralift.reporting.charts.scatter import scatter
+from loralift.reporting.charts.slices import slices
+from loralift.reporting.charts.style import PALETTE
+
+__all__ = ["PALETTE", "Chart", "draw", "leading", "png"]
+
+PNG_SCALE = 2
+
+
+def draw(report: Report) -> tuple[Chart, ...]:
+    """Every chart that the report's data allow, in reading order; none without a comparison."""
+    if report.comparison is None:
+        return ()
+    from altair.utils.schemapi import debug_mode
+
+    with debug_mode(False):  # no validation: it takes as long as the drawing, and the tests have done it
+        return tuple(chart for chart in _drawn(report, report.comparison) if chart is not None)
+
+
+def png(chart: Chart) -> bytes:
+    """The very same picture, two pixels for one."""
+    import vl_convert
+
+    picture: bytes = vl_convert.svg_to_png(chart.svg, scale=PNG_SCALE)
+    return picture
+
+
+def leading(charts: Sequence[Chart]) -> tuple[Chart, ...]:
+    """Those that a page shows which has room for two: the effects and the metric that decides."""
+    differences = [chart for chart in charts if chart.name.startswith("difference-")]
+    return (*(chart for chart in charts if chart.name == "effects"), *differences[:1])
+
+
+def _drawn(report: Report, comparison: Comparison) -> Iterator[Chart | None]:
+    yield effects(comparison)
+    for info in judged(comparison):
+        yield difference(comparison, info)
+    for candidate in comparison.candidates:
+        pairs = pairs_of(report, comparison, candidate)
+        yield distribution(comparison, candidate, pairs)
+        yield scatter(comparison, candidate, pairs)
+        yield slices(comparison, candidate, report.confounds.slices)
+    yield lengths(report, comparison)
+    yield failure_shares(report, comparison)

@@ -1,0 +1,168 @@
+"""Answers that failed in a way that can be counted: how many, how many of them new, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from loralift.records import Report, Row
+from loralift.reporting import numbers, tables
+from loralift.reporting.doubts import FLAWS
+from loralift.reporting.facts import percent
+
+SHORTER = 1 / 4
+LONGER = 4
+
+MODES = {name: said for name, (said, _) in FLAWS.items()} | {
+    "far_shorter": "are far shorter than the reference",
+    "far_longer": "are far longer than the reference",
+}
+"""Failure mode to what is said of its answers; the first ones are the flags of descriptive metrics."""
+
+TITLES = {"far_shorter": "Far shorter", "far_longer": "Far longer"}
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """How often one variant's answers show a failure mode.
+
+    Attributes:
+        variant: Its name.
+        n: Answers of which it is known.
+        count: Those that show it.
+        new: Of them, those where the baseline's answer did not; None for the baseline.
+        gone: Answers that do not show it where the baseline's did; None for the baseline.
+        difference: Mean difference of the primary metric from the baseline over the rows counted; None for the
+            baseline, and where no such row has a value on both sides.
+    """
+
+    variant: str
+    n: int
+    count: int
+    new: int | None = None
+    gone: int | None = None
+    difference: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Of the answers of which it is known, in [0, 1]."""
+        return self.count / self.n if self.n else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailureMode:
+    """One way to fail, counted for every variant.
+
+    Attributes:
+        name: A key of ``MODES``, as ``failure_modes_of`` names it.
+        title: For people, short.
+        said: What is said of the answers: ``end in a loop``.
+        counts: One a variant of which it is known, the baseline first.
+    """
+
+    name: str
+    title: str
+    said: str
+    counts: tuple[FailureCount, ...]
+
+    @property
+    def occurs(self) -> bool:
+        """Whether any answer shows it."""
+        return any(count.count for count in self.counts)
+
+
+def failure_modes_of(row: Row, variant: str) -> tuple[str, ...]:
+    """The failure modes that a variant's answer to one row shows, in the order of ``MODES``."""
+    return tuple(name for name in MODES if _shows(row, variant, name))
+
+
+def failures(report: Report) -> tuple[FailureMode, ...]:
+    """Every failure mode of which anything is known, counted; a metric that was not taken is not there."""
+    found = []
+    for name, said in MODES.items():
+        known = {
+            variant: {row.id: shown for row in report.rows if (shown := _shows(row, variant, name)) is not None}
+            for variant in report.variants
+        }
+        counts = tuple(_count(report, variant, known) for variant in report.variants if known[variant])
+        if counts:
+            info = report.metrics.get(name)
+            title = info.title if info else TITLES.get(name, name)
+            found.append(FailureMode(name, title, said, counts))
+    return tuple(found)
+
+
+def failure_table(report: Report) -> tables.Table:
+    """The failure modes that occur, a row a mode and variant."""
+    modes = failures(report)
+    comparison = report.comparison
+    info = comparison.metrics[comparison.primary] if comparison else None
+    rows = []
+    for mode in (mode for mode in modes if mode.occurs):
+        for count in mode.counts:
+            cells = [mode.said, count.variant, f"{count.count:,}", percent(count.share)]
+            if info is not None:
+                cells += [numbers.NOT_THERE if number is None else f"{number:,}" for number in (count.new, count.gone)]
+                cells.append(numbers.difference(count.difference, info))
+            rows.append(tuple(cells))
+    heads = ["answers that", "of", "count", "share"]
+    if info is not None:
+        heads += ["new", "gone", f"difference in {info.title}"]
+    return tables.Table("How answers fail", tuple(heads), tuple(rows), _caption(report, modes))
+
+
+def _caption(report: Report, modes: Sequence[FailureMode]) -> str:
+    caption = (
+        f"far shorter: fewer than a quarter of the reference's words, far longer: more than {LONGER} times as many"
+    )
+    if report.comparison is not None:
+        base = report.comparison.baseline
+        caption = (
+            f"new: {base}'s answer did not, gone: {base}'s did · difference: mean over the answers counted · {caption}"
+        )
+    never = [mode.title for mode in modes if not mode.occurs]
+    return f"{caption} · none: {', '.join(never)}" if never else caption
+
+
+def _shows(row: Row, variant: str, mode: str) -> bool | None:
+    """Whether an answer shows a mode; None where that is not known."""
+    if mode in FLAWS:
+        flag = row.values.get(variant, {}).get(mode)
+        return None if flag is None else flag == 1
+    answer, reference = row.answers.get(variant), len(row.reference.split())
+    if answer is None or not reference:
+        return None
+    words = len(answer.split())
+    return 0 < words < SHORTER * reference if mode == "far_shorter" else words > LONGER * reference
+
+
+def _count(report: Report, variant: str, known: dict[str, dict[str, bool]]) -> FailureCount:
+    """One variant's answers beside the baseline's, row by row."""
+    shown = known[variant]
+    n, count = len(shown), sum(shown.values())
+    if report.comparison is None or variant == report.comparison.baseline:
+        return FailureCount(variant, n, count)
+    before = known[report.comparison.baseline]
+    both = [(before[row], shown[row]) for row in shown if row in before]
+    differences = [
+        difference
+        for row in report.rows
+        if shown.get(row.id) and (difference := _difference(report, row, variant)) is not None
+    ]
+    return FailureCount(
+        variant=variant,
+        n=n,
+        count=count,
+        new=sum(after and not earlier for earlier, after in both),
+        gone=sum(earlier and not after for earlier, after in both),
+        difference=fmean(differences) if differences else None,
+    )
+
+
+def _difference(report: Report, row: Row, variant: str) -> float | None:
+    if report.comparison is None:
+        return None
+    sides = (report.comparison.baseline, variant)
+    before, after = (row.values.get(side, {}).get(report.comparison.primary) for side in sides)
+    return None if before is None or after is None else after - before

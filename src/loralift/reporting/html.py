@@ -1,0 +1,174 @@
+"""report.html: one file that needs nothing else, and asks nothing of any network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from loralift.records import Report, Row
+from loralift.reporting import numbers, page_tables, tables
+from loralift.reporting.charts import PALETTE, Chart
+from loralift.reporting.examples import telling_rows
+from loralift.reporting.failures import failure_modes_of, failure_table, failures
+from loralift.reporting.page_rows import FailureModes, PackedRows, pack
+from loralift.reporting.page_words import WORDS, answer, findings_by_candidate
+from loralift.reporting.theme import chart_css, strips
+from loralift.reporting.word_differences import word_differences
+
+MOST_BYTES = 5_000_000
+"""What the file may have: it is mailed and attached to pull requests."""
+
+SCRIPTS = ("data.js", "view.js", "row.js", "rows.js", "page.js")
+"""One module in several files, joined in this order: a page that may request nothing cannot import."""
+
+CLIP = 2_000
+"""Characters of a text that the page shows before its script runs."""
+
+_INSIDE_FIGURE = re.compile(r"(?<=\d) (?=%)| (?=[=<] )|(?<= [=<]) ")
+_NUMBER = re.compile(r"\[?[<+−]?\d|–$|$")
+
+
+def render(report: Report, charts: Sequence[Chart]) -> str:
+    """The whole report as a page.
+
+    Args:
+        report: What to show.
+        charts: Pictures of it, in the order in which they are shown.
+
+    Returns:
+        HTML of at most 5 MB; of more rows than fit it carries a part and says so.
+    """
+    style = _source("report.css") + chart_css(PALETTE)
+    script = "\n".join(_source(f"script/{name}") for name in SCRIPTS)
+    known = {
+        "report": report,
+        "comparison": report.comparison,
+        "base": report.variants[0],
+        # The charts are drawn from the report by our own code, which escapes what it writes.
+        "charts": [(chart, Markup(chart.svg)) for chart in charts],
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": _policy(style, script),
+        "answer": answer(report.comparison),
+        "words": WORDS,
+        "findings": findings_by_candidate(report),
+        "strips": strips(report.comparison) if report.comparison else {},
+        "numbers": numbers,
+        "primary_row": tables.primary_row,
+        "headline": tables.headline,
+        "comparison_table": lambda *of: _verdict_first(tables.comparison_table(*of)),
+        "examples": [_example(report, row) for row in telling_rows(report)],
+        **_tables(report),
+    }
+    template = _environment().get_template("report.html.j2")
+    shell = template.render(known, packed=PackedRows("", 0, len(report.rows)))
+    packed = pack(report, _failure_titles(report), MOST_BYTES - len(shell.encode("utf-8", "replace")))
+    page = template.render(known, packed=packed)
+    # Half a surrogate pair, which a model can write, has no UTF-8.
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _failure_titles(report: Report) -> FailureModes:
+    """The failure modes of one answer by the titles that people know them by."""
+    titles = {mode.name: mode.title for mode in failures(report)}
+    return lambda row, variant: tuple(titles.get(name, name) for name in failure_modes_of(row, variant))
+
+
+def _tables(report: Report) -> dict[str, tables.Table | None]:
+    return {
+        "ranking": tables.ranking_table(report.comparison) if report.comparison else None,
+        "power": page_tables.power_table(report),
+        "noise": page_tables.noise_table(report),
+        "sdk": page_tables.sdk_table(report),
+        "judged": tables.summary_table(report, judged=True),
+        "slices": tables.slices_table(report),
+        "length": page_tables.lengths_table(report, all_metrics=False),
+        "lengths": page_tables.lengths_table(report, all_metrics=True),
+        "failures": failure_table(report),
+        "perplexity": page_tables.perplexity_table(report),
+        "descriptive": tables.summary_table(report, judged=False),
+        "proofs": tables.proofs_table(report),
+    }
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("loralift.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["tight"] = _tight
+    environment.filters["numeric_columns"] = _numeric_columns
+    return environment
+
+
+def _tight(text: str) -> str:
+    """With spaces that no line breaks at inside a figure."""
+    return _INSIDE_FIGURE.sub("\u00a0", text)
+
+
+def _numeric_columns(table: tables.Table) -> list[bool]:
+    """Which columns hold nothing but numbers, and are set to the right."""
+    return [all(_NUMBER.match(cell) for cell in column) for column in zip(*table.rows, strict=True)]
+
+
+def _verdict_first(table: tables.Table) -> tables.Table:
+    """The same table with its last column, the verdict, beside the first: a narrow screen shows these two."""
+
+    def moved(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return (cells[0], cells[-1], *cells[1:-1])
+
+    return replace(table, columns=moved(table.columns), rows=tuple(moved(row) for row in table.rows))
+
+
+def _source(name: str) -> str:
+    environment = _environment()
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _policy(style: str, script: str) -> str:
+    """A Content-Security-Policy under which the page can neither request nor run anything but itself."""
+    return (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
+
+
+def _example(report: Report, row: Row) -> dict[str, Any]:
+    """A row as the page shows it before its script runs: parts of texts, marked or not."""
+    base, *adapters = report.variants
+    first = row.answers.get(base, "")
+    answers = []
+    for adapter in adapters:
+        text = row.answers.get(adapter, "")
+        found = word_differences(first, text)
+        answers.append((adapter, _parts(text, found[1] if found else ())))
+    return {
+        "row": row,
+        "reference": _parts(row.reference, ()),
+        "answers": [(base, _parts(first, ())), *answers],
+    }
+
+
+def _parts(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:
+    """A text cut at the spans and clipped: each part with whether it is marked."""
+    clipped = text if len(text) <= CLIP else f"{text[:CLIP]} …"
+    parts, last = [], 0
+    for start, end in spans:
+        if start >= CLIP:
+            break
+        parts += [(clipped[last:start], False), (clipped[start:end], True)]
+        last = end
+    return [part for part in [*parts, (clipped[last:], False)] if part[0]]

@@ -1,0 +1,170 @@
+"""The rows as the page's script reads them: JSON, compressed, within a budget."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loralift.records import Report, Row
+from loralift.reporting.word_differences import compact, word_differences
+
+FailureModes = Callable[[Row, str], tuple[str, ...]]
+
+# Base64 of gzip beside the text: where the first guess of the ratio is wrong, it is measured again.
+_RATIO = 0.6
+_TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRows:
+    """What the page carries.
+
+    Attributes:
+        data: JSON, gzip, base64; so nothing that a model wrote stands in the page as markup.
+        kept: How many rows it holds.
+        total: How many there are.
+    """
+
+    data: str
+    kept: int
+    total: int
+
+
+def pack(report: Report, failure_modes: FailureModes, budget: int) -> PackedRows:
+    """Pack as many rows as the budget takes.
+
+    Args:
+        report: Its rows.
+        failure_modes: The names of the ways in which a variant's answer to a row fails.
+        budget: Bytes that ``data`` may have.
+
+    Returns:
+        All rows, or a part of them in the data's order: in turn the row with the largest difference on the primary
+        metric and one of an even spread over the data.
+    """
+    dictionary = _Dictionary()
+    rows = [_row(report, row, failure_modes, dictionary) for row in report.rows]
+    sizes = [len(_json(row)) for row in rows]
+    head = _head(report, dictionary)
+    ratio = _RATIO
+    data = ""
+    for _ in range(_TRIES):
+        kept = _kept(report, sizes, budget / ratio - len(_json(head)))
+        data = _packed({**head, "rows": [rows[position] for position in kept]})
+        if len(data) <= budget and (len(kept) == len(rows) or len(data) > 0.8 * budget):
+            return PackedRows(data, len(kept), len(rows))
+        raw = len(_json(head)) + sum(sizes[position] for position in kept)
+        # A little above what was measured, so that the next try fits.
+        ratio = 1.03 * len(data) / raw
+    if len(data) <= budget:
+        return PackedRows(data, len(kept), len(rows))
+    return PackedRows(_packed({**head, "rows": []}), 0, len(rows))
+
+
+class _Dictionary:
+    """Words that many rows share, each written once."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+
+    def place(self, word: str) -> int:
+        return self.places.setdefault(word, len(self.places))
+
+
+def _head(report: Report, dictionary: _Dictionary) -> dict[str, Any]:
+    comparison = report.comparison
+    # Slices in the order in which the comparison names them, not in that in which rows happen to come.
+    parts: dict[str, list[str]] = {}
+    for each in report.confounds.slices:
+        if each.part not in parts.setdefault(each.column, []):
+            parts[each.column].append(each.part)
+    for row in report.rows:
+        for column, part in row.parts.items():
+            if part not in parts.setdefault(column, []):
+                parts[column].append(part)
+    return {
+        "variants": report.variants,
+        "primary": comparison.primary if comparison else next(iter(report.metrics), ""),
+        "metrics": [
+            {
+                "name": info.name,
+                "title": info.title,
+                "unit": info.unit,
+                "decimals": info.decimals,
+                "direction": {True: 1, False: -1, None: 0}[info.higher_is_better],
+            }
+            for info in report.metrics.values()
+        ],
+        "parts": parts,
+        "words": list(dictionary.places),
+    }
+
+
+def _row(report: Report, row: Row, failure_modes: FailureModes, dictionary: _Dictionary) -> dict[str, Any]:
+    base, *adapters = report.variants
+    return {
+        "id": row.id,
+        "question": row.question,
+        "reference": row.reference,
+        "answers": [row.answers.get(variant, "") for variant in report.variants],
+        "values": [[_number(row, variant, name) for name in report.metrics] for variant in report.variants],
+        "parts": {column: dictionary.place(part) for column, part in row.parts.items()},
+        "modes": [[dictionary.place(mode) for mode in failure_modes(row, variant)] for variant in report.variants],
+        "marks": [_marks(row.answers.get(base, ""), row.answers.get(adapter, "")) for adapter in adapters],
+    }
+
+
+def _marks(before: str, after: str) -> list[list[int]] | None:
+    found = word_differences(before, after)
+    return None if found is None else [compact(before, found[0]), compact(after, found[1])]
+
+
+def _number(row: Row, variant: str, metric: str) -> float | None:
+    """Nine digits: enough that what differs still does, and JSON knows no infinity."""
+    value = row.values.get(variant, {}).get(metric)
+    return None if value is None or not math.isfinite(value) else float(f"{value:.9g}")
+
+
+def _kept(report: Report, sizes: Sequence[int], room: float) -> list[int]:
+    """Positions of the rows that fit, in the data's order."""
+    kept, left = [], room
+    for position in _preferred(report):
+        if sizes[position] <= left:
+            kept.append(position)
+            left -= sizes[position]
+    return sorted(kept)
+
+
+def _preferred(report: Report) -> list[int]:
+    """Every row's position: in turn one of a large difference and one of an even spread."""
+    count = len(report.rows)
+    largest = sorted(range(count), key=lambda position: -_largest_difference(report, report.rows[position]))
+    # Bit-reversed counting visits an even spread however early it is stopped.
+    bits = max(1, (count - 1).bit_length())
+    spread = [int(f"{position:0{bits}b}"[::-1], 2) for position in range(2**bits)]
+    turns = [position for pair in zip(largest, (p for p in spread if p < count), strict=True) for position in pair]
+    return list(dict.fromkeys(turns))
+
+
+def _largest_difference(report: Report, row: Row) -> float:
+    """Of any candidate from the baseline on the primary metric, without its sign; -1 where there is none."""
+    if report.comparison is None:
+        return -1.0
+    primary = report.comparison.primary
+    base, *others = (_number(row, variant, primary) for variant in report.variants)
+    return max((abs(value - base) for value in others if value is not None and base is not None), default=-1.0)
+
+
+def _json(value: Any) -> str:
+    # ASCII: half a surrogate pair, which a model can write, has no UTF-8.
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _packed(value: dict[str, Any]) -> str:
+    # Without a time stamp, so that the same run gives the same page.
+    return base64.b64encode(gzip.compress(_json(value).encode("ascii"), mtime=0)).decode("ascii")

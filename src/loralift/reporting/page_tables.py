@@ -1,0 +1,116 @@
+"""The tables that only the page has room for: power, noise, the SDK's tests, lengths, perplexity."""
+
+from __future__ import annotations
+
+from loralift.records import Report
+from loralift.reporting import numbers
+from loralift.reporting.tables import PRIMARY_MARK, Table, primary_row
+
+
+def power_table(report: Report) -> Table:
+    """What this many rows can find, and how many more it would take."""
+    heads = ("adapter", "n", "left out", "difference", "found 4 times in 5 from", "rows it would take")
+    rows = []
+    if report.comparison is not None:
+        for candidate in report.comparison.candidates:
+            row = primary_row(report.comparison, candidate)
+            info = report.metrics[row.metric]
+            rows.append(
+                (
+                    candidate,
+                    f"{row.n:,}",
+                    f"{row.dropped:,}",
+                    numbers.difference(row.difference, info),
+                    numbers.value(row.minimum_detectable_effect, info),
+                    numbers.NOT_THERE if row.rows_needed is None else f"{row.rows_needed:,}",
+                )
+            )
+    caption = (
+        "The smallest difference that a test at 5 % finds with 80 % power at this n and spread, "
+        "and the rows at which one as large as the observed is found as often"
+    )
+    return Table("What these rows can tell", heads, tuple(rows), caption)
+
+
+def noise_table(report: Report) -> Table:
+    """How far the base is from itself."""
+    rows = []
+    for noise in report.confounds.noise:
+        info = report.metrics[noise.metric]
+        moved = numbers.difference(noise.difference, info)
+        rows.append((info.title, f"{noise.n:,}", moved, numbers.value(noise.floor, info)))
+    heads = ("metric", "n", "difference", "noise floor")
+    return Table(
+        "The base against itself", heads, tuple(rows), "differences up to the noise floor may come from nowhere"
+    )
+
+
+def sdk_table(report: Report) -> Table:
+    """NeMo Evaluator's own paired tests."""
+    rows = tuple(
+        (
+            f"{test.candidate}: {report.metrics[test.metric].title if test.metric in report.metrics else test.metric}",
+            f"{test.n:,}",
+            test.test or numbers.NOT_THERE,
+            numbers.p_value(test.p_degradation),
+            numbers.p_value(test.p_improvement),
+            test.note or numbers.NOT_THERE,
+        )
+        for test in report.sdk_tests
+    )
+    heads = ("adapter and metric", "n", "test", "p of worse", "p of better", "note")
+    caption = "one-sided, before adjustment; shown beside ours, and never the verdict"
+    return Table("NeMo Evaluator's own paired tests", heads, rows, caption)
+
+
+def lengths_table(report: Report, *, all_metrics: bool) -> Table:
+    """How much of each difference goes with the answers' length.
+
+    Args:
+        report: Its confounds.
+        all_metrics: Every judged metric, or else only the one that decides.
+    """
+    rows = []
+    for at_length in report.confounds.lengths:
+        if not all_metrics and (report.comparison is None or at_length.metric != report.comparison.primary):
+            continue
+        info = report.metrics[at_length.metric]
+        rows.append(
+            (
+                f"{at_length.candidate}: {info.title}",
+                f"{at_length.words_baseline:.1f}",
+                f"{at_length.words_candidate:.1f}",
+                numbers.difference(at_length.difference, info),
+                numbers.difference(at_length.adjusted, info),
+                numbers.interval(at_length.interval, info) or numbers.NOT_THERE,
+                numbers.NOT_THERE if at_length.explained is None else f"{at_length.explained:.0%}".replace("-", "−"),
+            )
+        )
+    heads = ("adapter and metric", "words, base", "words", "difference", "at equal length", "95 % CI", "explained")
+    caption = "explained: the share of the difference that goes with length; negative where length hides some of it"
+    return Table("Is it only the length?", heads, tuple(rows), caption)
+
+
+def perplexity_table(report: Report) -> Table:
+    """How likely each variant finds the reference answers."""
+    rows = []
+    info = report.metrics.get("perplexity")
+    if report.comparison is not None and info is not None:
+        for row in report.comparison.rows:
+            if row.metric == info.name:
+                mark = f" {PRIMARY_MARK}" if row.metric == report.comparison.primary else ""
+                rows.append(
+                    (
+                        f"{row.candidate}{mark}",
+                        f"{row.n:,}",
+                        numbers.value(row.baseline_value, info),
+                        numbers.value(row.candidate_value, info),
+                        numbers.difference(row.difference, info),
+                        numbers.interval(row.interval, info),
+                        row.verdict or numbers.NOT_THERE,
+                    )
+                )
+    base = report.variants[0]
+    heads = ("adapter", "n", base, "adapter's", "difference", "95 % CI", "verdict")
+    caption = "of the reference answers, teacher-forced after the prompt; lower is better"
+    return Table("Perplexity", heads, tuple(rows), caption)

@@ -1,0 +1,165 @@
+// The list of rows: what is chosen, what is shown, and the link that says both.
+
+const PAGE = 20;
+const CHOICES = ["adapter", "metric", "order", "result", "slice", "mode", "q"];
+const byId = (id) => document.getElementById(id);
+let linkTo = () => "#read";
+
+/** Fill the controls, show the rows, and listen. */
+function startRows(data) {
+  const usual = { adapter: data.adapters[0] ?? data.base, metric: data.primary, order: "best", result: "", slice: "", mode: "", q: "" };
+  let choice = { ...usual };
+  let opened = "";
+  let page = 0;
+  let rows = [];
+
+  linkTo = (id, chosen) => {
+    const link = new URLSearchParams(id === "" ? {} : { row: id });
+    for (const name of CHOICES) if (chosen[name] !== usual[name] || (name === "adapter" && id !== "")) link.set(name, chosen[name]);
+    return `#${link}` === "#" ? "#read" : `#${link}`;
+  };
+
+  function show({ keepPage = false } = {}) {
+    rows = chosenRows(data, choice);
+    page = keepPage ? Math.min(page, Math.max(0, Math.ceil(rows.length / PAGE) - 1)) : 0;
+    draw();
+  }
+
+  function draw() {
+    const from = page * PAGE;
+    const shown = rows.slice(from, from + PAGE);
+    const none = make("p", { class: "lead" }, "Nothing fits. The rows are all still there: loosen a filter.");
+    byId("rows").replaceChildren(...(shown.length ? shown.map((row) => rowElement(data, row, choice, row.id === opened, { toggle })) : [none]));
+    const judged = data.adapters.length ? `, ${choice.adapter} against ${data.base}` : "";
+    byId("count").textContent = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} rows${judged}`;
+    byId("page").textContent = rows.length ? `${from + 1}–${from + shown.length} of ${rows.length}` : "0 of 0";
+    byId("before").disabled = page === 0;
+    byId("after").disabled = from + PAGE >= rows.length;
+    byId("pages").hidden = rows.length <= PAGE;
+  }
+
+  function articleOf(id) {
+    return [...byId("rows").children].find((article) => article.dataset.id === id);
+  }
+
+  /** Write the choice where a reader can copy it; without a new entry in the history for every letter typed. */
+  function remember() {
+    history.replaceState(null, "", linkTo(opened, choice));
+  }
+
+  function toggle(id) {
+    const last = articleOf(opened);
+    const before = opened;
+    opened = opened === id ? "" : id;
+    for (const [old, article] of [[before, last], [id, articleOf(id)]]) {
+      if (article && old !== "") article.replaceWith(rowElement(data, data.byId.get(old), choice, old === opened, { toggle }));
+    }
+    articleOf(id)?.querySelector("button").focus({ preventScroll: true });
+    remember();
+  }
+
+  /** Show one row opened, at its place; where the filters hide it, they give way. */
+  function open(id) {
+    if (!data.byId.has(id)) {
+      byId("count").textContent = `Row ${id} is not on this page; every row is in answers.jsonl beside it.`;
+      byId("count").scrollIntoView({ block: "center", behavior: "instant" });
+      return;
+    }
+    let at = rows.findIndex((row) => row.id === id);
+    if (at < 0) {
+      Object.assign(choice, { result: "", slice: "", mode: "", q: "" });
+      fill();
+      rows = chosenRows(data, choice);
+      at = rows.findIndex((row) => row.id === id);
+    }
+    opened = id;
+    page = Math.floor(at / PAGE);
+    draw();
+    remember();
+    const article = articleOf(id);
+    // At once: from a chart it is a long way down.
+    article.scrollIntoView({ block: "start", behavior: "instant" });
+    article.querySelector("button").focus({ preventScroll: true });
+  }
+
+  function step(by) {
+    const at = rows.findIndex((row) => row.id === opened);
+    const next = at < 0 ? rows[page * PAGE] : rows[at + by];
+    if (next) open(next.id);
+  }
+
+  function fill() {
+    for (const name of CHOICES) byId(name).value = choice[name];
+  }
+
+  function turn(by) {
+    page += by;
+    draw();
+    byId("count").scrollIntoView({ block: "start", behavior: "instant" });
+    byId("rows").querySelector("button")?.focus({ preventScroll: true });
+  }
+
+  /** Take what a link says; what it names and nobody knows stays as usual. */
+  function follow() {
+    const link = new URLSearchParams(location.hash.slice(1));
+    if (!["row", ...CHOICES].some((name) => link.has(name))) return;
+    const wanted = { ...usual };
+    for (const name of CHOICES) {
+      const known = name === "q" || [...byId(name).options].some((option) => option.value === link.get(name));
+      if (link.has(name) && known) wanted[name] = link.get(name);
+    }
+    choice = wanted;
+    opened = "";
+    fill();
+    show();
+    if (link.has("row")) open(link.get("row"));
+    else byId("read").scrollIntoView({ behavior: "instant" });
+  }
+
+  fillOptions(data);
+  fill();
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  byId("controls").addEventListener("input", () => {
+    for (const name of CHOICES) choice[name] = byId(name).value;
+    show();
+    remember();
+  });
+  byId("controls").addEventListener("reset", (event) => {
+    event.preventDefault();
+    choice = { ...usual, adapter: choice.adapter };
+    fill();
+    show();
+    remember();
+  });
+  byId("before").addEventListener("click", () => turn(-1));
+  byId("after").addEventListener("click", () => turn(1));
+  window.addEventListener("hashchange", follow);
+  show();
+  follow();
+
+  return {
+    step,
+    /** Open a row of an adapter, from a chart. */
+    openFor(id, adapter) {
+      if (data.adapters.includes(adapter)) choice.adapter = adapter;
+      fill();
+      show({ keepPage: true });
+      open(id);
+    },
+    knows: (id) => data.byId.has(id),
+  };
+}
+
+/** What the controls offer. */
+function fillOptions(data) {
+  const option = (value, text) => make("option", { value }, text);
+  byId("adapter").append(...(data.adapters.length ? data.adapters : [data.base]).map((name) => option(name, name)));
+  byId("metric").append(...data.metrics.map((metric) => option(metric.name, metric.name === data.primary ? `${metric.title} ★` : metric.title)));
+  for (const [column, parts] of Object.entries(data.parts)) {
+    byId("slice").append(make("optgroup", { label: column }, ...parts.map((part) => option(JSON.stringify([column, part]), part))));
+  }
+  const modes = (of) => [...new Set(data.rows.flatMap((row) => of(row.modes).flat()))].sort();
+  for (const [who, label, found] of [["adapter", "of the adapter", modes((all) => all.slice(1))], ["base", "of the base", modes((all) => [all[0]])]]) {
+    if (found.length) byId("mode").append(make("optgroup", { label }, ...found.map((mode) => option(JSON.stringify([who, mode]), mode))));
+  }
+}

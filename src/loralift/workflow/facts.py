@@ -1,0 +1,68 @@
+"""How a run was made, in words: what run.json holds, as label and value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loralift.records import Plain
+
+NOT_SAID: tuple[object, ...] = (None, "", (), [], {})
+
+
+def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
+    """Label to value, in the order in which a reader asks.
+
+    Args:
+        run: What run.json holds.
+    """
+    config, data, machine = run["config"], run["data"], run["hardware"]
+    fingerprint = run["fingerprint"]
+    facts = {
+        "command": run["command"],
+        "base model": _joined(_model(config["model"], fingerprint["base"], machine)),
+    }
+    for name, sha256 in fingerprint["adapters"].items():
+        facts[f"adapter {name}"] = _joined(_adapter(machine["adapters"][name], sha256))
+    facts |= {
+        "data": _joined(_pairs({"": f"{data['source']}, {data['selection']}", "sha256": data["sha256"]})),
+        "prompt": fingerprint["prompt"]["example"],
+        "generation": _joined(_pairs(fingerprint["generation"])),
+        "numerics": _joined(_pairs(fingerprint["numerics"])),
+        "statistics": _joined(_pairs({name: config[name] for name in ("seed", "resamples", "noise_rows", "margins")})),
+        "versions": _joined(_pairs(run["versions"])),
+        "machine": _joined(_pairs({name: machine.get(name) for name in ("device_name", "cores", "threads", "system")})),
+        "git revision of the working directory": run["git"] or "none",
+        "began": f"{run['started']}, in {len(run['sessions'])} session{'s' if len(run['sessions']) > 1 else ''}",
+        "time": _joined(f"{stage} {seconds:.1f} s" for stage, seconds in run["seconds"].items()),
+    }
+    return facts
+
+
+def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:
+    yield name
+    yield from _pairs({"revision": machine.get("revision"), "": machine.get("model_class")})
+    yield f"{machine['parameters']:,} parameters"
+    yield sha256
+
+
+def _adapter(adapter: Mapping[str, Any], sha256: str) -> Iterator[str]:
+    yield adapter["source"]
+    yield from _pairs({name: adapter.get(name) for name in ("revision", "peft_type", "rank", "alpha")})
+    yield from (label for label in ("use_rslora", "use_dora") if adapter.get(label))
+    yield f"on {', '.join(adapter['target_modules'])}"
+    yield f"{adapter['parameters']:,} parameters"
+    yield f"sha256:{sha256}"
+
+
+def _pairs(values: Mapping[str, Plain | list[Any] | dict[str, Any]]) -> Iterator[str]:
+    """Name and value of whatever has one; without a name, the value."""
+    for name, value in values.items():
+        if value in NOT_SAID:
+            continue
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield f"{name} {shown}".strip()
+
+
+def _joined(parts: Iterator[str] | Any) -> str:
+    return " · ".join(parts)

@@ -1,0 +1,66 @@
+"""Reports with everything that a chart must bear: many adapters, long names, gaps, markup."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from loralift.comparison import compare, compare_slices, summarise
+from loralift.records import Confounds, MetricInfo, Report, Row, Score
+
+LONG = "nemotron-8b-fiqa-lora-r16-lr0.0001-ep-{:02d}"
+MARKUP = 'Score <b> & "quotes" of forty letters ☂'
+INFOS = {
+    "f1": MetricInfo("f1", MARKUP, margin=0.01),
+    "ppl": MetricInfo("ppl", "Perplexity", high=None, higher_is_better=False, decimals=2, unit="nats"),
+    "same": MetricInfo("same", "Exact match", margin=0.01),
+    "truncated": MetricInfo("truncated", "Cut off", higher_is_better=None),
+    "empty": MetricInfo("empty", "Empty", higher_is_better=None),
+}
+
+
+def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True) -> Report:
+    """A report on answers made up; the first adapter's are better, the second one's worse, some are not scored."""
+    variants = ("base", *adapters)
+    scores = {name: _scores(place, name, rows) for place, name in enumerate(variants)}
+    candidates = {name: scores[name] for name in adapters}
+    comparison = compare("base", scores["base"], candidates, INFOS, primary="f1", resamples=100)
+    parts = {'<column> & "more" that is rather long': {row_id(i): "odd" if i % 2 else "even" for i in range(rows)}}
+    sliced = compare_slices(scores["base"], candidates, INFOS["f1"], parts, resamples=100) if slices else ()
+    return Report(
+        title="made up",
+        variants=variants,
+        metrics=INFOS,
+        summaries={v: {name: summarise(s, info) for name, info in INFOS.items()} for v, s in scores.items()},
+        comparison=comparison,
+        confounds=Confounds(slices=sliced),
+        rows=tuple(_row(i, variants, scores) for i in range(rows)),
+    )
+
+
+def row_id(position: int) -> str:
+    """An id that is markup."""
+    return f'<{position}> & "id"'
+
+
+def _row(i: int, variants: Sequence[str], scores: dict[str, list[Score]]) -> Row:
+    answers = {variant: "word " * (1 + (i * 7 + place) % 30) for place, variant in enumerate(variants)}
+    return Row(row_id(i), "Why?", "reference " * 12, answers, {v: scores[v][i].values for v in variants})
+
+
+def _scores(place: int, name: str, rows: int) -> list[Score]:
+    draw = random.Random(name)
+    shift = {0: 0.0, 1: 0.1, 2: -0.1}.get(place, 0.0)
+    return [
+        Score(
+            row_id(i),
+            {
+                "f1": None if place == 2 and i == 3 else 0.3 + shift + draw.gauss(0, 0.05),
+                "ppl": 9 - 10 * shift + draw.gauss(0, 1),
+                "same": 0.0,
+                "truncated": float(i % 5 == place % 5),
+                "empty": 0.0,
+            },
+        )
+        for i in range(rows)
+    ]

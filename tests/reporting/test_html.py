@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import hashlib
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from tests.reporting.pages import GAINS, HEBREW, HOSTILE, report
+
+from loralift.records import Report
+from loralift.reporting import html, page_rows, tables
+from loralift.reporting.charts import PALETTE, Chart
+from loralift.reporting.page_words import answer, findings_by_candidate
+from loralift.reporting.theme import DARK, strips
+
+SVG = '<svg width="340" height="80"><g aria-label="q3"><circle r="9" fill="{}"/></g></svg>'
+CHARTS = (
+    Chart("effects", "Effects", "How <much>.", "up: +1", SVG.format(PALETTE["ink"]), "change"),
+    Chart("scatter-up", "Rows", "Points.", "rows of up", SVG.format(PALETTE["better"]), "where", "up"),
+    Chart("lengths", "Lengths", "Words.", "short", SVG.format(PALETTE["base"]), "why"),
+)
+VOID = {"meta", "link", "input", "br", "img", "circle", "path", "rect"}
+
+
+class Page(HTMLParser):
+    """The page's elements, its text, and whether every element is closed in turn."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, self.getpos()
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def shown() -> Report:
+    return report()
+
+
+@pytest.fixture(scope="module")
+def page(shown: Report) -> str:
+    return html.render(dataclasses.replace(shown, refused={"broken": "no <weights>"}), CHARTS)
+
+
+def unpacked(page: str) -> dict[str, Any]:
+    packed = re.search(r'<script type="text/plain" id="packed"[^>]*>([^<]*)</script>', page)
+    assert packed
+    data: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed[1])))
+    return data
+
+
+def test_the_page_is_well_formed_and_answers_in_order(page: str) -> None:
+    parsed = Page(page)
+    assert parsed.open == []
+    sections = [each.get("id") for each in parsed.of("section") if each.get("id")]
+    assert sections == ["verdict", "sure", "changed", "where", "why", "read", "made"]
+    assert [link["href"] for link in parsed.of("a")][1:8] == [f"#{name}" for name in sections]
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in parsed.elements:
+        if named := attributes.get("aria-labelledby"):
+            assert named in ids
+
+
+def test_headings_step_down_by_one(page: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(page).elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_every_table_has_a_caption_and_scoped_heads(page: str) -> None:
+    parsed = Page(page)
+    assert len(parsed.of("caption")) == len(parsed.of("table")) > 8
+    assert all(head.get("scope") in ("col", "row") for head in parsed.of("th"))
+
+
+def test_the_verdicts_stand_in_words_with_their_evidence(page: str, shown: Report) -> None:
+    assert shown.comparison is not None
+    text = " ".join(Page(page).text).replace("\u00a0", " ")
+    assert "One of three did: up." in text
+    for name in GAINS:
+        assert tables.headline(shown.comparison, name) in text
+    for word in ("BETTER", "WORSE", "EQUIVALENT", "REFUSED", "no <weights>", "Mind:", "2 rows were left out"):
+        assert word in text
+
+
+def test_nothing_that_was_given_is_markup(page: str) -> None:
+    assert "<b>" not in page.replace('<b class="mind">', "")
+    assert "<data>" not in page
+    assert "<i>leak" not in page
+    assert "onerror" not in re.sub(r"&lt;img src=x onerror", "", page)
+    assert page.count("<script") == 2
+    assert page.count("</script>") == 2
+
+
+def test_the_page_may_request_nothing_and_runs_only_its_own(page: str) -> None:
+    parsed = Page(page)
+    policy = next(each["content"] for each in parsed.of("meta") if each.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        source = re.findall(rf"<{tag}(?: type=\"module\")?>(.*?)</{tag}>", page, re.DOTALL)[0]
+        assert base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() in policy
+    for _, attributes in parsed.elements:
+        assert not {"src", "srcset", "style"} & attributes.keys()
+        assert not any(name.startswith("on") for name in attributes)
+    assert [each["href"][:9] for each in parsed.of("link") if each["href"]] == ["data:imag"]
+
+
+def test_the_script_never_writes_markup() -> None:
+    script = "".join(html._source(f"script/{name}") for name in html.SCRIPTS)
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "import(", "</"):
+        assert word not in script
+    for name in html.SCRIPTS:
+        assert len(html._source(f"script/{name}").splitlines()) < 400
+
+
+def test_the_packed_rows_are_the_rows(page: str, shown: Report) -> None:
+    data = unpacked(page)
+    assert data["variants"] == list(shown.variants)
+    assert [row["id"] for row in data["rows"]] == [row.id for row in shown.rows]
+    first, second = data["rows"][:2]
+    assert first["question"] == HEBREW
+    assert first["answers"][1] == HOSTILE
+    assert second["values"][1][0] == pytest.approx(shown.rows[1].values["up"]["f1"])
+    assert [data["words"][place] for place in second["parts"].values()] == list(shown.rows[1].parts.values())
+    before, after = second["marks"][0]
+    text = second["answers"][1]
+    assert text[after[0] : after[0] + after[1]] in ("truly other", text[-len("truly other") :])
+    assert len(before) in (0, 2)
+
+
+def test_without_a_script_a_few_telling_rows_stand_there(page: str) -> None:
+    telling = page.split('id="telling"')[1].split('id="explorer"')[0]
+    assert telling.count("<article") == 4
+    assert "<ins>truly other</ins>" in telling
+    assert '<div id="explorer" hidden>' in page
+
+
+def test_more_rows_than_fit_are_parted_and_the_page_says_so(shown: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = html.render(shown, ())
+    assert 'id="part"' not in whole
+    shell = len(whole) - len(unpacked_text(whole))
+    monkeypatch.setattr(html, "MOST_BYTES", shell + 6_000)
+    page = html.render(shown, ())
+    kept = unpacked(page)["rows"]
+    assert 3 < len(kept) < len(shown.rows)
+    assert len(page.encode()) <= shell + 6_000
+    assert f"This page carries {len(kept)} of 60 rows" in page
+    assert "q0" not in {row["id"] for row in kept}, "a row of 100,000 characters must not push out all others"
+
+
+def unpacked_text(page: str) -> str:
+    return page.split('id="packed"')[1].split(">")[1].split("<")[0]
+
+
+def test_the_rows_kept_are_the_largest_differences_and_an_even_spread(shown: Report) -> None:
+    order = page_rows._preferred(shown)
+    assert sorted(order) == list(range(60))
+    largest = [page_rows._largest_difference(shown, shown.rows[position]) for position in order[:12]]
+    assert max(largest) == max(page_rows._largest_difference(shown, row) for row in shown.rows)
+    packed = page_rows.pack(shown, lambda row, variant: (), 0)
+    assert (packed.kept, packed.total) == (0, 60)
+
+
+def test_a_value_without_bounds_is_null(shown: Report) -> None:
+    row = dataclasses.replace(shown.rows[1], values={"base": {"f1": float("inf")}, "up": {"f1": float("nan")}})
+    packed = page_rows.pack(dataclasses.replace(shown, rows=(row,)), lambda row, variant: ("Cut off",), 100_000)
+    data = json.loads(gzip.decompress(base64.b64decode(packed.data)))
+    assert data["rows"][0]["values"][0] == [None] * 4
+    assert data["words"] == ["many" if row.parts["question words"] == "many" else "few", row.parts["topic"], "Cut off"]
+
+
+def test_a_run_of_the_base_alone_is_a_page_too(shown: Report) -> None:
+    rows = tuple(dataclasses.replace(row, answers={"base": row.answers["base"]}) for row in shown.rows)
+    alone = dataclasses.replace(shown, comparison=None, variants=("base",), rows=rows, findings=(), proofs=())
+    page = html.render(alone, ())
+    assert "There is nothing to compare" in page
+    assert Page(page).open == []
+    assert "Every variant" in page
+
+
+def test_the_same_report_gives_the_same_page(shown: Report) -> None:
+    assert html.render(shown, CHARTS) == html.render(shown, CHARTS)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ({"a": "better"}, "Yes, it did."),
+        ({"a": "inconclusive"}, "Too early to tell."),
+        ({"a": "worse", "b": "worse"}, "None of two did. a and b pull it down."),
+        ({"a": "better", "b": "inconclusive"}, "One of two did: a. b is still undecided."),
+        ({"a": "better", "b": "better"}, "Two of two did: a and b."),
+    ],
+)
+def test_the_title_is_answered(shown: Report, verdicts: dict[str, Any], said: str) -> None:
+    assert shown.comparison is not None
+    assert answer(dataclasses.replace(shown.comparison, candidates=tuple(verdicts), verdicts=verdicts)) == said
+
+
+def test_findings_stand_with_the_adapter_that_they_name_first(shown: Report) -> None:
+    assert shown.comparison is not None
+    grouped = findings_by_candidate(shown)
+    assert [finding.severity for finding in grouped["up"]] == ["warning", "info"]
+    assert all(not found for name, found in grouped.items() if name != "up")
+
+
+def test_the_strips_share_one_scale(shown: Report) -> None:
+    assert shown.comparison is not None
+    found = strips(shown.comparison)
+    assert len({strip.zero for strip in found.values()}) == 1
+    assert found["down"].high < found["up"].zero < found["up"].low
+    assert all(0 <= strip.low <= strip.point <= strip.high <= 100 for strip in found.values())
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_words_have_a_contrast_of_4_5_and_marks_of_3_in_light_and_dark() -> None:
+    style = html._source("report.css")
+    pairs = dict(re.findall(r"--([a-z]+): light-dark\((#\w+, #\w+)\)", style))
+    colours = {role: pair.split(", ") for role, pair in pairs.items()}
+    for role in ("ink", "muted", "link", "better", "worse", "equivalent", "inconclusive", "refused"):
+        for ground in ("page", "paper"):
+            assert all(contrast(*pair) >= 4.5 for pair in zip(colours[role], colours[ground], strict=True)), role
+    for role in ("old", "new"):
+        assert all(contrast(*pair) >= 4.5 for pair in zip(colours["ink"], colours[role], strict=True)), role
+    for role in set(PALETTE) - {"grid", "band", "paper"}:
+        assert contrast(DARK[role], colours["paper"][1]) >= 3, role
+    assert contrast(DARK["ink"], colours["paper"][1]) >= 4.5
+    assert contrast(DARK["muted"], colours["paper"][1]) >= 4.5
