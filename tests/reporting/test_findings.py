@@ -26,9 +26,9 @@ from loralift.records import (
     SliceComparison,
 )
 from loralift.reporting import numbers
-from loralift.reporting.facts import percent
 from loralift.reporting.findings import MOST, findings
 from loralift.reporting.forgetting import forgetting
+from loralift.reporting.numbers import percent
 
 INFOS = {
     "rougeL": MetricInfo("rougeL", "ROUGE-L", margin=0.01),

@@ -71,7 +71,7 @@ def test_a_wide_terminal_shows_everything(report: Report) -> None:
 def test_descriptive_metrics_have_no_verdict_row(report: Report) -> None:
     assert report.comparison is not None
     assert [row[0] for row in tables.comparison_table(report.comparison, "up").rows] == ["Token F1 ↑ ★", "Perplexity ↓"]
-    assert [row[0] for row in tables.summary_table(report, judged=False).rows] == ["Words (words)"]
+    assert [row[0] for row in tables.description_table(report).rows] == ["Words"]
 
 
 def test_nothing_that_a_model_wrote_is_markup_in_the_page(report: Report) -> None:

@@ -24,7 +24,7 @@ def report(run_dir: Path, fmt: str | None) -> None:
 
     from rich.console import Console
 
-    from loralift.reporting import charts, html, markdown
+    from loralift.reporting import charts, markdown, page
     from loralift.reporting.terminal import print_report
     from loralift.workflow.codec import plain
     from loralift.workflow.reporting import build_report, write_report
@@ -33,7 +33,7 @@ def report(run_dir: Path, fmt: str | None) -> None:
     directory = RunDirectory(run_dir)
     built = build_report(directory)
     if fmt == "html":
-        click.echo(html.render(built, charts.draw(built)))
+        click.echo(page.render(built, charts.draw(built)))
     elif fmt == "md":
         click.echo(markdown.render(built))
     elif fmt == "json":

@@ -62,6 +62,6 @@ PERPLEXITY = Metric(
     higher_is_better=False,
     # No default: 0.1 is much of a perplexity of 3 and nothing of one of 80. A run that knows its scale declares it.
     margin=None,
-    decimals=3,
+    decimals=2,
     aggregate=corpus_perplexity,
 )

@@ -57,7 +57,7 @@ class Facts:
     def percent(self, path: str, share: float) -> str:
         """A share, or a change, without its sign."""
         self.figures[path] = share
-        return percent(share)
+        return numbers.percent(share)
 
     def small(self, path: str, number: float) -> str:
         """A number near 0 with two digits that count, never as a power of ten."""
@@ -87,12 +87,6 @@ class Facts:
     def finding(self, text: str, *, doubtful: bool) -> Finding:
         """The sentence with its figures; a warning where it puts a verdict in doubt."""
         return Finding(text, self.figures, "warning" if doubtful else "info")
-
-
-def percent(share: float) -> str:
-    """A share in percent, without its sign, with as many digits as it takes not to be 0: ``38 %``, ``0.4 %``."""
-    number = 100 * abs(share)
-    return f"{number:.0f} %" if number >= 10 or number == 0 else f"{number:.2g} %"
 
 
 @dataclass(frozen=True, slots=True)

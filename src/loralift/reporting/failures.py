@@ -9,7 +9,7 @@ from statistics import fmean
 from loralift.records import Report, Row
 from loralift.reporting import numbers, tables
 from loralift.reporting.doubts import FLAWS
-from loralift.reporting.facts import percent
+from loralift.reporting.numbers import percent
 
 SHORTER = 1 / 4
 LONGER = 4

@@ -34,8 +34,8 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts += [f"**{escape(tables.headline(further, candidate))}**" for candidate in further.candidates]
         parts += [_table(tables.comparison_table(further, candidate)) for candidate in further.candidates]
     parts += [_table(tables.slices_table(report)), _table(tables.proofs_table(report))]
-    parts.append(_table(tables.summary_table(report, judged=True)))
-    parts.append(_table(tables.summary_table(report, judged=False)))
+    parts.append(_table(tables.summary_table(report)))
+    parts.append(_table(tables.description_table(report)))
     parts += _warnings(report)
     if report.rows:
         parts.append("## Read for yourself")

@@ -40,3 +40,9 @@ def p_value(p: float | None) -> str:
 def effect(number: float | None) -> str:
     """An effect size with its sign."""
     return NOT_THERE if number is None else f"{number:+.2f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share in percent, without its sign, with as many digits as it takes not to be 0: ``38 %``, ``0.4 %``."""
+    number = 100 * abs(share)
+    return f"{number:.0f} %" if number >= 10 or number == 0 else f"{number:.2g} %"

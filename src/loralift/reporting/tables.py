@@ -59,27 +59,30 @@ def comparison_table(comparison: Comparison, candidate: str) -> Table:
     return Table(f"{candidate} against {comparison.baseline}", heads, tuple(rows), caption, expendable)
 
 
-def summary_table(report: Report, *, judged: bool) -> Table:
-    """Mean, median and spread of each metric of each variant.
+def summary_table(report: Report) -> Table:
+    """Mean, median and spread of each judged metric of each variant."""
+    heads = ["metric", *(f"{variant}{part}" for variant in report.variants for part in ("", ": median ± std"))]
+    rows = tuple(
+        (info.title, *(cell for variant in report.variants for cell in _summary_cells(report, variant, info)))
+        for info in report.metrics.values()
+        if info.higher_is_better is not None
+    )
+    return Table("Every variant", tuple(heads), rows, expendable=tuple(heads[:1:-2]))
 
-    Args:
-        report: What to show.
-        judged: The metrics that are judged, or else the descriptive ones.
-    """
-    chosen = [info for info in report.metrics.values() if (info.higher_is_better is not None) == judged]
-    heads = [
-        "metric",
-        *(f"{variant}{part}" for variant in report.variants for part in ("", ": median ± std")),
-    ]
+
+def description_table(report: Report) -> Table:
+    """The mean of each metric that describes and is never judged, of each variant."""
     rows = tuple(
         (
-            info.title + (f" ({info.unit})" if info.unit else ""),
-            *(cell for variant in report.variants for cell in _summary_cells(report, variant, info)),
+            info.title + (f" ({info.unit})" if info.unit and info.unit.lower() != info.title.lower() else ""),
+            *(_summary_cells(report, variant, info)[0] for variant in report.variants),
         )
-        for info in chosen
+        for info in report.metrics.values()
+        if info.higher_is_better is None
     )
-    title = "Every variant" if judged else "How the answers look"
-    return Table(title, tuple(heads), rows, expendable=tuple(heads[:1:-2]))
+    return Table(
+        "How the answers look", ("metric", *report.variants), rows, "means; of what can only be so or not, shares"
+    )
 
 
 def ranking_table(comparison: Comparison) -> Table:
@@ -129,8 +132,8 @@ def proofs_table(report: Report) -> Table:
             str(proof.prompts),
             f"{proof.kl_mean:.3g}",
             f"{proof.kl_max:.3g}",
-            f"{proof.top_token_changed:.0%}",
-            f"{report.confounds.answers_changed.get(proof.adapter, 0.0):.0%}",
+            numbers.percent(proof.top_token_changed),
+            numbers.percent(report.confounds.answers_changed.get(proof.adapter, 0.0)),
         )
         for proof in report.proofs
     )

@@ -23,11 +23,11 @@ VERDICT_STYLES = {
 
 def print_report(report: Report, console: Console) -> None:
     """Print how the answers look, then the comparison of each candidate and the verdicts."""
-    print_table(tables.summary_table(report, judged=False), console)
+    print_table(tables.description_table(report), console)
     for note in report.notes:
         console.print(Text(f"note: {note}", style="dim"))
     if report.comparison is None:
-        print_table(tables.summary_table(report, judged=True), console)
+        print_table(tables.summary_table(report), console)
     else:
         print_comparison(report.comparison, console, report.findings)
         for name, comparison in report.also.items():

@@ -10,7 +10,7 @@ from loralift.comparison import cut_columns
 from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
-from loralift.reporting import charts, html, markdown
+from loralift.reporting import charts, markdown, page
 from loralift.workflow import files
 from loralift.workflow.analysing import columns_of
 from loralift.workflow.codec import decode, plain
@@ -40,7 +40,7 @@ def build_report(directory: RunDirectory) -> Report:
     questions = load_questions(str(directory.dataset)).questions
     also = {name: RunDirectory(directory.root / "also" / name) for name in run["also"]}
     return Report(
-        title=f"{run['config']['model']} on {run['data']['source']}",
+        title=f"{_name(run['config']['model'])} on {_name(run['data']['source'])}",
         variants=variants,
         metrics=read[variants[0]][0],
         summaries={variant: summaries for variant, (_, summaries) in read.items()},
@@ -57,6 +57,16 @@ def build_report(directory: RunDirectory) -> Report:
     )
 
 
+def _name(source: str) -> str:
+    """What people call a model or a data set: a hub id as it is, of a path the last part.
+
+    >>> _name("nvidia/Nemotron-8B"), _name("/data/questions.jsonl"), _name("../models/base/")
+    ('nvidia/Nemotron-8B', 'questions.jsonl', 'base')
+    """
+    local = source.startswith((".", "/", "~")) or source.count("/") > 1 or Path(source).exists()
+    return Path(source).name if local else source
+
+
 def write_report(directory: RunDirectory, report: Report) -> list[Path]:
     """Write report.html, report.md, report.json and the charts.
 
@@ -69,7 +79,7 @@ def write_report(directory: RunDirectory, report: Report) -> list[Path]:
         picture.unlink()  # of an earlier report, perhaps with other metrics
     for picture, chart in zip(pictures, drawn, strict=True):
         files.write_bytes(picture, charts.png(chart))
-    files.write_text(directory.report("html"), html.render(report, drawn))
+    files.write_text(directory.report("html"), page.render(report, drawn))
     shown = {chart.alt: f"{directory.charts.name}/{chart.name}.png" for chart in charts.leading(drawn)}
     files.write_text(directory.report("md"), markdown.render(report, shown))
     files.write_json(directory.report("json"), plain(replace(report, rows=())))  # the rows lie beside it, as JSON lines

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loralift.records import Report, Row
-from loralift.reporting.word_differences import compact, word_differences
+from loralift.reporting.page.word_differences import compact, word_differences
 
 FailureModes = Callable[[Row, str], tuple[str, ...]]
 

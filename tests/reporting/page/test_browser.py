@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reporting.pages import HEBREW, HOSTILE, gain_of, report
-from tests.reporting.test_html import CHARTS
+from tests.reporting.page.pages import HEBREW, HOSTILE, gain_of, report
+from tests.reporting.page.test_page import CHARTS
 
 from loralift.records import Report
-from loralift.reporting import html
+from loralift.reporting.page import rendering
 
 CHROMIUM = shutil.which("chromium")
 ARGS = (
@@ -64,7 +64,7 @@ def shown() -> Report:
 @pytest.fixture(scope="module")
 def path(shown: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(html.render(shown, CHARTS), encoding="utf-8")
+    path.write_text(rendering.render(shown, CHARTS), encoding="utf-8")
     return path
 
 
@@ -267,8 +267,8 @@ def test_paper_shows_what_is_folded_and_no_controls(opened: Opened) -> None:
 
 def test_648_rows_of_4_adapters_open_in_under_two_seconds(browser: Any, tmp_path: Path) -> None:
     gains = {f"adapter{number}": number / 50 for number in range(4)}
-    page = html.render(report(648, gains, words=160, odd=False), CHARTS)
-    assert len(page.encode()) < html.MOST_BYTES
+    page = rendering.render(report(648, gains, words=160, odd=False), CHARTS)
+    assert len(page.encode()) < rendering.MOST_BYTES
     path = tmp_path / "report.html"
     path.write_text(page, encoding="utf-8")
     made = browser.new_context()

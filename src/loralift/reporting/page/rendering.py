@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, and asks nothing of any network."""
+"""The report as one HTML page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from loralift.records import Report, Row
-from loralift.reporting import numbers, page_tables, tables
+from loralift.reporting import numbers, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.examples import telling_rows
 from loralift.reporting.failures import failure_modes_of, failure_table, failures
-from loralift.reporting.page_rows import FailureModes, PackedRows, pack
-from loralift.reporting.page_words import WORDS, answer, findings_by_candidate
-from loralift.reporting.theme import chart_css, strips
-from loralift.reporting.word_differences import word_differences
+from loralift.reporting.page import tables as tables_of_page
+from loralift.reporting.page.rows import FailureModes, PackedRows, pack
+from loralift.reporting.page.theme import chart_css, strips
+from loralift.reporting.page.word_differences import word_differences
+from loralift.reporting.page.words import WORDS, answer, findings_by_candidate
 
 MOST_BYTES = 5_000_000
 """What the file may have: it is mailed and attached to pull requests."""
@@ -85,16 +86,16 @@ def _failure_titles(report: Report) -> FailureModes:
 def _tables(report: Report) -> dict[str, tables.Table | None]:
     return {
         "ranking": tables.ranking_table(report.comparison) if report.comparison else None,
-        "power": page_tables.power_table(report),
-        "noise": page_tables.noise_table(report),
-        "sdk": page_tables.sdk_table(report),
-        "judged": tables.summary_table(report, judged=True),
+        "power": tables_of_page.power_table(report),
+        "noise": tables_of_page.noise_table(report),
+        "sdk": tables_of_page.sdk_table(report),
+        "judged": tables.summary_table(report),
         "slices": tables.slices_table(report),
-        "length": page_tables.lengths_table(report, all_metrics=False),
-        "lengths": page_tables.lengths_table(report, all_metrics=True),
+        "length": tables_of_page.lengths_table(report, all_metrics=False),
+        "lengths": tables_of_page.lengths_table(report, all_metrics=True),
         "failures": failure_table(report),
-        "perplexity": page_tables.perplexity_table(report),
-        "descriptive": tables.summary_table(report, judged=False),
+        "perplexity": tables_of_page.perplexity_table(report),
+        "descriptive": tables.description_table(report),
         "proofs": tables.proofs_table(report),
     }
 
@@ -102,7 +103,7 @@ def _tables(report: Report) -> dict[str, tables.Table | None]:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("loralift.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("loralift.reporting.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["tight"] = _tight
     environment.filters["numeric_columns"] = _numeric_columns

@@ -11,13 +11,15 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from tests.reporting.pages import GAINS, HEBREW, HOSTILE, report
+from tests.reporting.page.pages import GAINS, HEBREW, HOSTILE, report
 
 from loralift.records import Report
-from loralift.reporting import html, page_rows, tables
+from loralift.reporting import tables
 from loralift.reporting.charts import PALETTE, Chart
-from loralift.reporting.page_words import answer, findings_by_candidate
-from loralift.reporting.theme import DARK, strips
+from loralift.reporting.page import rendering
+from loralift.reporting.page import rows as page_rows
+from loralift.reporting.page.theme import DARK, strips
+from loralift.reporting.page.words import answer, findings_by_candidate
 
 SVG = '<svg width="340" height="80"><g aria-label="q3"><circle r="9" fill="{}"/></g></svg>'
 CHARTS = (
@@ -64,7 +66,7 @@ def shown() -> Report:
 
 @pytest.fixture(scope="module")
 def page(shown: Report) -> str:
-    return html.render(dataclasses.replace(shown, refused={"broken": "no <weights>"}), CHARTS)
+    return rendering.render(dataclasses.replace(shown, refused={"broken": "no <weights>"}), CHARTS)
 
 
 def unpacked(page: str) -> dict[str, Any]:
@@ -135,11 +137,11 @@ def test_the_page_may_request_nothing_and_runs_only_its_own(page: str) -> None:
 
 
 def test_the_script_never_writes_markup() -> None:
-    script = "".join(html._source(f"script/{name}") for name in html.SCRIPTS)
+    script = "".join(rendering._source(f"script/{name}") for name in rendering.SCRIPTS)
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "import(", "</"):
         assert word not in script
-    for name in html.SCRIPTS:
-        assert len(html._source(f"script/{name}").splitlines()) < 400
+    for name in rendering.SCRIPTS:
+        assert len(rendering._source(f"script/{name}").splitlines()) < 400
 
 
 def test_the_packed_rows_are_the_rows(page: str, shown: Report) -> None:
@@ -165,11 +167,11 @@ def test_without_a_script_a_few_telling_rows_stand_there(page: str) -> None:
 
 
 def test_more_rows_than_fit_are_parted_and_the_page_says_so(shown: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = html.render(shown, ())
+    whole = rendering.render(shown, ())
     assert 'id="part"' not in whole
     shell = len(whole) - len(unpacked_text(whole))
-    monkeypatch.setattr(html, "MOST_BYTES", shell + 6_000)
-    page = html.render(shown, ())
+    monkeypatch.setattr(rendering, "MOST_BYTES", shell + 6_000)
+    page = rendering.render(shown, ())
     kept = unpacked(page)["rows"]
     assert 3 < len(kept) < len(shown.rows)
     assert len(page.encode()) <= shell + 6_000
@@ -201,14 +203,14 @@ def test_a_value_without_bounds_is_null(shown: Report) -> None:
 def test_a_run_of_the_base_alone_is_a_page_too(shown: Report) -> None:
     rows = tuple(dataclasses.replace(row, answers={"base": row.answers["base"]}) for row in shown.rows)
     alone = dataclasses.replace(shown, comparison=None, variants=("base",), rows=rows, findings=(), proofs=())
-    page = html.render(alone, ())
+    page = rendering.render(alone, ())
     assert "There is nothing to compare" in page
     assert Page(page).open == []
     assert "Every variant" in page
 
 
 def test_the_same_report_gives_the_same_page(shown: Report) -> None:
-    assert html.render(shown, CHARTS) == html.render(shown, CHARTS)
+    assert rendering.render(shown, CHARTS) == rendering.render(shown, CHARTS)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_words_have_a_contrast_of_4_5_and_marks_of_3_in_light_and_dark() -> None:
-    style = html._source("report.css")
+    style = rendering._source("report.css")
     pairs = dict(re.findall(r"--([a-z]+): light-dark\((#\w+, #\w+)\)", style))
     colours = {role: pair.split(", ") for role, pair in pairs.items()}
     for role in ("ink", "muted", "link", "better", "worse", "equivalent", "inconclusive", "refused"):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 
-from loralift.reporting.word_differences import compact, word_differences
+from loralift.reporting.page.word_differences import compact, word_differences
 
 
 def marked(before: str, after: str) -> tuple[list[str], list[str]] | None:
