@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check format bench notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ format: setup    ## let ruff mend what it can
 
 bench: setup     ## measurements: the simulations behind docs/statistics.md
 	$(PYTHON) -m benchmarks
+
+notebook: setup  ## execute the notebook from scratch and save it with its outputs
+	$(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb
 
 lock: | $(UV)    ## pin again: requirements.txt for users, requirements-dev.txt for the rest
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \

@@ -94,9 +94,10 @@ def _rows(
     values = {variant: {s.id: s.values for s in read_scores(directory, variant)} for variant in variants}
     columns = cut_columns(columns_of(questions)).columns
     by_id = {question.id: question for question in questions}
+    question_by_row = {row: by_id[question_of(row) if repeated else row] for row in answers[variants[0]]}
+    place = {question.id: number for number, question in enumerate(questions)}  # answers come longest prompt first
     rows = []
-    for row in answers[variants[0]]:
-        question = by_id[question_of(row) if repeated else row]
+    for row, question in sorted(question_by_row.items(), key=lambda item: place[item[1].id]):
         parts = {name: column.part_of.get(question.id) for name, column in columns.items()}
         rows.append(
             Row(

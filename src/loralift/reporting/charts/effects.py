@@ -114,7 +114,7 @@ def _draw(
         ),
         *(_labels(beyond, side, rows) for side in (-1, 1)),
     ]
-    height = max(22, 10 * len(comparison.candidates) + 8) * len(metrics)
+    height = max(22, 12 * len(comparison.candidates) + 6) * len(metrics)
     return style.svg(layers, title, how, height=height, labels=labels)
 
 

@@ -1,0 +1,92 @@
+"""The notebook runs from scratch, says what it should, and is committed with the outputs of its own code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from tools.run_notebook import execute, hash_code
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "examples" / "nemotron_fiqa_evaluation.ipynb"
+CELL_TIMEOUT = 300
+SILENT = {"quiet", "parameters", "nemotron"}
+VERDICTS = {
+    "fuller-lora": "better",
+    "endless-lora": "worse",
+    "faint-lora": "equivalent",
+    "dead-lora": "refused",
+}
+PLACES_OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:work|root|tmp|home|Users)\b")
+
+
+def code_cells(notebook: Any) -> dict[str, Any]:
+    return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def texts(cell: Any) -> str:
+    """What a cell's outputs say, pictures left out."""
+    shown = []
+    for output in cell.outputs:
+        shown.append(output.get("text", ""))
+        shown += [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join(shown)
+
+
+@pytest.fixture(scope="module")
+def committed() -> Any:
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return execute(NOTEBOOK, tmp_path_factory.mktemp("notebook"), timeout=CELL_TIMEOUT)
+
+
+@pytest.fixture(params=["committed", "executed"])
+def notebook(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.timeout(900)  # the first test of the module waits for all cells
+def test_every_cell_ran_and_none_complained(executed: Any) -> None:
+    cells = code_cells(executed)
+    assert [cell.execution_count for cell in cells.values()] == list(range(1, len(cells) + 1))
+    kinds = {(output.output_type, output.get("name")) for cell in cells.values() for output in cell.outputs}
+    assert kinds <= {("stream", "stdout"), ("execute_result", None), ("display_data", None)}
+
+
+def test_the_verdicts_are_those_of_the_demo(notebook: Any) -> None:
+    said = dict(re.findall(r"^([\w-]+): (\w+)$", texts(code_cells(notebook)["evaluation"]), re.MULTILINE))
+    assert said == VERDICTS
+
+
+def test_the_answer_by_hand_is_the_recorded_one(notebook: Any) -> None:
+    assert "made by hand: True" in texts(code_cells(notebook)["proof"])
+
+
+def test_the_outputs_name_no_place_of_the_machine(notebook: Any) -> None:
+    for name, cell in code_cells(notebook).items():
+        assert not PLACES_OF_A_MACHINE.search(texts(cell)), name
+
+
+def test_the_committed_outputs_belong_to_the_committed_code(committed: Any) -> None:
+    assert committed.metadata["executed_code_sha256"] == hash_code(committed), "`make notebook` executes it again"
+    cells = code_cells(committed)
+    assert [cell.execution_count for cell in cells.values()] == list(range(1, len(cells) + 1))
+    assert {name for name, cell in cells.items() if not cell.outputs} == SILENT
+
+
+def test_the_same_cells_show_the_same_kinds_of_output(committed: Any, executed: Any) -> None:
+    def kinds(notebook: Any) -> dict[str, list[str]]:
+        return {name: [output.output_type for output in cell.outputs] for name, cell in code_cells(notebook).items()}
+
+    assert kinds(committed) == kinds(executed)
+
+
+def test_charts_are_pictures_inside_the_notebook(committed: Any) -> None:
+    charts = [cell for name, cell in code_cells(committed).items() if name.startswith("chart-")]
+    assert len(charts) == 5
+    assert all("image/png" in cell.outputs[0].data for cell in charts)
