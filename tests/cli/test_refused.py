@@ -42,6 +42,9 @@ def test_a_refused_adapter_is_left_out_and_told(
     again = cli(*flags, "-o", tmp_path / "run", "--resume")
     assert again.code == 0
     assert again.out.splitlines()[-3] == dead_line
+    assert cli("compare", tmp_path / "run" / "base", tmp_path / "run" / "dead").err.startswith(
+        f"loralift: {tmp_path / 'run' / 'dead'} was refused in its run"
+    )
 
 
 def test_with_nothing_left_the_run_ends(

@@ -61,7 +61,14 @@ def test_a_next_question_is_flagged(make_example, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "That is a good question: it depends.", "Questions\nare: free", "In Q3: a loss.\nFAQ: none"]
+    "text",
+    [
+        "",
+        "That is a good question: it depends.",
+        "Questions\nare: free",
+        "In Q3: a loss.\nFAQ: none",
+        "Answer: it depends.",
+    ],
 )
 def test_the_mere_word_is_no_next_question(make_example, text):
     assert flag("run_on", make_example(text)) == 0.0

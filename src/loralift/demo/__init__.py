@@ -19,12 +19,16 @@ def settings() -> dict[str, Any]:
     >>> sorted(settings()["adapters"])
     ['dead-lora', 'endless-lora', 'faint-lora', 'fuller-lora']
     """
+    here = Path.cwd()
+    folder = (
+        FOLDER.relative_to(here) if FOLDER.is_relative_to(here) else FOLDER
+    )  # short where it can be: reports show it
     return {
-        "model": str(FOLDER / "demo-base"),
-        "adapters": {name: str(FOLDER / "adapters" / name) for name in ADAPTERS},
+        "model": str(folder / "demo-base"),
+        "adapters": {name: str(folder / "adapters" / name) for name in ADAPTERS},
         "skip_refused": True,
-        "dataset": str(QUESTIONS),
-        "train_data": str(FOLDER / "texts" / "training.jsonl"),
+        "dataset": str(folder / QUESTIONS.name),
+        "train_data": str(folder / "texts" / "training.jsonl"),
         "system_prompt": "",
         "max_new_tokens": 144,
     }

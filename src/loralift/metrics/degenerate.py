@@ -18,8 +18,11 @@ LEAST_PIECES = 20
 TAIL_PIECES = 50
 LOOP = 0.5
 
-NEXT_QUESTION = re.compile(r"^[\s>*#_-]*(?:question|q)\s*\d*\s*[*_]*\s*[:：]", re.IGNORECASE | re.MULTILINE)
-"""A line that opens a question, as in ``Question:``, ``**Question 2:**`` or ``Q: ``."""
+NEXT_QUESTION = re.compile(
+    r"^[\s>*#_-]*(?:question|q)\s*\d*\s*[*_]*\s*[:：]|\n[\s>*#_-]*answer\s*\d*\s*[*_]*\s*[:：]",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A line that opens a question, as in ``Question:``, ``**Question 2:**`` or ``Q: ``, or a second answer."""
 
 LABELS = {"question", "q", "answer", "a"}
 

@@ -125,7 +125,7 @@ class Confounds:
         slices: The primary metric on parts of the rows.
         noise: The base against itself; empty where it was not answered twice.
         answers_changed: Candidate to the share of its answers whose text differs from the baseline's.
-        leaks: Candidate to the evaluation rows found in its training data.
+        leaks: Candidate to the evaluation rows found in its training data; empty where that was not given.
         without_leaks: Candidate to its primary comparison without those rows.
     """
 

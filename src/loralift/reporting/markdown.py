@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from loralift.records import Report, Row
 from loralift.reporting import tables
 from loralift.reporting.examples import telling_rows
+from loralift.reporting.failures import failure_table
 
 # What Markdown or HTML would take for markup.
 _MARKUP = re.compile(r"([\\`*_\[\]|<>~&])")
@@ -35,7 +36,7 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts += [_table(tables.comparison_table(further, candidate)) for candidate in further.candidates]
     parts += [_table(tables.slices_table(report)), _table(tables.proofs_table(report))]
     parts.append(_table(tables.summary_table(report)))
-    parts.append(_table(tables.description_table(report)))
+    parts += [_table(tables.description_table(report)), _table(failure_table(report))]
     parts += _warnings(report)
     if report.rows:
         parts.append("## Read for yourself")

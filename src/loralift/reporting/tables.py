@@ -54,7 +54,9 @@ def comparison_table(comparison: Comparison, candidate: str) -> Table:
         *("metric", comparison.baseline, candidate, "difference", "95 % CI"),
         *("p", "p (Holm)", "d", "win/tie/loss", "verdict"),
     )
-    caption = f"{PRIMARY_MARK} decides · ↑ higher is better, ↓ lower is better · p two-sided"
+    caption = (
+        f"{PRIMARY_MARK} decides · ↑ higher is better, ↓ lower is better · p two-sided · d as signed as the difference"
+    )
     expendable = ("win/tie/loss", "d", "p", "p (Holm)", comparison.baseline, candidate, "95 % CI")
     return Table(f"{candidate} against {comparison.baseline}", heads, tuple(rows), caption, expendable)
 

@@ -68,7 +68,7 @@ def confounds_of(
         ),
         noise=_noise(scoring, scores[BASE], again),
         answers_changed=_answers_changed(part, comparison.candidates),
-        leaks=dict.fromkeys(comparison.candidates, leaks) if leaks else {},
+        leaks=dict.fromkeys(comparison.candidates, tuple(leaks)) if training else {},
         without_leaks=_without(part, scoring, comparison, scores, leaks) if leaks else {},
     )
 

@@ -56,7 +56,7 @@ def load_and_prove(config: RunConfig, parts: Sequence[Part], watcher: Watcher, c
             rest = {name: path for name, path in config.adapters.items() if name != error.adapter}
             if not rest:
                 raise AdapterError(f"every adapter was refused: {'; '.join(refused.values())}") from error
-            watcher.say(f"{error.adapter}: REFUSED and left out: {error}")
+            watcher.say(f"{error.adapter}: REFUSED, going on without it: {error}")
             config = config.model_copy(update={"adapters": rest})
 
 

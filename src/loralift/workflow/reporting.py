@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from loralift.comparison import cut_columns
 from loralift.data import load_questions
@@ -51,10 +52,16 @@ def build_report(directory: RunDirectory) -> Report:
         proofs=tuple(decode(AdapterProof, proof) for proof in run["proofs"]),
         also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
         facts=facts_of(run),
-        notes=tuple(run["notes"]),
+        notes=(*run["notes"], *_clean(compared.confounds if compared else Confounds(), run["config"])),
         rows=_rows(directory, variants, questions, repeated=run["config"]["repeats"] > 1),
         refused=run.get("refused", {}),
     )
+
+
+def _clean(confounds: Confounds, config: Mapping[str, Any]) -> Iterator[str]:
+    """That nothing leaked, where that was looked at; a leak is a finding."""
+    if confounds.leaks and not any(confounds.leaks.values()):
+        yield f"no question and no reference stands in the training data ({_name(str(config['train_data']))})"
 
 
 def _name(source: str) -> str:

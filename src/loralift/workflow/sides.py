@@ -169,6 +169,7 @@ def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None
         ComparisonError: Its lines are neither scores nor predictions.
         UsageError: It has no such filter.
     """
+    _refuse_refused(path)
     if path.is_dir() and (path / "results.jsonl").is_file():
         return _nel_results(path, metrics)
     if path.is_dir():
@@ -179,6 +180,14 @@ def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None
     lines = with_ids(str(path), rows)
     texts = read_texts(str(path), lines)
     return _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics)
+
+
+def _refuse_refused(path: Path) -> None:
+    """A run's adapter that was left out has no folder; its run knows why."""
+    run = RunDirectory(path.parent)
+    reason = None if path.exists() or not run.run.is_file() else run.read_run().get("refused", {}).get(path.name)
+    if reason:
+        raise ComparisonError(f"{path} was refused in its run, and there is nothing to compare: {reason}")
 
 
 def _refuse_other_data(before: Side, after: Side, sides: str) -> None:
