@@ -100,7 +100,8 @@ def test_the_divergence_is_torchs_own_of_each_prompt_alone(generator, prompts):
         ids = torch.tensor([prompt.token_ids])
         logits = {}
         for variant in ("letters", "base"):
-            with torch.inference_mode(), generator._switched_to(variant):
+            generator._switch.to(variant)
+            with torch.inference_mode():
                 logits[variant] = torch.distributions.Categorical(logits=model(ids).logits[0, -1].double())
         expected.append(float(torch.distributions.kl_divergence(logits["letters"], logits["base"])))
     proof = prove(generator, prompts)[0]

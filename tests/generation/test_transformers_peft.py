@@ -64,7 +64,8 @@ def test_base_logits_with_adapters_loaded_are_bitwise_those_of_the_base(generato
     plain = plain_model(tiny_base)
     list(generator.generate("letters", prompts[:2], SHORT))
     ids = torch.tensor([prompts[0].token_ids])
-    with torch.inference_mode(), generator._switched_to("base"):
+    generator._switch.to("base")
+    with torch.inference_mode():
         ours = generator._loaded.model(ids).logits
     with torch.inference_mode():
         assert torch.equal(ours, plain(ids).logits)
@@ -143,28 +144,32 @@ def test_progress_ends_at_the_totals(generator, prompts):
 
 
 def limited(model, most):
-    """The model's generate(), out of memory above some rows."""
-    real = model.generate
+    """The model's forward pass, out of memory above some rows."""
+    real = model.forward
 
-    def generate(**kwargs):
-        rows.append(len(kwargs["input_ids"]))
+    # the names, for `takes`
+    def forward(input_ids, past_key_values=None, position_ids=None, logits_to_keep=0, **rest):
+        rows.append(len(input_ids))
         if rows[-1] > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return real(**kwargs)
+        rest |= {"past_key_values": past_key_values, "position_ids": position_ids, "logits_to_keep": logits_to_keep}
+        return real(input_ids, **rest)
 
     rows = []
-    return generate, rows
+    return forward, rows
 
 
+@pytest.mark.parametrize("flies", [True, False])
 @pytest.mark.parametrize("batch_size", [None, 9])
 def test_out_of_memory_halves_the_batch_and_loses_nothing(
-    batch_size, prompts, tiny_base, tiny_adapter, monkeypatch, caplog
+    batch_size, flies, prompts, tiny_base, tiny_adapter, monkeypatch, caplog
 ):
     own = load_transformers(str(tiny_base), {"letters": str(tiny_adapter)})
+    own._flies = flies
     settings = GenerationSettings(max_new_tokens=24, batch_size=batch_size)
     whole = list(own.generate("base", prompts, settings))
-    generate, rows = limited(own._loaded.model, 3)
-    monkeypatch.setattr(own._loaded.model, "generate", generate)
+    forward, rows = limited(own._loaded.base, 3)
+    monkeypatch.setattr(own._loaded.base, "forward", forward)
     halved = list(own.generate("base", prompts, settings))
     assert texts(halved) == texts(whole)
     assert len(halved) == len(prompts)
@@ -175,10 +180,31 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(
     assert max(rows) <= 3  # remembered for the next variant
 
 
-def test_out_of_memory_with_one_row_says_what_to_do(prompts, tiny_base, monkeypatch):
+def test_out_of_memory_later_on_gives_each_answer_once(prompts, tiny_base, monkeypatch):
     own = load_transformers(str(tiny_base))
-    generate, _ = limited(own._loaded.model, 0)
-    monkeypatch.setattr(own._loaded.model, "generate", generate)
+    whole = list(own.generate("base", prompts, SHORT))
+    real, calls = own._loaded.base.forward, []
+
+    def forward(input_ids, past_key_values=None, position_ids=None, logits_to_keep=0, **rest):
+        calls.append(len(input_ids))
+        if len(calls) == 12:
+            raise torch.OutOfMemoryError
+        rest |= {"past_key_values": past_key_values, "position_ids": position_ids, "logits_to_keep": logits_to_keep}
+        return real(input_ids, **rest)
+
+    monkeypatch.setattr(own._loaded.base, "forward", forward)
+    again = list(own.generate("base", prompts, SHORT))
+    assert texts(again) == texts(whole)
+    assert len(again) == len(whole)
+    assert calls[12] <= calls[11] // 2 + 1
+
+
+@pytest.mark.parametrize("flies", [True, False])
+def test_out_of_memory_with_one_row_says_what_to_do(flies, prompts, tiny_base, monkeypatch):
+    own = load_transformers(str(tiny_base))
+    own._flies = flies
+    forward, _ = limited(own._loaded.base, 0)
+    monkeypatch.setattr(own._loaded.base, "forward", forward)
     with pytest.raises(ModelError, match=r"memory ran out with a single row.*--max-new-tokens"):
         list(own.generate("base", prompts, SHORT))
 
@@ -189,7 +215,7 @@ def test_another_runtime_error_is_not_taken_for_memory(prompts, tiny_base, monke
     def broken(**_):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr(own._loaded.model, "generate", broken)
+    monkeypatch.setattr(own._loaded.base, "forward", broken)
     with pytest.raises(RuntimeError, match="device-side assert"):
         list(own.generate("base", prompts, SHORT))
 

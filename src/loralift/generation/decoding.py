@@ -28,6 +28,11 @@ def left_pad(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[torc
     return ids.to(device), mask.to(device)
 
 
+def stop_tail(stop: Sequence[str]) -> int:
+    """How many of the last tokens must be decoded to see whether a stop string has just ended."""
+    return max((len(text.encode()) for text in stop), default=0) + _TAIL_MARGIN
+
+
 class RowWatch:
     """A stopping criterion that counts tokens, reports progress, and ends a row at a stop string.
 
@@ -51,7 +56,7 @@ class RowWatch:
         self._stop = tuple(stop)
         self._decode = decode
         self._report = report
-        self._tail = max((len(text.encode()) for text in stop), default=0) + _TAIL_MARGIN
+        self._tail = stop_tail(stop)
         self._made: list[list[int]] = [[] for _ in range(rows)]
         self._ended = torch.zeros(rows, dtype=torch.bool)
         self._tokens = torch.zeros((), dtype=torch.long)
@@ -99,24 +104,40 @@ class CommonRandomNumbers:
     """
 
     def __init__(self, ids: Sequence[str], seed: int, temperature: float, top_p: float, steps: int) -> None:
-        self._uniform = torch.stack([_uniform(seed, key, steps) for key in ids])
+        self._uniform = torch.stack([uniform(seed, key, steps) for key in ids])
         self._temperature = temperature
         self._top_p = top_p
         self._step = 0
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Scores, rows x vocabulary, that leave one token each."""
-        # mps has no float64; elsewhere it keeps the sum over 128k tokens exact enough for the last of them
-        exact = torch.float32 if scores.device.type == "mps" else torch.float64
-        likely = torch.softmax(scores.to(exact) / self._temperature, dim=-1)
-        if self._top_p < 1:
-            likely = _nucleus(likely, self._top_p)
-        cumulative = likely.cumsum(dim=-1)
-        drawn = self._uniform[:, self._step, None].to(scores.device, exact) * cumulative[:, -1:]
-        # the first token whose cumulative probability exceeds the number; tokens of probability 0 never do so first
-        token = torch.searchsorted(cumulative, drawn, right=True).clamp(max=scores.shape[-1] - 1)
+        numbers = self._uniform[:, self._step, None].to(scores.device, exact_dtype(scores.device))
+        token = draw(scores, numbers, self._temperature, self._top_p)
         self._step += 1
-        return torch.full_like(scores, float("-inf")).scatter(1, token, 0.0)
+        return torch.full_like(scores, float("-inf")).scatter(1, token[:, None], 0.0)
+
+
+def draw(scores: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+    """Draw a token for each row by inverting its cumulative distribution.
+
+    Args:
+        scores: Logits, rows x vocabulary.
+        numbers: Where to invert it, in [0, 1); rows x 1, of ``exact_dtype``.
+        temperature: Above 0.
+        top_p: Nucleus, in (0, 1].
+    """
+    likely = torch.softmax(scores.to(numbers.dtype) / temperature, dim=-1)
+    if top_p < 1:
+        likely = _nucleus(likely, top_p)
+    cumulative = likely.cumsum(dim=-1)
+    # the first token whose cumulative probability exceeds the number; tokens of probability 0 never do so first
+    token = torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True)
+    return token.clamp(max=scores.shape[-1] - 1).squeeze(-1)
+
+
+def exact_dtype(device: torch.device) -> torch.dtype:
+    """float64, which keeps the sum over 128k tokens exact enough for the last of them; mps has none."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _nucleus(likely: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -126,7 +147,7 @@ def _nucleus(likely: torch.Tensor, top_p: float) -> torch.Tensor:
     return likely.masked_fill(beyond.scatter(1, order, beyond), 0.0)
 
 
-def _uniform(seed: int, key: str, steps: int) -> torch.Tensor:
+def uniform(seed: int, key: str, steps: int) -> torch.Tensor:
     """Numbers in [0, 1), one a step, always the same for a seed and a prompt's id."""
     digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
     # 63 bits, since torch takes signed seeds

@@ -10,6 +10,7 @@ import torch
 
 from loralift.generation.adapters import AdapterInfo
 from loralift.generation.base import Description
+from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window
 
 
@@ -31,6 +32,7 @@ def describe(loaded: Loaded) -> Description:
             "dtype": str(base.dtype).removeprefix("torch."),
             "device": device.type,
             "attention": base.config._attn_implementation,
+            "decoding": "in flight" if can_fly(base) else "generate",
         },
         information={
             "model": loaded.source.source,

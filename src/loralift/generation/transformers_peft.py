@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from jinja2 import TemplateError
 from numpy.typing import NDArray
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from loralift.errors import ModelError, UsageError, some, wrong_argument
-from loralift.generation import likelihood
+from loralift.generation import likelihood, plain
 from loralift.generation.adapters import AdapterInfo
 from loralift.generation.base import Description, GenerationSettings, OnProgress
 from loralift.generation.base_model import BaseModel
-from loralift.generation.batching import RowLimit, run_in_batches
-from loralift.generation.decoding import CommonRandomNumbers, RowWatch, finish_row, left_pad
+from loralift.generation.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.describe import describe
+from loralift.generation.flight import MOST_ROWS, Flight, columns
+from loralift.generation.lanes import can_fly, rows_in_memory
 from loralift.generation.loading import Loaded, context_window, load_model
+from loralift.generation.variant_switch import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
 
@@ -58,11 +56,11 @@ class _Tally:
         if self.on_progress is not None:
             self.on_progress(self.rows, self.tokens + tokens)
 
-    def finished(self, rows: int, tokens: int) -> None:
-        """Count a finished batch."""
+    def finished(self, rows: int, tokens: int, running: int = 0) -> None:
+        """Count finished rows, and report them with the tokens of those that are not."""
         self.rows += rows
         self.tokens += tokens
-        self.running(0)
+        self.running(running)
 
 
 class TransformersGenerator:
@@ -70,6 +68,8 @@ class TransformersGenerator:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
+        self._switch = Switch(loaded)
+        self._flies = can_fly(loaded.base)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
 
@@ -125,27 +125,67 @@ class TransformersGenerator:
         settings: GenerationSettings,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Answer]:
-        """Answer every prompt; answers come as their batch completes, longest prompts first.
+        """Answer every prompt, longest prompts first; answers come as they are complete.
 
-        A batch that runs out of memory is halved and done again, also where ``settings.batch_size`` was given (with a
-        logged note): an evaluation that ends is worth more than a size that was kept.
+        When memory runs out, half as many rows go on, also where ``settings.batch_size`` was given (with a logged
+        note): an evaluation that ends is worth more than a size that was kept.
         """
         self._check_variant(variant)
         self._check_window(prompts, settings.max_new_tokens)
+        rows = sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
         tally = _Tally(on_progress)
+        return (self._fly if self._flies else self._answer_in_batches)(variant, rows, settings, tally)
+
+    def _fly(
+        self, variant: str, prompts: Sequence[Prompt], settings: GenerationSettings, tally: _Tally
+    ) -> Iterator[Answer]:
+        """Answer by our own decoding loop."""
+        loaded = self._loaded
+        waiting = list(prompts)
+        while waiting:
+            limit = self._limit(settings, waiting)
+            flight = Flight(loaded.base, waiting, settings, limit.rows, loaded.eos, loaded.pad, loaded.decode)
+            ran_out = False
+            while not flight.done and not ran_out:
+                try:
+                    # between two calls the caller may have asked for another variant
+                    self._switch.to(variant)
+                    answers = flight.advance()
+                except RuntimeError as error:
+                    limit.halve(error, flight.slots)
+                    ran_out, answers = True, []
+                tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers), flight.tokens)
+                yield from answers
+            waiting = flight.unanswered()
+            if ran_out:
+                del flight
+                release_memory()
+
+    def _limit(self, settings: GenerationSettings, prompts: Sequence[Prompt]) -> RowLimit:
+        """Most rows in flight; what fitted one variant is where the next begins."""
+        base = self._loaded.base
+        if settings.batch_size not in self._limits:
+            span = columns(prompts, settings, follow=True)
+            fitting = rows_in_memory(base, span, free_memory(base.device))
+            self._limits[settings.batch_size] = RowLimit(min(settings.batch_size or MOST_ROWS, fitting))
+        return self._limits[settings.batch_size]
+
+    def _answer_in_batches(
+        self, variant: str, prompts: Sequence[Prompt], settings: GenerationSettings, tally: _Tally
+    ) -> Iterator[Answer]:
+        """Answer by transformers' ``generate``."""
 
         def run(batch: Sequence[Prompt]) -> list[Answer]:
-            with self._switched_to(variant):
-                answers = self._answer_batch(batch, settings, tally)
+            self._switch.to(variant)
+            answers = plain.answer_batch(self._loaded, batch, settings, tally.running)
             tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers))
             return answers
 
-        rows = sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
-        # what fitted one variant is where the next begins, so that all go through the same batches
+        # so that all variants go through the same batches
         limit = self._limits.setdefault(
             settings.batch_size, RowLimit() if settings.batch_size is None else RowLimit(settings.batch_size)
         )
-        return run_in_batches(rows, limit, run)
+        return run_in_batches(prompts, limit, run)
 
     def reference_likelihoods(
         self,
@@ -172,8 +212,8 @@ class TransformersGenerator:
         loaded = self._loaded
 
         def run(batch: Sequence[Prompt]) -> list[NDArray[np.float64]]:
-            with self._switched_to(variant):
-                return likelihood.next_token_batch(loaded.model, loaded.base, batch, loaded.pad)
+            self._switch.to(variant)
+            return likelihood.next_token_batch(loaded.model, loaded.base, batch, loaded.pad)
 
         limit = RowLimit() if batch_size is None else RowLimit(batch_size)
         return np.stack(list(run_in_batches(prompts, limit, run)))
@@ -193,8 +233,8 @@ class TransformersGenerator:
         budget = likelihood.CPU_LOGITS_BYTES if base.device.type == "cpu" else likelihood.LOGITS_BYTES
 
         def run(batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
-            with self._switched_to(variant):
-                sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
+            self._switch.to(variant)
+            sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
             tally.finished(len(batch), sum(pair.reference for pair in batch))
             return [
                 ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)
@@ -203,57 +243,6 @@ class TransformersGenerator:
         yield from run_in_batches(
             rows, self._scoring_limit, run, lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps, budget)
         )
-
-    def _answer_batch(self, batch: Sequence[Prompt], settings: GenerationSettings, tally: _Tally) -> list[Answer]:
-        """Generate for one batch with the model as it is switched."""
-        started = time.perf_counter()
-        loaded = self._loaded
-        ids, mask = left_pad([prompt.token_ids for prompt in batch], loaded.pad, loaded.base.device)
-        watch = RowWatch(len(batch), loaded.eos, settings.stop, loaded.decode, tally.running)
-        sampler = CommonRandomNumbers(
-            [prompt.id for prompt in batch],
-            settings.seed,
-            settings.temperature or 1.0,
-            settings.top_p,
-            settings.max_new_tokens,
-        )
-        # complete in itself: load_model has emptied the model's own generation_config, whose sampling, penalties and
-        # lengths transformers would fill in here
-        config = GenerationConfig(
-            max_new_tokens=settings.max_new_tokens,
-            do_sample=False,
-            eos_token_id=list(loaded.eos) or None,
-            pad_token_id=loaded.pad,
-        )
-        with torch.inference_mode():
-            output = loaded.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                generation_config=config,
-                stopping_criteria=StoppingCriteriaList([watch]),
-                logits_processor=LogitsProcessorList([sampler] if settings.temperature > 0 else []),
-            )
-        made = output[:, ids.shape[1] :].tolist()
-        seconds = (time.perf_counter() - started) / len(batch)
-        answers = []
-        for prompt, tokens, length in zip(batch, made, watch.lengths, strict=True):
-            text, count, reason = finish_row(tokens, length, loaded.eos, settings.stop, loaded.decode)
-            answers.append(Answer(prompt.id, text, reason, len(prompt.token_ids), count, seconds))
-        return answers
-
-    @contextmanager
-    def _switched_to(self, variant: str) -> Iterator[None]:
-        """Switch the one model to a variant, for one batch: between batches a caller may ask for another."""
-        loaded = self._loaded
-        if variant != BASE:
-            loaded.model.set_adapter(loaded.adapters[variant].key)
-            loaded.model.requires_grad_(False)  # set_adapter makes its adapter trainable
-            yield
-        elif loaded.adapters:
-            with loaded.model.disable_adapter():
-                yield
-        else:
-            yield
 
     def _check_variant(self, variant: str) -> None:
         if variant not in self.variants:

@@ -1,0 +1,243 @@
+"""The device's side of rows in flight: one forward pass for the prompts that enter, one a step for all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
+
+from loralift.generation.base import GenerationSettings
+from loralift.generation.decoding import draw, exact_dtype, left_pad, uniform
+from loralift.generation.likelihood import takes
+from loralift.generation.row_cache import RowCache, Window
+from loralift.records import Prompt
+
+# Of the memory that is free, the share for the rows' caches; the rest is for activations, prompts' above all.
+SHARE_FOR_ROWS = 0.6
+
+
+def can_fly(base: Any) -> bool:
+    """Whether a transformers model is an ordinary decoder: every layer attends over all tokens before its own."""
+    config = base.config
+    layers = DynamicCache(config=config).layers
+    return (
+        not config.is_encoder_decoder
+        and not getattr(base, "_is_stateful", False)
+        and getattr(base, "_supports_attention_backend", False)
+        and config._attn_implementation in ("sdpa", "eager")  # these take any mask
+        and len(layers) == config.get_text_config().num_hidden_layers
+        and all(type(layer) is DynamicLayer for layer in layers)
+        and all(takes(base, name) for name in ("position_ids", "past_key_values", "logits_to_keep"))
+    )
+
+
+def rows_in_memory(base: Any, span: int, free: int) -> int:
+    """How many rows the free memory holds; at least 1.
+
+    Args:
+        base: The transformers model.
+        span: Columns of the cache a row: prompt, answer, and what is kept for rows that follow.
+        free: Bytes that are free.
+    """
+    config = base.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    number = torch.finfo(base.dtype).bits // 8
+    cache = 2 * config.num_hidden_layers * heads * width * number * span
+    # float64 logits are what sampling makes of them
+    logits = 3 * 8 * config.vocab_size
+    return max(int(SHARE_FOR_ROWS * free / (cache + logits)), 1)
+
+
+class Lanes:
+    """Slots for rows, with all that the device keeps of each: its cache, last token, position and random numbers.
+
+    Attributes:
+        window: Where the rows are in the cache. Its ``rows`` and ``first`` follow ``trim`` and ``compact``.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        slots: int,
+        capacity: int,
+        settings: GenerationSettings,
+        pad: int,
+        shared: Sequence[int] = (),
+    ) -> None:
+        """Allocate all but the cache, which the first prompts bring.
+
+        Args:
+            model: The transformers model itself, which ``can_fly``.
+            slots: Most rows.
+            capacity: Columns of the cache: more than the longest prompt with its answer.
+            settings: How tokens are drawn.
+            pad: The padding token.
+            shared: Tokens with which every prompt begins, each having more; computed once. An instruction before each
+                question is two thirds of FiQA's prompts, which then take 0.45 times as long.
+        """
+        self.window = Window(slots, capacity)
+        self._shared = tuple(shared)
+        self._model = model
+        self._pad = pad
+        self._settings = settings
+        self._cache = RowCache(model.config.get_text_config().num_hidden_layers, self.window)
+        self._starts = [0] * slots
+        self._padded = False
+        device = model.device
+        self._hidden = torch.finfo(model.dtype).min
+        self._bias = torch.zeros(slots, 1, 1, capacity, dtype=model.dtype, device=device)
+        # all that moves with a row
+        self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
+        self._positions = torch.zeros_like(self._tokens)
+        self._steps = torch.zeros_like(self._tokens)
+        numbers = settings.max_new_tokens if settings.temperature > 0 else 0
+        self._numbers = torch.zeros(slots, numbers, dtype=exact_dtype(device), device=device)
+
+    def enter(self, slots: Sequence[int], prompts: Sequence[Prompt]) -> list[int]:
+        """Compute prompts, and give the first token of each answer.
+
+        Args:
+            slots: Where they go; free ones.
+            prompts: As many; none longer than the window, unless the lanes are empty.
+        """
+        window = self.window
+        lengths = [len(prompt.token_ids) for prompt in prompts]
+        if window.rows == 0:
+            window.first, window.end = 0, max(lengths)
+        window.rows = max(window.rows, *(slot + 1 for slot in slots))
+        for slot, length in zip(slots, lengths, strict=True):
+            self._starts[slot] = window.end - length
+        places = torch.tensor(slots, device=self._tokens.device)
+        logits = self._compute(places, prompts)
+        self._positions[places] = torch.tensor(lengths, device=places.device)
+        self._steps[places] = 0
+        if self._settings.temperature > 0:
+            rows = [uniform(self._settings.seed, prompt.id, self._settings.max_new_tokens) for prompt in prompts]
+            self._numbers[places] = torch.stack(rows).to(self._numbers)
+        tokens = self._pick(logits, places)
+        self._tokens[places] = tokens
+        self._steps[places] = 1
+        self._lay_bias()
+        made: list[int] = tokens.tolist()
+        return made
+
+    def _compute(self, places: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
+        """The logits after each prompt; its keys and values go to its slot."""
+        window, device = self.window, places.device
+        if self._shared:
+            self._share()
+            starts = torch.tensor([self._starts[place] for place in places.tolist()], device=device)
+            window.shared_columns = starts[:, None] + torch.arange(window.shared, device=device)
+        ids, mask = left_pad([prompt.token_ids[window.shared :] for prompt in prompts], self._pad, device)
+        window.entering = places
+        try:
+            output = self._model(
+                input_ids=ids,
+                attention_mask=self._causal(mask) if window.shared or not mask.all() else None,
+                position_ids=(mask.cumsum(-1) - 1).clamp(min=0) + window.shared,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        finally:
+            window.entering = window.shared_columns = None
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+    def _share(self) -> None:
+        """Compute, once, the tokens with which all prompts begin."""
+        if self.window.shared:
+            return
+        ids = torch.tensor([self._shared], device=self._tokens.device)
+        self.window.shared = len(self._shared)
+        self.window.entering = torch.zeros(1, dtype=torch.long, device=ids.device)
+        try:
+            places = torch.arange(ids.shape[1], device=ids.device)[None]
+            self._model(
+                input_ids=ids, position_ids=places, past_key_values=self._cache, use_cache=True, logits_to_keep=1
+            )
+        finally:
+            self.window.entering = None
+
+    def step(self) -> torch.Tensor:
+        """One more token of every row; rows, on the device."""
+        window = self.window
+        if window.end == window.capacity:
+            self._move_to_front()
+        window.end += 1
+        rows = slice(0, window.rows)
+        output = self._model(
+            input_ids=self._tokens[rows, None],
+            attention_mask=self._bias[rows, :, :, window.first : window.end] if self._padded else None,
+            position_ids=self._positions[rows, None],
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        tokens = self._pick(output.logits[:, -1], rows)
+        self._tokens[rows] = tokens
+        self._positions[rows] += 1
+        self._steps[rows] += 1
+        return tokens
+
+    def trim(self, alive: Iterable[int]) -> None:
+        """Leave out the columns that only rows which have ended used.
+
+        Args:
+            alive: The slots of the others; with none, the lanes are empty.
+        """
+        window = self.window
+        starts = [self._starts[slot] for slot in alive]
+        if not starts:
+            window.rows = 0
+            return
+        window.first = min(starts)
+        self._padded = max(starts) > window.first
+
+    def compact(self, source: Sequence[int], target: Sequence[int], rows: int) -> None:
+        """Move rows to other slots, so that the first ``rows`` slots hold all that are in flight."""
+        device = self._tokens.device
+        if source:
+            self._cache.move_rows(source, target, device)
+            places, goals = torch.tensor(source, device=device), torch.tensor(target, device=device)
+            for state in (self._tokens, self._positions, self._steps, self._numbers):
+                state[goals] = state[places]
+            for one, other in zip(source, target, strict=True):
+                self._starts[other] = self._starts[one]
+            self._lay_bias()
+        self.window.rows = rows
+
+    def _pick(self, logits: torch.Tensor, rows: Any) -> torch.Tensor:
+        """The next token of each row, from its logits."""
+        settings = self._settings
+        if settings.temperature == 0:
+            return logits.argmax(dim=-1)
+        numbers = self._numbers[rows].gather(1, self._steps[rows, None])
+        return draw(logits, numbers, settings.temperature, settings.top_p)
+
+    def _move_to_front(self) -> None:
+        freed = self._cache.move_to_front()
+        self._starts = [max(start - freed, 0) for start in self._starts]
+        self._lay_bias()
+
+    def _lay_bias(self) -> None:
+        """What attention adds to the columns of each row: nothing from its start on."""
+        starts = torch.tensor(self._starts, device=self._bias.device)[:, None, None, None]
+        columns = torch.arange(self._bias.shape[-1], device=self._bias.device)
+        self._bias.zero_().masked_fill_(columns < starts, self._hidden)
+
+    def _causal(self, mask: torch.Tensor) -> torch.Tensor:
+        """What attention adds for prompts padded on the left; rows x 1 x width x (shared + width).
+
+        A padding token sees itself: a softmax over nothing would be NaN.
+        """
+        width = mask.shape[1]
+        places = torch.arange(width, device=mask.device)
+        before = places[None, :] <= places[:, None]
+        seen = before & (mask[:, None, None, :].bool() | (places[None, :] == places[:, None]))
+        bias = torch.zeros(seen.shape, dtype=self._bias.dtype, device=mask.device).masked_fill_(~seen, self._hidden)
+        return torch.nn.functional.pad(bias, (self.window.shared, 0))  # the shared tokens are seen by all

@@ -1,0 +1,116 @@
+"""Switching one loaded base between its variants: adapters are merged into its weights where that is exact enough.
+
+Unmerged, every adapted module computes two small matrix products more: on two CPU cores 1,985 tokens/s, merged 2,714.
+A merged weight is the base's plus the update, rounded once. Leaving the variant copies the base's own tensors back, bit
+for bit; subtracting the update would not give them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+import torch
+from peft.tuners import adalora, loha, lokr, lora
+from peft.tuners.tuners_utils import BaseTunerLayer
+
+from loralift.generation.loading import Loaded
+from loralift.records import BASE
+
+# Of the memory that is free, the share that the copies of the base's tensors may take.
+SHARE_FOR_COPIES = 0.5
+
+_LINEAR = (lora.Linear, loha.Linear, lokr.Linear, adalora.SVDLinear)
+
+
+def merges_exactly_enough(dtype: torch.dtype) -> bool:
+    """Whether a merged weight of this dtype answers as the unmerged adapter does.
+
+    float32 rounds the sum of weight and update at 6e-8 of it. bfloat16 rounds at 4e-3, often more than the update
+    itself, which unmerged is computed apart.
+    """
+    return dtype in (torch.float32, torch.float64)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device; on a CPU, and where the device shares its memory, the system's."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        # what torch has reserved and does not use
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    return int(psutil.virtual_memory().available)
+
+
+class Switch:
+    """The variant that the model is, and what it takes to be the base again."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._variant: str | None = None
+        self._kept: list[tuple[Any, torch.Tensor]] = []
+
+    def to(self, variant: str) -> None:
+        """Make the model a variant; nothing to do where it is."""
+        if variant == self._variant:
+            return
+        self._variant = None
+        self._unmerge()
+        loaded = self._loaded
+        if loaded.adapters and variant == BASE:
+            loaded.model.base_model.disable_adapter_layers()
+        elif loaded.adapters:
+            key = loaded.adapters[variant].key
+            loaded.model.base_model.enable_adapter_layers()
+            loaded.model.set_adapter(key)
+            loaded.model.requires_grad_(False)  # set_adapter makes its adapter trainable
+            self._merge(key)
+        self._variant = variant
+
+    def _merge(self, key: str) -> None:
+        modules = mergeable(self._loaded.base, key)
+        needed = sum(module.weight.nbytes for module in modules)
+        if not modules or needed > SHARE_FOR_COPIES * free_memory(self._loaded.base.device):
+            return
+        with torch.no_grad():
+            for module in modules:
+                weight = module.get_base_layer().weight
+                self._kept.append((module, weight.detach().clone()))
+                weight += module.get_delta_weight(key).to(weight.dtype)
+                module.merged_adapters.append(key)  # its forward then is the base layer's
+
+    def _unmerge(self) -> None:
+        with torch.no_grad():
+            for module, kept in self._kept:
+                module.get_base_layer().weight.copy_(kept)
+                module.merged_adapters.clear()
+        self._kept.clear()
+
+
+def mergeable(base: Any, key: str) -> list[Any]:
+    """The modules that an adapter changes, if it can be merged into all of them; else none.
+
+    Left out: DoRA and other variants that are more than a sum, biases, embeddings, quantised weights, dtypes that round
+    too much, and weights that another module shares, which the adapter must not change.
+    """
+    adapted = [
+        module
+        for module in base.modules()
+        if isinstance(module, BaseTunerLayer) and key in module._get_available_adapters()
+    ]
+    uses = Counter(
+        id(weight) for module in base.modules() for weight in module.parameters(recurse=False) if weight is not None
+    )
+    return adapted if all(_is_a_sum(module, key, uses) for module in adapted) else []
+
+
+def _is_a_sum(module: Any, key: str, uses: Counter[int]) -> bool:
+    weight = getattr(module.get_base_layer(), "weight", None)
+    return (
+        type(module) in _LINEAR
+        and key not in getattr(module, "lora_variant", {})
+        and not getattr(module, "lora_bias", {}).get(key, False)
+        and weight is not None
+        and uses[id(weight)] == 1
+        and merges_exactly_enough(weight.dtype)
+    )

@@ -1,0 +1,169 @@
+"""Our own decoding loop, against one row at a time: with rows that end early, follow on others and move together."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM as Auto
+from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
+
+from loralift.generation import GenerationSettings, lanes
+from loralift.generation.flight import Flight, columns, shared_tokens
+from loralift.generation.lanes import Lanes, can_fly, rows_in_memory
+from loralift.records import Prompt
+
+VOCABULARY = 97
+SIZE = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+SIZE |= {"intermediate_size": 48, "max_position_embeddings": 96}
+
+
+def model_of(config):
+    torch.manual_seed(0)
+    return Auto.from_config(config).eval().requires_grad_(False)
+
+
+MODELS = {
+    "llama": LlamaConfig(**SIZE, num_key_value_heads=4, initializer_range=0.3),
+    "grouped": LlamaConfig(**SIZE, num_key_value_heads=2, initializer_range=0.3),
+    "qwen": Qwen2Config(**SIZE, num_key_value_heads=2, initializer_range=0.3),
+    "learned positions": GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=2, n_head=4, n_positions=96),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    return model_of(MODELS[request.param])
+
+
+def random_prompts(count, longest=40):
+    draw = random.Random(1)
+    prompts = [
+        Prompt(str(n), "", tuple(draw.randrange(5, VOCABULARY) for _ in range(draw.randint(1, longest))))
+        for n in range(count)
+    ]
+    return sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
+
+
+def spell(tokens):
+    return "".join(chr(0x100 + token) for token in tokens)
+
+
+def alone(model, prompt, steps, eos):
+    """Greedy decoding in its simplest form: one prompt, no cache."""
+    made = []
+    for _ in range(steps):
+        with torch.inference_mode():
+            made.append(int(model(torch.tensor([[*prompt.token_ids, *made]])).logits[0, -1].argmax()))
+        if made[-1] in eos:
+            break
+    return made
+
+
+def fly(model, prompts, settings, slots, eos):
+    flight = Flight(model, prompts, settings, slots, eos, 0, spell)
+    answers = {}
+    while not flight.done:
+        for answer in flight.advance():
+            assert answer.id not in answers
+            answers[answer.id] = answer
+    return answers
+
+
+@pytest.mark.parametrize("shared", [0, 11])
+@pytest.mark.parametrize("slots", [1, 3, 8, 50])
+def test_every_answer_is_that_of_the_row_alone(model, slots, shared):
+    # so many tokens end an answer that rows end at random lengths
+    eos = tuple(range(0, VOCABULARY, 9))
+    prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(50)]
+    assert len(shared_tokens(prompts)) == shared
+    answers = fly(model, prompts, GenerationSettings(max_new_tokens=30), slots, eos)
+    assert set(answers) == {prompt.id for prompt in prompts}
+    for prompt in prompts:
+        made = alone(model, prompt, 30, eos)
+        ended = made[-1] in eos
+        answer = answers[prompt.id]
+        assert answer.text == spell(made[:-1] if ended else made)
+        assert answer.finish_reason == ("stop" if ended else "length")
+        assert answer.output_tokens == len(made) - ended
+        assert answer.prompt_tokens == len(prompt.token_ids)
+    lengths = {answer.output_tokens for answer in answers.values()}
+    assert len(lengths) > 3
+
+
+@pytest.mark.parametrize("read_every", [1, 3, 8])
+def test_reading_tokens_later_changes_nothing(model, read_every, monkeypatch):
+    monkeypatch.setattr("loralift.generation.flight.READ_EVERY", read_every)
+    eos, prompts = tuple(range(0, VOCABULARY, 9)), random_prompts(20)
+    settings = GenerationSettings(max_new_tokens=17, stop=(chr(0x100 + 50), chr(0x100 + 61) + chr(0x100 + 3)))
+    answers = fly(model, prompts, settings, 6, eos)
+    for prompt in prompts:
+        made = alone(model, prompt, 17, {*eos, 50})
+        assert answers[prompt.id].output_tokens == len(made) - (made[-1] in eos)
+
+
+def test_samples_do_not_depend_on_the_rows_around(model):
+    prompts = random_prompts(12)
+    settings = GenerationSettings(max_new_tokens=12, temperature=1.2, top_p=0.9)
+    one, many = (fly(model, prompts, settings, slots, (3, 4)) for slots in (1, 5))
+    assert {key: answer.text for key, answer in one.items()} == {key: answer.text for key, answer in many.items()}
+    assert len({answer.text for answer in one.values()}) > 6
+
+
+def test_the_seconds_of_all_answers_are_the_whole_time(monkeypatch):
+    ticks = iter(range(10_000))
+    monkeypatch.setattr("loralift.generation.flight.time.perf_counter", lambda: float(next(ticks)))
+    answers = fly(model_of(MODELS["llama"]), random_prompts(9), GenerationSettings(max_new_tokens=6), 4, (5, 6, 7))
+    # each look at the clock is a second after the one before, two a step
+    assert sum(answer.seconds for answer in answers.values()) == pytest.approx(next(ticks) / 2)
+
+
+def test_the_cache_is_no_longer_than_it_was_made(monkeypatch):
+    moves = []
+    real = Lanes._move_to_front
+    monkeypatch.setattr(Lanes, "_move_to_front", lambda self: moves.append(self.window.end) or real(self))
+    prompts = random_prompts(40, longest=6)
+    settings = GenerationSettings(max_new_tokens=20)
+    fly(model_of(MODELS["llama"]), prompts, settings, 4, tuple(range(0, VOCABULARY, 5)))
+    assert moves
+    assert set(moves) == {columns(prompts, settings, follow=True)}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        MistralConfig(**SIZE, num_key_value_heads=2, sliding_window=16),
+        Qwen2Config(**SIZE, num_key_value_heads=2, use_sliding_window=True, sliding_window=8, max_window_layers=1),
+    ],
+    ids=["mistral", "qwen"],
+)
+def test_a_sliding_window_is_left_to_transformers(config):
+    assert not can_fly(model_of(config))
+
+
+def test_a_model_that_takes_no_positions_is_left_to_transformers(monkeypatch):
+    base = model_of(MODELS["llama"])
+    assert can_fly(base)
+    monkeypatch.setattr(lanes, "takes", lambda model, name: name != "position_ids")
+    assert not can_fly(base)
+
+
+def test_rows_in_memory():
+    base = model_of(MODELS["grouped"])
+    row = 2 * 2 * 2 * 8 * 4 * 100 + 3 * 8 * VOCABULARY  # keys and values, layers, heads, width, bytes, columns; logits
+    assert rows_in_memory(base, 100, 0) == 1
+    assert rows_in_memory(base, 100, int(10.5 * row / lanes.SHARE_FOR_ROWS)) == 10
+
+
+def test_shared_tokens_leave_each_prompt_its_last_and_are_none_when_few():
+    def shared(*rows):
+        return shared_tokens([Prompt(str(n), "", tuple(row)) for n, row in enumerate(rows)])
+
+    assert shared(range(20), [*range(12), 5, 6]) == tuple(range(12))
+    assert shared(range(20), range(12)) == tuple(range(11))
+    assert shared(range(20), range(20)) == tuple(range(19))
+    assert shared(range(20)) == ()
+    assert shared(range(20), range(5)) == ()
+    assert shared([], range(20)) == ()

@@ -1,0 +1,124 @@
+"""Merging in place: as exact as the unmerged adapter, and undone to the last bit."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from demo.tiny import train_lora
+from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from loralift.generation import load_transformers, variant_switch
+from loralift.generation.quiet import quiet_loading
+from tests.models import PAIRS
+
+TARGETS = ["q_proj", "v_proj", "down_proj"]
+LORA = {
+    "lora": {},
+    "rslora": {"use_rslora": True},
+    "patterns": {"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"down_proj": 5}},
+    "saved head": {"modules_to_save": ["lm_head"], "ensure_weight_tying": False},
+}
+UNMERGED = {
+    "dora": {"use_dora": True},
+    "embeddings": {"target_modules": ["q_proj", "embed_tokens"]},
+    "tied head": {"target_modules": ["q_proj", "lm_head"]},
+}
+OTHERS = {
+    "loha": LoHaConfig(r=4, alpha=8, target_modules=TARGETS, task_type="CAUSAL_LM"),
+    "lokr": LoKrConfig(r=4, alpha=8, target_modules=TARGETS, task_type="CAUSAL_LM"),
+    "adalora": AdaLoraConfig(
+        init_r=4, target_r=2, total_step=10, tinit=1, tfinal=1, target_modules=TARGETS, task_type="CAUSAL_LM"
+    ),
+}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*tie_word_embeddings.*:UserWarning"),  # peft, on saving such an adapter
+    pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning"),
+]
+
+
+def logits(model):
+    with torch.inference_mode():
+        return model(torch.arange(3, 60)[None]).logits
+
+
+def random_adapter(tiny_base, config, folder):
+    """An adapter of a kind that needs no training to act."""
+    torch.manual_seed(0)
+    with quiet_loading():
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_base), config)
+        for name, weight in model.named_parameters():
+            if weight.requires_grad:
+                torch.nn.init.normal_(weight, std=0.1 if "lora_E" not in name else 1.0)
+        model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(params=[*LORA, *OTHERS])
+def merged(request, tiny_base, tmp_path):
+    kind = request.param
+    if kind in OTHERS:
+        folder = random_adapter(tiny_base, OTHERS[kind], tmp_path / "adapter")
+    else:
+        folder = train_lora(tiny_base, PAIRS, tmp_path / "adapter", rank=4, steps=5, **LORA[kind])
+    return load_transformers(str(tiny_base), {"mine": str(folder)}), folder
+
+
+def weights(generator):
+    return {name: weight.detach().clone() for name, weight in generator._loaded.base.named_parameters()}
+
+
+def test_merged_computes_what_unmerged_does_and_leaves_the_base_as_it_was(merged, tiny_base):
+    generator, folder = merged
+    before = weights(generator)
+    with quiet_loading():
+        plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_base), folder).eval()
+    expected = logits(plain)
+    with plain.disable_adapter():
+        base = logits(plain)
+    for _ in range(2):
+        generator._switch.to("mine")
+        assert generator._switch._kept
+        found = logits(generator._loaded.base)
+        assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
+        assert not torch.equal(found, base)
+        generator._switch.to("base")
+        assert torch.equal(logits(generator._loaded.base), base)
+        after = weights(generator)
+        assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
+
+@pytest.mark.parametrize("kind", UNMERGED)
+def test_what_is_more_than_a_sum_stays_unmerged(kind, tiny_base, tmp_path):
+    folder = train_lora(tiny_base, PAIRS, tmp_path / "adapter", rank=4, steps=5, **UNMERGED[kind])
+    generator = load_transformers(str(tiny_base), {"mine": str(folder)})
+    generator._switch.to("mine")
+    assert not generator._switch._kept
+    with quiet_loading():
+        plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_base), folder).eval()
+    assert torch.equal(logits(generator._loaded.base), logits(plain))
+
+
+def test_from_one_adapter_to_another_and_back(generator):
+    generator._switch.to("letters")
+    first = logits(generator._loaded.base)
+    generator._switch.to("mlp")
+    assert not torch.equal(logits(generator._loaded.base), first)
+    generator._switch.to("letters")
+    assert torch.equal(logits(generator._loaded.base), first)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_stays_unmerged(dtype, tiny_base, tiny_adapter):
+    generator = load_transformers(str(tiny_base), {"mine": str(tiny_adapter)}, dtype=dtype)
+    generator._switch.to("mine")
+    assert not generator._switch._kept
+
+
+def test_where_memory_is_short_it_stays_unmerged(tiny_base, tiny_adapter, monkeypatch):
+    generator = load_transformers(str(tiny_base), {"mine": str(tiny_adapter)})
+    monkeypatch.setattr(variant_switch, "free_memory", lambda device: 1000)
+    generator._switch.to("mine")
+    assert not generator._switch._kept
