@@ -23,7 +23,7 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml | $(UV)
 	$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@touch $@
 
-demo: setup      ## a base model and an adapter, made on the spot, evaluated and compared
+demo: setup      ## a small base model and four adapters, evaluated and compared
 	$(VENV)/bin/loralift demo
 
 test: setup      ## all tests

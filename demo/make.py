@@ -2,7 +2,7 @@
 
     python -m demo.make [--device cuda] [--out FOLDER]
 
-The same seed on the same kind of machine gives the same bytes. `README.md` beside this file says what each adapter is.
+The same seed on the same kind of machine gives the same bytes. `src/loralift/demo/README.md` says what each adapter is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from demo.texts import base_texts, endless_pairs, fuller_pairs, read_entries, tr
 
 SHIPPED = Path(__file__).parent.parent / "src" / "loralift" / "demo"
 SEED = 7
-# 5.3 million parameters: 10.7 MB in bfloat16.
+# 5.3 million parameters: 10.6 MB in bfloat16.
 SIZE: dict[str, Any] = {"hidden_size": 256, "layers": 5, "heads": 8, "vocab_size": 4096, "context": 512}
 RANK = 8
 

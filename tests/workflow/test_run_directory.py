@@ -33,8 +33,21 @@ def test_only_a_folder_with_nothing_but_the_lock_may_be_begun_in(tmp_path: Path)
     (tmp_path / LOCK).touch()
     directory.refuse_to_overwrite()
     (tmp_path / "notes.txt").touch()
+    with pytest.raises(RunDirectoryError, match="is not empty: it holds no run; give another --output-dir"):
+        directory.refuse_to_overwrite()
+    files.write_text(directory.run, "{}")
     with pytest.raises(RunDirectoryError, match="is not empty: add --resume"):
         directory.refuse_to_overwrite()
+
+
+def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
+    with files.appending(RunDirectory(tmp_path / "demo-1").answers("base")):
+        pass
+    directory = RunDirectory(tmp_path)
+    assert not directory.began()
+    with pytest.raises(RunDirectoryError, match="holds no run"), directory.locked():
+        directory.refuse_to_overwrite()
+    assert [path.name for path in tmp_path.iterdir()] == ["demo-1"]
 
 
 def test_a_run_began_with_its_run_json_or_its_first_answers(tmp_path: Path) -> None:

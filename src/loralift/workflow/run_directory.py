@@ -97,14 +97,15 @@ class RunDirectory:
         with files.disk_errors(lock):
             self.root.mkdir(parents=True, exist_ok=True)
             file = lock.open("a", encoding="utf-8")
-        try:
+        with file:
             self._take(file)
-            yield
-        finally:
-            file.close()
-            if [path.name for path in self.root.iterdir()] == [LOCK]:  # nothing came of it
-                lock.unlink()
-                self.root.rmdir()
+            try:
+                yield
+            finally:
+                if not self.run.exists():  # nothing came of it
+                    lock.unlink(missing_ok=True)
+                    if not any(self.root.iterdir()):
+                        self.root.rmdir()
 
     def _take(self, file: TextIO) -> None:
         try:
@@ -117,7 +118,7 @@ class RunDirectory:
 
     def began(self) -> bool:
         """Whether a run got so far here that there is something to resume."""
-        return self.run.exists() or any(self.root.rglob("answers.jsonl"))
+        return self.run.exists() or any(self.root.glob("*/answers.jsonl"))
 
     def refuse_to_overwrite(self, but: Collection[str] = ()) -> None:
         """Make sure that a new run loses nothing of an old one.
@@ -130,9 +131,8 @@ class RunDirectory:
         """
         allowed = {LOCK, *but}
         if self.root.exists() and (not self.root.is_dir() or any(p.name not in allowed for p in self.root.iterdir())):
-            raise RunDirectoryError(
-                f"{self.root} is not empty: add --resume to go on with the run there, or give another --output-dir"
-            )
+            way = "add --resume to go on with the run there, or give" if self.run.exists() else "it holds no run; give"
+            raise RunDirectoryError(f"{self.root} is not empty: {way} another --output-dir")
 
     def refuse_another_run(self, fingerprint: Mapping[str, Any]) -> None:
         """Make sure that a resume reuses answers only of the very same run.
