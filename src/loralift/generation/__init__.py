@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from loralift.generation.adapters import AdapterInfo
     from loralift.generation.base_model import BaseModel
     from loralift.generation.transformers_peft import TransformersGenerator
+    from loralift.generation.vllm_engine import VllmGenerator
 
 __all__ = [
     "Description",
     "GenerationSettings",
     "Generator",
     "OnProgress",
+    "choose_engine",
     "inspect_adapter",
     "inspect_base",
+    "load_generator",
     "load_transformers",
+    "load_vllm",
     "prove",
     "spread",
 ]
@@ -91,6 +95,91 @@ def load_transformers(
     base = inspect_base(model, revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
     return transformers_peft.load(base, infos, dtype=dtype, device=device)
+
+
+def load_vllm(
+    model: str,
+    adapters: Mapping[str, str] | None = None,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    rows: Sequence[int] = (),
+) -> VllmGenerator:
+    """Inspect a base model and its adapters, then start a vLLM engine with them in this process.
+
+    Args:
+        model: The base: a local folder or a hub id.
+        adapters: Name to local folder or hub id, in the order of the variants.
+        revision: The base's hub branch, tag or commit.
+        dtype: ``auto``, ``bfloat16`` or ``float16``.
+        rows: Answers of each call of ``generate`` to come, for a start that fits the work; empty: unknown.
+
+    Raises:
+        MissingExtraError: vLLM is not installed.
+        ModelError: The base cannot be found, or vLLM cannot load it.
+        AdapterError: An adapter does not fit, or vLLM cannot serve it.
+        UsageError: An argument is not what it must be.
+    """
+    base = inspect_base(model, revision)
+    infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
+    return _start_vllm(base, infos, dtype, rows)
+
+
+def load_generator(
+    engine: str,
+    model: str,
+    adapters: Mapping[str, str] | None = None,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    rows: Sequence[int] = (),
+) -> Generator:
+    """Inspect a base model and its adapters, then load them into the engine that was asked for, or that fits.
+
+    Args:
+        engine: ``auto``, ``transformers`` or ``vllm``.
+        model: As of `load_transformers`.
+        adapters: Likewise.
+        revision: Likewise.
+        dtype: Likewise.
+        device: Likewise; vLLM takes the first GPU.
+        rows: As of `load_vllm`.
+
+    Raises:
+        MissingExtraError: vLLM was asked for and is not installed.
+        ModelError: The base cannot be found or loaded.
+        AdapterError: An adapter does not fit, does not act, or cannot be served by the engine that was asked for.
+        UsageError: An argument is not what it must be.
+    """
+    from loralift.generation import transformers_peft
+
+    base = inspect_base(model, revision)
+    infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
+    if choose_engine(engine, base, infos, dtype=dtype, device=device) == "vllm":
+        return _start_vllm(base, infos, dtype, rows)
+    return transformers_peft.load(base, infos, dtype=dtype, device=device)
+
+
+def choose_engine(
+    engine: str, base: BaseModel, infos: Sequence[AdapterInfo], *, dtype: str = "auto", device: str = "auto"
+) -> str:
+    """``transformers`` or ``vllm``: what was asked for, or for ``auto`` vLLM where it can do the work.
+
+    Raises:
+        MissingExtraError: vLLM was asked for and is not installed.
+        UsageError: vLLM was asked for on another device than the first GPU.
+    """
+    from loralift.generation import serving
+
+    return serving.choose_engine(engine, base, infos, dtype, device)
+
+
+def _start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, rows: Sequence[int]) -> VllmGenerator:
+    from loralift.generation import vllm_engine, vllm_load, vllm_start
+
+    work = vllm_start.Work(tuple(rows), 1 + len(infos))
+    return vllm_engine.VllmGenerator(vllm_load.load_engine(base, infos, dtype, work))
 
 
 def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:

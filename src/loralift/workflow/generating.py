@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from loralift import generation
 from loralift.config import RunConfig
 from loralift.data import (
     CHAT_SEPARATOR,
@@ -17,7 +18,7 @@ from loralift.data import (
     render_prompt,
 )
 from loralift.errors import RunDirectoryError
-from loralift.generation import GenerationSettings, Generator, load_transformers
+from loralift.generation import GenerationSettings, Generator
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
@@ -43,20 +44,27 @@ def generation_settings(config: RunConfig) -> GenerationSettings:
     )
 
 
-def load_generator(config: RunConfig, watcher: Watcher) -> Generator:
+def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()) -> Generator:
     """Load the base model and its adapters.
+
+    Args:
+        config: Which, and by which engine.
+        watcher: Told what is being loaded.
+        rows: How many answers each data set asks of a variant; empty: a few.
 
     Raises:
         ModelError: The base cannot be found or loaded.
         AdapterError: An adapter does not fit, or does not act.
     """
     watcher.say(f"model: loading {config.model}")
-    return load_transformers(
+    return generation.load_generator(
+        config.engine,
         config.model,
         config.adapters,
         revision=config.revision,
         dtype=config.dtype or "auto",
         device=config.device or "auto",
+        rows=rows,
     )
 
 

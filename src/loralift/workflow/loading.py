@@ -64,7 +64,7 @@ def _load(
     config: RunConfig, parts: Sequence[Part], watcher: Watcher, clock: Clock, refused: Mapping[str, str]
 ) -> Ready:
     with clock.stage("model"):
-        generator = load_generator(config, watcher)
+        generator = load_generator(config, watcher, [len(part.questions) for part in parts])
         prompts = {part.name: render_prompts(generator, part.data.questions, config) for part in parts}
     with clock.stage("check"):
         proofs = check_adapters(generator, prompts[""], watcher, chat_template=config.chat_template)

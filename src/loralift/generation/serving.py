@@ -1,0 +1,89 @@
+"""Which engine answers, and how vLLM holds the adapters: decided from files and the machine, before anything loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from loralift.errors import AdapterError, UsageError, wrong_argument
+from loralift.generation import merging, vllm_start
+from loralift.generation.adapters import AdapterInfo
+from loralift.generation.base_model import BaseModel
+from loralift.generation.quiet import quiet_loading
+
+# Their experts are one fused tensor in vLLM, which has no place for the update of one expert.
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+
+
+_FIRST_GPU = ("auto", "cuda", "cuda:0")
+
+
+def choose_engine(engine: str, source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> str:
+    """``transformers`` or ``vllm``; ``auto`` takes vLLM where it is installed, and computes what was asked for.
+
+    Raises:
+        MissingExtraError: vLLM was asked for and is not installed.
+        UsageError: vLLM was asked for on another device than the first GPU.
+    """
+    if engine == "vllm":
+        vllm_start.require_vllm()
+        if device not in _FIRST_GPU:
+            raise UsageError(wrong_argument("--device", "cuda with --engine vllm (CUDA_VISIBLE_DEVICES=N)", device))
+        return engine
+    if engine != "auto" or not vllm_start.is_installed() or not torch.cuda.is_available():
+        return "transformers"
+    if device not in _FIRST_GPU or dtype == "float32":
+        return "transformers"
+    free, _ = torch.cuda.mem_get_info()
+    merged = way_to_serve(source, infos, free) == "merged"
+    return "vllm" if all(obstacle(info, merged=merged) is None for info in infos) else "transformers"
+
+
+def way_to_serve(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> Literal["merged", "request"]:
+    """Whether adapters are merged into the weights, or held beside them by vLLM's own LoRA layers.
+
+    Args:
+        source: The base.
+        infos: Its adapters.
+        free: Bytes that are free on the GPU.
+    """
+    config = source.config.get_text_config()
+    if not infos:
+        return "merged"
+    if getattr(source.config, "quantization_config", None) or any(getattr(config, name, None) for name in _EXPERTS):
+        return "request"
+    if any(merging.obstacle_to_merging(info) for info in infos):
+        return "merged"  # neither way: the refusal names what merging lacks
+    kept = merging.bytes_touched([merging.read_updates(info) for info in infos], 2)
+    return "merged" if vllm_start.merging_fits(free, 2 * _parameters(source.config), kept) else "request"
+
+
+def obstacle(info: AdapterInfo, *, merged: bool) -> str | None:
+    """Why vLLM cannot serve an adapter; None where it can."""
+    if merged:
+        return merging.obstacle_to_merging(info)
+    if vllm_start.request_rank(info.rank or 1) is None:
+        return f"rank {info.rank}"
+    return merging.obstacle_to_request(info)
+
+
+def refuse_unservable(infos: Sequence[AdapterInfo], *, merged: bool) -> None:
+    """Refuse the first adapter that vLLM cannot serve.
+
+    Raises:
+        AdapterError: There is one; it says why.
+    """
+    for info in infos:
+        if why := obstacle(info, merged=merged):
+            error = AdapterError(f"`{info.argument}` cannot be served by vLLM: it has {why}; use --engine transformers")
+            error.adapter = info.name
+            raise error
+
+
+def _parameters(config: Any) -> int:
+    """Of a model, without any weights."""
+    with quiet_loading(), torch.device("meta"):
+        return int(AutoModelForCausalLM.from_config(config).num_parameters())

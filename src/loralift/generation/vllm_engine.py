@@ -1,0 +1,211 @@
+"""The generator on vLLM: base and adapters on one engine, each adapter merged into its weights while it answers."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loralift.errors import ModelError, UsageError, about_adapter, some, wrong_argument
+from loralift.generation import likelihood, vllm_start
+from loralift.generation.adapters import AdapterInfo
+from loralift.generation.base import Description, GenerationSettings, OnProgress
+from loralift.generation.base_model import BaseModel
+from loralift.generation.decoding import finish_row
+from loralift.generation.vllm_load import Engine, release
+from loralift.generation.vllm_loop import Flight, Landed, sampling_seed
+from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
+
+# What vLLM's sampling parameters take. It would raise a smaller temperature to 0.01 by itself.
+_TEMPERATURES = (0.01, 2.0)
+
+
+class VllmGenerator:
+    """A ``Generator`` over one vLLM engine in this process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # the GPU's memory is the metrics' when the last answer is given; vLLM would hold it until the process ends
+        weakref.finalize(self, release, engine.llm)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """``base``, then the adapters in the order they were given."""
+        return (BASE, *self._engine.adapters)
+
+    @property
+    def base_model(self) -> BaseModel:
+        """The base as it was found."""
+        return self._engine.source
+
+    @property
+    def adapters(self) -> Mapping[str, AdapterInfo]:
+        """What each adapter is, by its name."""
+        return self._engine.adapters
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer, which every variant is asked with."""
+        return self._engine.tokenizer
+
+    def describe(self) -> Description:
+        """What makes the answers: weights, engine, versions, dtype, attention, how adapters act."""
+        return self._engine.describe()
+
+    def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
+        """Tokenise texts; never truncates."""
+        return self._engine.text.encode(texts, add_special_tokens)
+
+    def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """Render messages by the model's chat template, ready for its answer."""
+        return self._engine.text.render_chat(messages)
+
+    def generate(
+        self,
+        variant: str,
+        prompts: Sequence[Prompt],
+        settings: GenerationSettings,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[Answer]:
+        """Answer every prompt; answers come as each completes.
+
+        The engine takes new rows as others finish; ``settings.batch_size`` is the most that it holds at once. Each
+        row is drawn from numbers of its own, fixed by seed and prompt, so that the other rows do not matter.
+        """
+        self._check_variant(variant)
+        self._check_window(prompts, settings.max_new_tokens)
+        low, high = _TEMPERATURES
+        if settings.temperature and not low <= settings.temperature <= high:
+            allowed = f"0, or from {low} to {high:g} with the vllm engine"
+            raise UsageError(wrong_argument("--temperature", allowed, settings.temperature))
+        return self._generate(variant, prompts, settings, on_progress)
+
+    def reference_likelihoods(
+        self,
+        variant: str,
+        prompts: Sequence[Prompt],
+        references: Sequence[str],
+        separator: str,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[ReferenceLikelihood]:
+        """Score each reference, teacher-forced after its prompt and the separator.
+
+        Texts beyond the engine's window come first, with no likelihood.
+        """
+        self._check_variant(variant)
+        pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
+        return self._score(variant, pairs, on_progress)
+
+    def next_token_log_probabilities(
+        self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
+    ) -> NDArray[np.float64]:
+        """The distribution of the token after each prompt, prompts x vocabulary, in the prompts' order."""
+        self._check_variant(variant)
+        self._check_window(prompts, 1)
+        params = self._engine.params(max_tokens=1, logprobs=-1, flat_logprobs=True)
+        requests = [(str(number), prompt.token_ids, params) for number, prompt in enumerate(prompts)]
+        rows: dict[str, NDArray[np.float64]] = {}
+        for landed in self._fly(variant, requests, batch_size):
+            rows.update({one.key: _distribution(one.logprobs) for one in landed})
+        return np.stack([rows[key] for key, _, _ in requests])
+
+    def _generate(
+        self, variant: str, prompts: Sequence[Prompt], settings: GenerationSettings, on_progress: OnProgress | None
+    ) -> Iterator[Answer]:
+        engine = self._engine
+        by_id = {prompt.id: prompt for prompt in prompts}
+        requests = [
+            (
+                prompt.id,
+                prompt.token_ids,
+                engine.params(
+                    max_tokens=settings.max_new_tokens,
+                    temperature=settings.temperature,
+                    top_p=settings.top_p,
+                    seed=sampling_seed(settings.seed, prompt.id) if settings.temperature else None,
+                    stop_token_ids=list(engine.text.eos),
+                ),
+            )
+            for prompt in sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
+        ]
+        # closing: a caller who gives up leaves requests in the engine, which only the inner generator's end takes out
+        with closing(self._fly(variant, requests, settings.batch_size, settings.stop, on_progress)) as flight:
+            for one in chain.from_iterable(flight):
+                text, count, reason = finish_row(
+                    one.tokens, one.stopped_after, engine.text.eos, settings.stop, engine.text.decode
+                )
+                asked = len(by_id[one.key].token_ids)
+                yield Answer(one.key, text, reason, asked, count, one.seconds)
+
+    def _score(
+        self, variant: str, pairs: Sequence[likelihood.Pair], on_progress: OnProgress | None
+    ) -> Iterator[ReferenceLikelihood]:
+        # one token of the window is the engine's own: it must generate one to compute the others
+        fitting = {pair.id: pair for pair in pairs if len(pair.token_ids) < self._engine.window}
+        for pair in pairs:
+            if pair.id not in fitting:
+                yield ReferenceLikelihood(pair.id, None, pair.reference)
+        params = self._engine.params(max_tokens=1, prompt_logprobs=0, flat_logprobs=True)
+        ordered = sorted(fitting.values(), key=lambda pair: (-len(pair.token_ids), pair.id))
+        requests = [(pair.id, pair.token_ids, params) for pair in ordered]
+        rows, tokens = len(pairs) - len(fitting), 0
+        with closing(self._fly(variant, requests, None)) as flight:
+            for landed in flight:
+                rows += len(landed)
+                tokens += sum(fitting[one.key].reference for one in landed)
+                if on_progress is not None:
+                    on_progress(rows, tokens)
+                for one in landed:
+                    reference = fitting[one.key].reference
+                    own = one.prompt_logprobs[-reference:] if reference else ()
+                    yield ReferenceLikelihood(one.key, math.fsum(own), reference)
+
+    def _fly(
+        self,
+        variant: str,
+        requests: Sequence[tuple[str, tuple[int, ...], Any]],
+        batch_size: int | None,
+        stop: Sequence[str] = (),
+        on_progress: OnProgress | None = None,
+    ) -> Generator[list[Landed], None, None]:
+        """Switch to a variant and let the engine run all requests; each step's finished ones together."""
+        if self._engine.llm.llm_engine.has_unfinished_requests():
+            raise RuntimeError("the answers of an earlier call must be taken, or given up, before the next is asked")
+        with about_adapter(variant):
+            lora = self._engine.switch(variant)
+        flight = Flight(self._engine.llm.llm_engine, stop, self._engine.text.decode, lora)
+        return flight.run(requests, batch_size, on_progress)
+
+    def _check_variant(self, variant: str) -> None:
+        if variant not in self.variants:
+            raise UsageError(wrong_argument("variant", f"one of {', '.join(self.variants)}", variant))
+
+    def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
+        """Refuse prompts that leave no room for the answer: cutting either would evaluate something else."""
+        window = self._engine.window
+        too_long = [prompt for prompt in prompts if len(prompt.token_ids) > window - new_tokens]
+        if too_long:
+            longest = max(len(prompt.token_ids) for prompt in too_long)
+            more = ", use --engine transformers" if window == vllm_start.LONGEST else ""
+            raise ModelError(
+                f"{len(too_long)} of {len(prompts)} prompts (longest {longest} tokens) leave no room for "
+                f"{new_tokens} new tokens in the context window of {window}: lower --max-new-tokens{more} or "
+                f"leave these out: {some(prompt.id for prompt in too_long)}"
+            )
+
+
+def _distribution(flat: Any) -> NDArray[np.float64]:
+    """A row of the vocabulary from vLLM's flat list: the chosen token first, then all by their probability."""
+    ids = np.asarray(flat.token_ids, dtype=np.int64)
+    row = np.full(len(ids) - 1, -np.inf)
+    row[ids] = flat.logprobs
+    # float32 rounded each; summed again in float64 they are a distribution to the last bit
+    largest = row.max()
+    normalised: NDArray[np.float64] = row - (largest + np.log(np.exp(row - largest).sum()))
+    return normalised

@@ -1,0 +1,226 @@
+"""A base and its adapters in one vLLM engine, and the switch between them."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from loralift.errors import ModelError, UsageError, about_adapter, wrong_argument
+from loralift.generation import vllm_start
+from loralift.generation.adapters import AdapterInfo
+from loralift.generation.base import Description
+from loralift.generation.base_model import BaseModel
+from loralift.generation.describe import _describe_adapter
+from loralift.generation.loading import _eos_tokens, _first_line, _load_tokenizer, choose_dtype
+from loralift.generation.merging import LowRank, bytes_touched, read_updates
+from loralift.generation.quiet import quiet_loading
+from loralift.generation.serving import refuse_unservable, way_to_serve
+from loralift.generation.texts import Texts
+from loralift.generation.vllm_start import Work
+from loralift.generation.vllm_weights import SwitchedWeights
+from loralift.records import BASE
+
+
+@dataclass
+class Engine:
+    """A vLLM engine with a base and its adapters.
+
+    Attributes:
+        source: The base as it was found.
+        adapters: What each is, by its name.
+        text: The tokenizer.
+        llm: vLLM's ``LLM``.
+        window: Most tokens of a prompt with its answer.
+        weights: The switch between merged adapters; None where vLLM's own LoRA layers hold them.
+        updates: What each merged adapter adds.
+        seconds: What starting took, by stage.
+    """
+
+    source: BaseModel
+    adapters: Mapping[str, AdapterInfo]
+    text: Texts
+    llm: Any
+    window: int
+    weights: SwitchedWeights | None
+    updates: Mapping[str, Mapping[str, LowRank]]
+    seconds: Mapping[str, float]
+    _variant: str = field(default=BASE, init=False)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer."""
+        return self.text.tokenizer
+
+    @property
+    def model(self) -> Any:
+        """VLLM's model, which lives in this process."""
+        return self.llm.llm_engine.model_executor.driver_worker.get_model()
+
+    def switch(self, variant: str) -> Any:
+        """Make the engine answer as a variant: its LoRA request, or None and its weights in place."""
+        if self.weights is None:
+            return None if variant == BASE else self._request(variant)
+        if variant != self._variant:
+            self._variant = BASE  # whatever goes wrong now, the base's weights are put back first
+            self.weights.restore()
+            if variant != BASE:
+                self.weights.merge(self.adapters[variant].argument, self.updates[variant])
+                self._variant = variant
+        return None
+
+    def params(self, **settings: Any) -> Any:
+        """VLLM's sampling parameters: token ids only, greedy where nothing else is said, ended by none but ours."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        plain = {"temperature": 0.0, "ignore_eos": True, "detokenize": False, "output_kind": RequestOutputKind.DELTA}
+        return SamplingParams(**(plain | settings))
+
+    def describe(self) -> Description:
+        """What makes the answers, in plain values."""
+        config = self.llm.llm_engine.vllm_config
+        compilation = config.compilation_config
+        return Description(
+            identity={
+                "base": self.source.identity,
+                "adapters": {name: info.sha256 for name, info in self.adapters.items()},
+            },
+            numerics={
+                "engine": "vllm",
+                "vllm": _version("vllm"),
+                "torch": torch.__version__,
+                "transformers": _version("transformers"),
+                "dtype": str(config.model_config.dtype).removeprefix("torch."),
+                "device": "cuda",
+                "attention": _attention(self.model),
+                "compilation": int(compilation.mode),
+                "adapters_act": "merged" if self.weights is not None else "LoRARequest",
+            },
+            information={
+                "model": self.source.source,
+                "revision": self.source.revision,
+                "model_class": type(self.model).__name__,
+                "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+                "context_window": self.window,
+                "model_window": _own_window(self.source),
+                "eos_token_ids": list(self.text.eos),
+                "device_name": torch.cuda.get_device_name(),
+                "threads": torch.get_num_threads(),
+                "cuda_graphs": [int(size) for size in compilation.cudagraph_capture_sizes or ()],
+                "start_seconds": dict(self.seconds),
+                "merging_lost": dict(self.weights.rounding) if self.weights is not None else {},
+                "adapters": {name: _describe_adapter(info) for name, info in self.adapters.items()},
+            },
+        )
+
+    def _request(self, name: str) -> Any:
+        from vllm.lora.request import LoRARequest
+
+        return LoRARequest(name, list(self.adapters).index(name) + 1, self.adapters[name].path)
+
+
+def load_engine(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, work: Work, **more: Any) -> Engine:
+    """Start vLLM with a base, and prepare its adapters.
+
+    Args:
+        source: The base.
+        infos: The adapters.
+        dtype: ``auto``, ``bfloat16`` or ``float16``.
+        work: What will be asked.
+        more: Further arguments of vLLM's ``LLM``.
+
+    Raises:
+        MissingExtraError: vLLM is not installed.
+        ModelError: vLLM cannot load the base.
+        AdapterError: vLLM cannot serve an adapter.
+        UsageError: ``dtype`` is none of vLLM's, or two adapters share a name.
+    """
+    vllm_start.require_vllm()
+    names = [info.name for info in infos]
+    if len(set(names)) < len(names):
+        raise UsageError(wrong_argument("--adapter", "given once for each name", ", ".join(names)))
+    chosen = choose_dtype(dtype, torch.device("cuda"))
+    if chosen == torch.float32:
+        raise UsageError(wrong_argument("--dtype", "bfloat16 or float16 with --engine vllm", dtype))
+    began = time.perf_counter()
+    free, _ = torch.cuda.mem_get_info()
+    merged = way_to_serve(source, infos, free) == "merged"
+    refuse_unservable(infos, merged=merged)
+    updates = {info.name: read_updates(info) for info in infos} if merged else {}
+    kept = bytes_touched(list(updates.values()), chosen.itemsize)
+    tokenizer = _load_tokenizer(source)
+    text = Texts(tokenizer, _eos_tokens(SimpleNamespace(generation_config=_generation_config(source)), tokenizer))
+    window = min(vllm_start.LONGEST, _own_window(source) or vllm_start.LONGEST)
+    prepared = time.perf_counter()
+    import vllm  # noqa: F401  # many seconds, told apart from the engine's own
+
+    imported = time.perf_counter()
+    options = _lora_options(infos) if infos and not merged else {}
+    llm = _start(source, str(chosen).removeprefix("torch."), window, work, kept, options | more)
+    started = time.perf_counter()
+    seconds = {"prepare": prepared - began, "import vllm": imported - prepared, "engine": started - imported}
+    engine = Engine(source, {info.name: info for info in infos}, text, llm, window, None, updates, seconds)
+    if merged:
+        engine.weights = SwitchedWeights(engine.model)
+        for info in infos:
+            with about_adapter(info.name):
+                engine.weights.locate(info.argument, updates[info.name])
+    return engine
+
+
+def release(llm: Any) -> None:
+    """End an engine and free its memory."""
+    llm.llm_engine.engine_core.shutdown()
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def _start(source: BaseModel, dtype: str, window: int, work: Work, kept: int, options: Mapping[str, Any]) -> Any:
+    try:
+        vllm_start.know_model(source.config.architectures)
+        return vllm_start.start(source.source, source.revision, dtype, window, work, kept, options)
+    except torch.OutOfMemoryError as cause:
+        raise ModelError(f"memory ran out while vLLM loaded {source.source}: use --engine transformers") from cause
+    except (ValueError, RuntimeError, OSError, KeyError) as cause:
+        raise ModelError(
+            f"vLLM cannot load {source.source}: {_first_line(cause)}; use --engine transformers"
+        ) from cause
+
+
+def _lora_options(infos: Sequence[AdapterInfo]) -> dict[str, Any]:
+    rank = vllm_start.request_rank(max(info.rank or 1 for info in infos))
+    return {"enable_lora": True, "max_loras": 1, "max_cpu_loras": len(infos), "max_lora_rank": rank}
+
+
+def _generation_config(source: BaseModel) -> Any:
+    """Where the model's makers list the tokens that end an answer."""
+    try:
+        with quiet_loading():
+            return GenerationConfig.from_pretrained(source.source, revision=source.revision)
+    except OSError:
+        return GenerationConfig.from_model_config(source.config)
+
+
+def _own_window(source: BaseModel) -> int | None:
+    """How many tokens the model's positions reach; None where it has no such limit."""
+    return getattr(source.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _attention(model: Any) -> str:
+    backends = (getattr(module, "attn_backend", None) for module in model.modules())
+    return next((str(backend.get_name()) for backend in backends if backend is not None), "unknown")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,135 @@
+"""Requests through a vLLM engine: handed in, watched for stop strings, and given back as they finish."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loralift.generation.base import OnProgress
+from loralift.generation.decoding import Decode, stop_tail
+
+type Request = tuple[str, tuple[int, ...], Any]
+"""An id, the prompt's token ids, and vLLM's sampling parameters."""
+
+
+@dataclass
+class Landed:
+    """A request and what came of it.
+
+    Attributes:
+        key: Its id.
+        tokens: Generated so far, with an end-of-sequence token where one came.
+        stopped_after: Tokens up to the one that completed a stop string, if one did.
+        logprobs: vLLM's flat list of the first token's distribution, where it was asked for.
+        prompt_logprobs: Of the prompt's tokens but the first, where they were asked for.
+        seconds: Its share of the engine's time: what passed since others finished, divided by those that finished now.
+    """
+
+    key: str
+    tokens: list[int] = field(default_factory=list)
+    stopped_after: int | None = None
+    logprobs: Any = None
+    prompt_logprobs: Sequence[float] = ()
+    seconds: float = 0.0
+
+    def take(self, output: Any) -> None:
+        """Add what one output of vLLM brings."""
+        (made,) = output.outputs
+        self.tokens.extend(made.token_ids)
+        if made.logprobs is not None:
+            self.logprobs = made.logprobs
+        if output.prompt_logprobs is not None and len(output.prompt_logprobs):
+            self.prompt_logprobs = output.prompt_logprobs.logprobs
+
+
+class Flight:
+    """One call's requests in an engine that has no others.
+
+    Attributes:
+        engine: vLLM's ``LLMEngine``.
+        stop: The stop strings, looked for in the decoded text as the other engine does.
+        decode: Tokens to text.
+        lora: vLLM's LoRA request of the variant; None where its weights are in place.
+    """
+
+    def __init__(self, engine: Any, stop: Sequence[str], decode: Decode, lora: Any = None) -> None:
+        self.engine = engine
+        self.stop = tuple(stop)
+        self.decode = decode
+        self.lora = lora
+        self._tail = stop_tail(stop)
+        self._flying: dict[str, Landed] = {}
+        self._done = [0, 0]
+
+    def run(
+        self, requests: Sequence[Request], at_once: int | None, on_progress: OnProgress | None = None
+    ) -> Generator[list[Landed], None, None]:
+        """Yield the requests that finished, those of one step together.
+
+        Args:
+            requests: In the order in which they begin.
+            at_once: Most that the engine is given at a time; None: all.
+            on_progress: Told the rows and tokens so far.
+        """
+        waiting = deque(requests)
+        busy = 0.0
+        try:
+            while waiting or self._flying:
+                began = time.perf_counter()
+                self._begin(waiting, at_once)
+                outputs = self.engine.step()
+                landed = [one for output in outputs if (one := self._watch(output)) is not None]
+                busy += time.perf_counter() - began
+                if outputs and on_progress is not None:
+                    self._report(landed, on_progress)
+                if landed:
+                    for one in landed:
+                        one.seconds = busy / len(landed)
+                    busy = 0.0
+                    yield landed
+        finally:
+            if self._flying:
+                self.engine.abort_request(list(self._flying))
+
+    def _begin(self, waiting: deque[Request], at_once: int | None) -> None:
+        while waiting and (at_once is None or len(self._flying) < at_once):
+            key, token_ids, params = waiting.popleft()
+            self._flying[key] = Landed(key)
+            prompt = {"type": "token", "prompt_token_ids": list(token_ids)}
+            self.engine.add_request(key, prompt, params, lora_request=self.lora)
+
+    def _watch(self, output: Any) -> Landed | None:
+        """Take an output; its request where this ended it."""
+        one = self._flying.get(output.request_id)
+        if one is None:
+            return None  # what was on its way when its request had been stopped
+        before = len(one.tokens)
+        one.take(output)
+        one.stopped_after = self._stopped(one.tokens, before) if self.stop else None
+        if one.stopped_after is not None and not output.finished:
+            self.engine.abort_request([one.key])
+        elif not output.finished:
+            return None
+        return self._flying.pop(one.key)
+
+    def _stopped(self, tokens: Sequence[int], before: int) -> int | None:
+        """How many tokens complete a stop string, looked for after each that is new."""
+        for end in range(before + 1, len(tokens) + 1):
+            tail = self.decode(tokens[max(end - self._tail, 0) : end])
+            if any(text in tail for text in self.stop):
+                return end
+        return None
+
+    def _report(self, landed: Sequence[Landed], on_progress: OnProgress) -> None:
+        self._done[0] += len(landed)
+        self._done[1] += sum(len(one.tokens) for one in landed)
+        on_progress(self._done[0], self._done[1] + sum(len(one.tokens) for one in self._flying.values()))
+
+
+def sampling_seed(seed: int, key: str) -> int:
+    """The seed of a row's own numbers, fixed by the run's seed and the prompt's id; 63 bits."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8]) >> 1

@@ -1,0 +1,206 @@
+"""How a vLLM engine is started for the work that it is given: environment, memory, CUDA graphs, compilation."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+from loralift.errors import MissingExtraError, UsageError, wrong_argument
+
+MOST_ROWS = 1024
+"""Answers that are generated at once: beyond it an H200 is bound by arithmetic and gains nothing."""
+
+LONGEST = 8192
+"""Most tokens of a prompt with its answer. vLLM sets memory aside and plans its kernels for the longest."""
+
+COMPILE_FROM = 60_000
+"""Answers of all variants together from which torch.compile may earn its start-up back.
+
+On an H200, with an 8B model and 648 rows, the kernels that it can fuse take 1.2 of a step's 24.6 ms, and it takes 36 s:
+as long as 5 % of 60,000 answers of 256 tokens.
+"""
+
+STREAM_INTERVAL = 8
+"""Tokens between two outputs of a row: each costs Python's time, and progress needs no more."""
+
+# Of the GPU: what is neither weights nor caches (CUDA's own, graphs, workspaces), and room for sums in float32 while
+# merging.
+_RESERVE = 4 << 30
+
+# vLLM's own way to hold LoRA layers takes one of these as its rank.
+_REQUEST_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much is asked of an engine.
+
+    Attributes:
+        calls: Rows of each call of ``generate``; empty where nobody knows.
+        variants: How many answer them all.
+    """
+
+    calls: Sequence[int] = ()
+    variants: int = 1
+
+    @property
+    def at_once(self) -> int:
+        """Most rows that are generated at once."""
+        return min(max(self.calls, default=MOST_ROWS), MOST_ROWS)
+
+    @property
+    def answers(self) -> int:
+        """Answers of all variants and calls together."""
+        return sum(self.calls) * self.variants
+
+
+def capture_sizes(rows: int) -> list[int]:
+    """Row counts for which CUDA graphs are recorded.
+
+    The largest is the rows in flight, since a step costs what its graph's rows cost, padding included; then come
+    halves, for the end of a call, when few rows are left.
+    """
+    largest = max(math.ceil(rows / 8) * 8, 16)
+    halves = [math.ceil(largest / part / 8) * 8 for part in (1, 2, 4, 8)]
+    return sorted({*halves, 8})
+
+
+def compilation(work: Work) -> dict[str, Any]:
+    """The compilation that pays for the work: none with a few CUDA graphs, or vLLM's full one."""
+    if work.answers >= COMPILE_FROM:
+        return {"mode": 3}
+    return {
+        "mode": 0,
+        "cudagraph_mode": "FULL_DECODE_ONLY",
+        "cudagraph_capture_sizes": capture_sizes(work.at_once),
+    }
+
+
+def memory_share(free: int, total: int, kept: int) -> float:
+    """The share of a GPU's memory that vLLM may take for weights, activations and caches.
+
+    Args:
+        free: Bytes that are free.
+        total: Bytes that there are.
+        kept: Bytes of the base's weights that are copied aside for merging.
+    """
+    return max((free - kept - _RESERVE) / total, 0.0)
+
+
+def merging_fits(free: int, weights: int, kept: int) -> bool:
+    """Whether copies of the touched weights leave room for the weights, and as much as a third of them for caches."""
+    return weights + weights // 3 + kept + _RESERVE <= free
+
+
+def request_rank(rank: int) -> int | None:
+    """The smallest rank of vLLM's LoRA layers that holds an adapter; None where none does."""
+    return next((allowed for allowed in _REQUEST_RANKS if allowed >= rank), None)
+
+
+def require_vllm() -> None:
+    """Make sure that vLLM can be imported and has a GPU, and that it runs in this process and quietly.
+
+    Raises:
+        MissingExtraError: It is not installed.
+        UsageError: There is no GPU.
+    """
+    if not is_installed():
+        raise MissingExtraError("`--engine vllm`", "vllm")
+    if not torch.cuda.is_available():
+        raise UsageError(wrong_argument("--engine", "transformers where torch finds no CUDA GPU", "vllm"))
+    for name, value in (
+        ("VLLM_ENABLE_V1_MULTIPROCESSING", "0"),  # the weights are changed here, not in another process
+        ("VLLM_LOGGING_LEVEL", "ERROR"),
+        ("VLLM_NO_USAGE_STATS", "1"),
+    ):
+        os.environ.setdefault(name, value)
+
+
+def is_installed() -> bool:
+    """Whether vLLM is there; it is not imported, which takes many seconds."""
+    return find_spec("vllm") is not None
+
+
+@contextlib.contextmanager
+def quick_start() -> Iterator[None]:
+    """No progress bars, and a warm-up of what will be used only.
+
+    vLLM warms its sampler up with every feature at once (penalties, bad words, top-k and more), whose Triton kernels
+    take 8 to 14 s to compile on an H200; greedy decoding needs none of them, and sampling compiles its own when first
+    used.
+    """
+    from vllm import SamplingParams
+
+    own = SamplingParams.__dict__.get("for_sampler_warmup")
+    if own is not None:  # versions that warm up otherwise are left alone
+        SamplingParams.for_sampler_warmup = staticmethod(_greedy)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        if own is not None:
+            SamplingParams.for_sampler_warmup = own
+
+
+def _greedy() -> Any:
+    from vllm import SamplingParams
+
+    return SamplingParams(temperature=0.0, ignore_eos=True, detokenize=False)
+
+
+def know_model(architectures: Sequence[str] | None) -> None:
+    """Import the model's class here: to look at it, vLLM would start another Python, which takes 15 s the first time.
+
+    It does so to keep CUDA out of a process that may fork; this one starts no others.
+    """
+    from vllm import ModelRegistry
+
+    for name in architectures or ():
+        entry = ModelRegistry.models.get(name)
+        if entry is not None:
+            ModelRegistry.register_model(name, entry.load_model_cls())
+
+
+def start(source: str, revision: str | None, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
+    """An engine with its weights loaded.
+
+    Args:
+        source: A local folder or a hub id.
+        revision: The hub commit.
+        dtype: ``bfloat16`` or ``float16``.
+        window: Most tokens of a prompt with its answer.
+        work: What it will be asked.
+        kept: Bytes to leave free for copies of the weights.
+        more: Further arguments of vLLM's ``LLM``.
+    """
+    from vllm import LLM
+
+    free, total = torch.cuda.mem_get_info()
+    options = {
+        "model": source,
+        "revision": revision,
+        "dtype": dtype,
+        "seed": 0,
+        "skip_tokenizer_init": True,
+        "generation_config": "vllm",  # not the sampling that the model's makers recommend
+        "max_model_len": window,
+        "max_num_seqs": max(capture_sizes(work.at_once)),
+        "gpu_memory_utilization": min(memory_share(free, total, kept), 0.95),
+        # keys and values of one variant must never be another's
+        "enable_prefix_caching": False,
+        "max_logprobs": -1,
+        "compilation_config": compilation(work),
+        "stream_interval": STREAM_INTERVAL,
+        "use_tqdm_on_load": False,
+        "disable_log_stats": True,
+    }
+    with quick_start():
+        return LLM(**(options | more))

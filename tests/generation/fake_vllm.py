@@ -1,0 +1,109 @@
+"""The few names of vLLM that the engine uses, on a transformers model: one token a step for every request in flight.
+
+Outputs are as vLLM's: token ids as a delta, a flat list of log-probabilities, the stopping token among the tokens.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+
+class RequestOutputKind(enum.Enum):
+    DELTA = 1
+
+
+@dataclass
+class SamplingParams:
+    max_tokens: int = 16
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop_token_ids: list[int] = field(default_factory=list)
+    ignore_eos: bool = False
+    detokenize: bool = True
+    output_kind: Any = None
+    logprobs: int | None = None
+    prompt_logprobs: int | None = None
+    flat_logprobs: bool = False
+
+
+@dataclass
+class Running:
+    prompt: list[int]
+    params: SamplingParams
+    lora: Any
+    made: list[int] = field(default_factory=list)
+    sent: int = 0
+
+
+class FakeEngine:
+    """In place of vLLM's ``LLMEngine``."""
+
+    def __init__(self, model: Any, interval: int) -> None:
+        self.model = model
+        self.interval = interval
+        self.running: dict[str, Running] = {}
+        self.most_at_once = 0
+        self.aborted: list[str] = []
+        self.shut = False
+        self.model_executor = SimpleNamespace(driver_worker=SimpleNamespace(get_model=lambda: self.model))
+        self.engine_core = SimpleNamespace(shutdown=lambda: setattr(self, "shut", True))
+        self.vllm_config = SimpleNamespace(
+            model_config=SimpleNamespace(dtype=model.dtype),
+            compilation_config=SimpleNamespace(mode=0, cudagraph_capture_sizes=[8, 16]),
+        )
+
+    def add_request(self, key: str, prompt: Any, params: SamplingParams, lora_request: Any = None) -> None:
+        assert params.ignore_eos
+        assert not params.detokenize
+        self.running[key] = Running(prompt["prompt_token_ids"], params, lora_request)
+        self.most_at_once = max(self.most_at_once, len(self.running))
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self.running)
+
+    def abort_request(self, keys: list[str]) -> None:
+        self.aborted += keys
+        for key in keys:
+            self.running.pop(key, None)
+
+    def step(self) -> list[Any]:
+        return [output for key in list(self.running) if (output := self._one(key)) is not None]
+
+    def _one(self, key: str) -> Any:
+        row = self.running[key]
+        with torch.inference_mode():
+            logits = self.model(input_ids=torch.tensor([row.prompt + row.made])).logits[0].float()
+        scores = logits.log_softmax(-1)
+        row.made.append(int(scores[-1].argmax()))
+        finished = row.made[-1] in row.params.stop_token_ids or len(row.made) == row.params.max_tokens
+        if not (finished or row.sent == 0 or len(row.made) - row.sent >= self.interval):
+            return None
+        delta, row.sent = row.made[row.sent :], len(row.made)
+        logprobs = prompt_logprobs = None
+        if row.params.logprobs == -1:
+            order = scores[-1].argsort(descending=True).tolist()
+            ids = [row.made[0], *order]
+            logprobs = SimpleNamespace(token_ids=ids, logprobs=[float(scores[-1][token]) for token in ids])
+        if row.params.prompt_logprobs == 0:
+            found = [float(scores[place, token]) for place, token in enumerate(row.prompt[1:])]
+            prompt_logprobs = _Flat(found)
+        if finished:
+            del self.running[key]
+        made = SimpleNamespace(token_ids=delta, logprobs=logprobs)
+        return SimpleNamespace(request_id=key, outputs=[made], finished=finished, prompt_logprobs=prompt_logprobs)
+
+
+class _Flat:
+    """As ``FlatLogprobs``: its length counts the first token too, which has no probability."""
+
+    def __init__(self, logprobs: list[float]) -> None:
+        self.logprobs = logprobs
+
+    def __len__(self) -> int:
+        return len(self.logprobs) + 1

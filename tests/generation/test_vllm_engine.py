@@ -1,0 +1,231 @@
+"""The vLLM engine without vLLM: a fake of the few names it uses, on a transformers model, beside the other engine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from loralift.errors import AdapterError, MissingExtraError, ModelError, UsageError
+from loralift.generation import (
+    GenerationSettings,
+    choose_engine,
+    inspect_adapter,
+    inspect_base,
+    prove,
+    vllm_load,
+    vllm_start,
+)
+from loralift.generation.vllm_engine import VllmGenerator
+from loralift.generation.vllm_loop import sampling_seed
+from loralift.generation.vllm_start import Work, capture_sizes, compilation, memory_share, merging_fits, request_rank
+from loralift.records import Prompt
+from tests.generation.fake_vllm import FakeEngine, RequestOutputKind, SamplingParams
+
+GREEDY = GenerationSettings(max_new_tokens=12)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """vLLM and a GPU, as far as the engine looks."""
+    vllm, parameters, lora = ModuleType("vllm"), ModuleType("vllm.sampling_params"), ModuleType("vllm.lora.request")
+    vllm.SamplingParams = SamplingParams  # type: ignore[attr-defined]
+    parameters.RequestOutputKind = RequestOutputKind  # type: ignore[attr-defined]
+    lora.LoRARequest = lambda name, number, path: SimpleNamespace(  # type: ignore[attr-defined]
+        name=name, number=number, path=path
+    )
+    for module in (vllm, parameters, lora):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(vllm_start, "is_installed", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (100 << 30, 140 << 30))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "fake")
+    monkeypatch.setattr(vllm_load, "choose_dtype", lambda dtype, device: torch.bfloat16)
+
+    started: dict[str, Any] = {}
+
+    def start(source: str, revision: Any, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+        started.update(dtype=dtype, window=window, work=work, kept=kept, more=more)
+        return SimpleNamespace(llm_engine=FakeEngine(model, interval=5))
+
+    monkeypatch.setattr(vllm_start, "start", start)
+    vllm.ModelRegistry = SimpleNamespace(models={})  # type: ignore[attr-defined]
+    return started
+
+
+@pytest.fixture
+def fast(fake: Any, tiny_base: Path, tiny_adapter: Path, other_adapter: Path) -> Any:
+    base = inspect_base(str(tiny_base))
+    infos = [inspect_adapter("letters", str(tiny_adapter), base.config)]
+    infos.append(inspect_adapter("mlp", str(other_adapter), base.config))
+    return VllmGenerator(vllm_load.load_engine(base, infos, "auto", Work((20,), 3)))
+
+
+def as_rows(answers: Any) -> dict[str, Any]:
+    return {one.id: (one.text, one.finish_reason, one.prompt_tokens, one.output_tokens) for one in answers}
+
+
+@pytest.mark.parametrize("settings", [GREEDY, GenerationSettings(max_new_tokens=12, stop=(" are", "a b", "letter"))])
+def test_answers_are_the_other_engines(
+    fast: Any, generator: Any, prompts: list[Prompt], settings: GenerationSettings
+) -> None:
+    for variant in ("base", "letters", "mlp", "base"):
+        expected = as_rows(generator.generate(variant, prompts, settings))
+        assert as_rows(fast.generate(variant, prompts, settings)) == expected
+    assert any(row[1] == "stop" for row in expected.values())
+
+
+def test_likelihoods_are_the_other_engines(fast: Any, generator: Any, prompts: list[Prompt]) -> None:
+    references = ["They are funds.", "", *("gold and cash" for _ in prompts[2:-1]), "shares " * 200]
+    seen: list[tuple[int, int]] = []
+    for variant in ("letters", "base"):
+        expected = {one.id: one for one in generator.reference_likelihoods(variant, prompts, references, " ")}
+        found = list(fast.reference_likelihoods(variant, prompts, references, " ", lambda *told: seen.append(told)))
+        assert found[0].log_likelihood is None
+        assert {one.id: one.tokens for one in found} == {key: one.tokens for key, one in expected.items()}
+        for one in found[1:]:
+            assert one.log_likelihood == pytest.approx(expected[one.id].log_likelihood, abs=1e-3)
+    assert seen[-1][0] == len(prompts)
+
+
+def test_next_tokens_are_the_other_engines(fast: Any, generator: Any, prompts: list[Prompt]) -> None:
+    for variant in ("letters", "base"):
+        found = fast.next_token_log_probabilities(variant, prompts, batch_size=3)
+        np.testing.assert_allclose(found, generator.next_token_log_probabilities(variant, prompts), atol=1e-4)
+        np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-14)
+    assert fast._engine.llm.llm_engine.most_at_once == 3
+    assert [proof.adapter for proof in prove(fast, prompts)] == ["letters", "mlp"]
+
+
+def test_progress_counts_rows_in_flight_and_seconds_are_the_whole_time(fast: Any, prompts: list[Prompt]) -> None:
+    seen: list[tuple[int, int]] = []
+    answers = list(fast.generate("letters", prompts, GREEDY, lambda *told: seen.append(told)))
+    assert seen[-1][0] == len(prompts)
+    assert seen == sorted(seen)
+    assert 0 < seen[0][1] < seen[-1][1]
+    assert all(answer.seconds > 0 for answer in answers)
+
+
+def test_a_batch_size_bounds_the_rows_in_flight(fast: Any, prompts: list[Prompt]) -> None:
+    many = as_rows(fast.generate("base", prompts, GREEDY))
+    fast._engine.llm.llm_engine.most_at_once = 0
+    few = as_rows(fast.generate("base", prompts, GenerationSettings(max_new_tokens=12, batch_size=4)))
+    assert few == many
+    assert fast._engine.llm.llm_engine.most_at_once == 4
+
+
+def test_giving_up_leaves_nothing_behind(fast: Any, prompts: list[Prompt]) -> None:
+    expected = as_rows(fast.generate("base", prompts, GREEDY))
+    # the rows about stocks end early, the others go on
+    answers = fast.generate("letters", prompts, GenerationSettings(max_new_tokens=12, stop=("stocks",)))
+    next(answers)
+    engine = fast._engine.llm.llm_engine
+    assert engine.has_unfinished_requests()
+    with pytest.raises(RuntimeError, match="earlier call"):
+        list(fast.generate("base", prompts, GREEDY))
+    answers.close()
+    assert not engine.has_unfinished_requests()
+    assert as_rows(fast.generate("base", prompts, GREEDY)) == expected
+
+
+def test_sampling_is_seeded_by_prompt(fast: Any, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    engine = fast._engine
+    monkeypatch.setattr(engine, "params", lambda **all_of: given.append(all_of) or SamplingParams(ignore_eos=True))
+    settings = GenerationSettings(max_new_tokens=3, temperature=0.7, top_p=0.9, seed=5)
+    with pytest.raises(AssertionError):
+        list(fast.generate("base", prompts, settings))
+    assert len({one["seed"] for one in given}) == len(prompts)
+    assert {one["seed"] for one in given} == {sampling_seed(5, prompt.id) for prompt in prompts}
+    assert all(0 <= one["seed"] < 2**63 and one["temperature"] == 0.7 and one["top_p"] == 0.9 for one in given)
+    assert given[0]["stop_token_ids"] == list(engine.text.eos)
+
+
+def test_what_does_not_fit_is_refused(fast: Any, prompts: list[Prompt]) -> None:
+    with pytest.raises(UsageError, match="`variant` must be one of base, letters, mlp"):
+        fast.generate("gone", prompts, GREEDY)
+    with pytest.raises(ModelError, match="leave no room for 120 new tokens in the context window of 128"):
+        fast.generate("base", prompts, GenerationSettings(max_new_tokens=120))
+    with pytest.raises(UsageError, match=r"`--temperature` must be 0, or from 0.01 to 2 .* got 3"):
+        fast.generate("base", prompts, GenerationSettings(max_new_tokens=3, temperature=3))
+
+
+def test_it_is_described_and_ends(fake: Any, fast: Any) -> None:
+    described = fast.describe()
+    assert described.numerics["engine"] == "vllm"
+    assert described.numerics["adapters_act"] == "merged"
+    assert described.information["cuda_graphs"] == [8, 16]
+    assert fake["window"] == 128
+    assert fake["kept"] == 2 * sum(
+        update.shape[0] * update.shape[1] for update in fast._engine.updates["letters"].values()
+    )
+    engine = fast._engine.llm.llm_engine
+    vllm_load.release(fast._engine.llm)
+    assert engine.shut
+
+
+def test_what_cannot_be_merged_goes_by_request(
+    fake: Any, tiny_base: Path, tiny_adapter: Path, prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1 << 30, 140 << 30))
+    base = inspect_base(str(tiny_base))
+    info = inspect_adapter("letters", str(tiny_adapter), base.config)
+    engine = vllm_load.load_engine(base, [info], "bfloat16", Work())
+    assert fake["more"] == {"enable_lora": True, "max_loras": 1, "max_cpu_loras": 1, "max_lora_rank": 8}
+    assert engine.describe().numerics["adapters_act"] == "LoRARequest"
+    assert engine.switch("base") is None
+    assert engine.switch("letters").path == str(tiny_adapter)
+
+
+def test_the_start_fits_the_work() -> None:
+    small = compilation(Work((648, 100), 2))
+    assert small["mode"] == 0
+    assert small["cudagraph_mode"] == "FULL_DECODE_ONLY"
+    assert max(small["cudagraph_capture_sizes"]) == 648
+    assert compilation(Work((50_000,), 2)) == {"mode": 3}
+    assert compilation(Work())["cudagraph_capture_sizes"][-1] == 1024
+    assert capture_sizes(1) == [8, 16]
+    assert all(size % 8 == 0 for size in capture_sizes(300))
+    assert memory_share(100, 200, 0) == 0  # what is kept free is more than that
+    assert 0.5 < memory_share(140 << 30, 143 << 30, 14 << 30) < 0.9
+    assert merging_fits(80 << 30, 16 << 30, 14 << 30)
+    assert not merging_fits(24 << 30, 16 << 30, 14 << 30)
+    assert (request_rank(5), request_rank(16), request_rank(1000)) == (8, 16, None)
+
+
+def test_auto_takes_vllm_where_it_can(
+    fake: Any, tiny_base: Path, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = inspect_base(str(tiny_base))
+    infos = [inspect_adapter("letters", str(tiny_adapter), base.config)]
+    assert choose_engine("vllm", base, infos) == "vllm"
+    assert choose_engine("auto", base, infos) == "vllm"
+    assert choose_engine("auto", base, infos, dtype="float32") == "transformers"
+    assert choose_engine("auto", base, infos, device="cpu") == "transformers"
+    assert choose_engine("transformers", base, infos) == "transformers"
+    with pytest.raises(UsageError, match=r"`--device` must be cuda with --engine vllm .* got 'cuda:1'"):
+        choose_engine("vllm", base, infos, device="cuda:1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_engine("auto", base, infos) == "transformers"
+    with pytest.raises(UsageError, match="`--engine` must be transformers where torch finds no CUDA GPU, got 'vllm'"):
+        choose_engine("vllm", base, infos)
+
+
+def test_vllm_that_is_missing_is_named(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm_start, "is_installed", lambda: False)
+    with pytest.raises(MissingExtraError, match=r"`--engine vllm` needs .* pip install 'loralift\[vllm\]'"):
+        vllm_load.load_engine(inspect_base(str(tiny_base)), [], "auto", Work())
+
+
+def test_an_adapter_without_effect_is_refused(fast: Any) -> None:
+    weights, updates = fast._engine.weights, fast._engine.updates["letters"]
+    nothing = {name: type(update)(update.down, update.up, 0.0) for name, update in updates.items()}
+    with pytest.raises(AdapterError, match="changes not one of their numbers"):
+        weights.merge("--adapter nothing=there", nothing)
