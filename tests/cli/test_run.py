@@ -200,9 +200,20 @@ def test_a_resume_keeps_what_the_sessions_before_it_took(
     run = json.loads((half_done / "run.json").read_text(encoding="utf-8"))
     first, second = run["sessions"]
     assert first == before["sessions"][0]
+    assert (
+        (run["command"], run["started"])
+        == (first["command"], first["started"])
+        != (second["command"], second["started"])
+    )
     assert run["seconds"]["generate base"] == pytest.approx(
         first["seconds"]["generate base"] + second["seconds"]["generate base"]
     )
+
+
+def test_the_json_that_is_printed_is_the_json_that_is_written(finished: Path, cli: Callable[..., Any]) -> None:
+    printed = json.loads(cli("report", finished, "-f", "json").out)
+    assert printed == json.loads((finished / "report.json").read_text(encoding="utf-8"))
+    assert printed["rows"] == []
 
 
 def test_a_report_of_an_unfinished_run_is_refused(half_done: Path, cli: Callable[..., Any]) -> None:

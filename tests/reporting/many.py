@@ -19,12 +19,17 @@ INFOS = {
 }
 
 
-def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True) -> Report:
-    """A report on answers made up; the first adapter's are better, the second one's worse, some are not scored."""
+def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True, repeats: int = 1) -> Report:
+    """A report on answers made up; the first adapter's are better, the second one's worse, some are not scored.
+
+    With ``repeats`` each question is answered so often, and all its answers together are ``rows``.
+    """
     variants = ("base", *adapters)
-    scores = {name: _scores(place, name, rows) for place, name in enumerate(variants)}
+    scores = {name: _scores(place, name, rows, repeats) for place, name in enumerate(variants)}
     candidates = {name: scores[name] for name in adapters}
-    comparison = compare("base", scores["base"], candidates, INFOS, primary="f1", resamples=100)
+    clusters = None if repeats == 1 else lambda row: row.rpartition("#")[0]
+    base = scores["base"]
+    comparison = compare("base", base, candidates, INFOS, primary="f1", clusters=clusters, resamples=100)
     parts = {'<column> & "more" that is rather long': {row_id(i): "odd" if i % 2 else "even" for i in range(rows)}}
     sliced = compare_slices(scores["base"], candidates, INFOS["f1"], parts, resamples=100) if slices else ()
     return Report(
@@ -34,26 +39,34 @@ def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True) -> Rep
         summaries={v: {name: summarise(s, info) for name, info in INFOS.items()} for v, s in scores.items()},
         comparison=comparison,
         confounds=Confounds(slices=sliced),
-        rows=tuple(_row(i, variants, scores) for i in range(rows)),
+        rows=tuple(_row(i, variants, scores, repeats) for i in range(rows)),
     )
 
 
-def row_id(position: int) -> str:
-    """An id that is markup."""
-    return f'<{position}> & "id"'
+def row_id(position: int, repeats: int = 1) -> str:
+    """An id that is markup; of a repeated question with the answer's number, as a run writes it."""
+    question = f'<{position // repeats}> & "id"'
+    return question if repeats == 1 else f"{question}#{position % repeats}"
 
 
-def _row(i: int, variants: Sequence[str], scores: dict[str, list[Score]]) -> Row:
+def _row(i: int, variants: Sequence[str], scores: dict[str, list[Score]], repeats: int) -> Row:
     answers = {variant: "word " * (1 + (i * 7 + place) % 30) for place, variant in enumerate(variants)}
-    return Row(row_id(i), "Why?", "reference " * 12, answers, {v: scores[v][i].values for v in variants})
+    return Row(
+        id=row_id(i, repeats),
+        question="Why?",
+        reference="reference " * 12,
+        answers=answers,
+        values={v: scores[v][i].values for v in variants},
+        question_id="" if repeats == 1 else row_id(i // repeats),
+    )
 
 
-def _scores(place: int, name: str, rows: int) -> list[Score]:
+def _scores(place: int, name: str, rows: int, repeats: int) -> list[Score]:
     draw = random.Random(name)
     shift = {0: 0.0, 1: 0.1, 2: -0.1}.get(place, 0.0)
     return [
         Score(
-            row_id(i),
+            row_id(i, repeats),
             {
                 "f1": None if place == 2 and i == 3 else 0.3 + shift + draw.gauss(0, 0.05),
                 "ppl": 9 - 10 * shift + draw.gauss(0, 1),

@@ -14,11 +14,12 @@ import vl_convert
 from tests.reporting.many import INFOS, LONG, report_of, row_id
 
 from loralift.records import Report
-from loralift.reporting import charts
+from loralift.reporting import charts, numbers
 from loralift.reporting.charts import PALETTE, Chart, style
 from loralift.reporting.charts.distribution import counts_in, edges_of
 from loralift.reporting.charts.effects import LARGEST
-from loralift.reporting.charts.scatter import MOST_POINTS, evenly
+from loralift.reporting.charts.pairs import difference_of
+from loralift.reporting.charts.scatter import MOST_POINTS, POINTS_OF_ALL, evenly, most_points
 
 SHAPES = {"svg", "g", "rect", "path", "line", "text", "tspan"}
 
@@ -107,7 +108,7 @@ def test_what_a_chart_says_in_words_are_the_figures_of_the_comparison(report: Re
         assert row.verdict in drawn[f"difference-{row.metric}"].alt
         if row.effect_size is not None:
             turned = row.effect_size * (1 if INFOS[row.metric].higher_is_better else -1)
-            size = f"{turned:+.2f}".replace("-", "−")
+            size = numbers.effect(turned)
             said = f"{INFOS[row.metric].title}, {row.candidate}: {size}"
             assert said in drawn["effects"].alt
             assert any(label.startswith(said) for label in labels(drawn["effects"]))
@@ -116,6 +117,25 @@ def test_what_a_chart_says_in_words_are_the_figures_of_the_comparison(report: Re
 def test_a_metric_without_spread_has_no_point_and_the_caption_says_so(drawn: dict[str, Chart]) -> None:
     assert "No point for Exact match: there the differences of the rows have no spread." in drawn["effects"].caption
     assert "Exact match" not in texts(drawn["effects"])
+
+
+def test_a_metric_that_was_not_scored_is_not_said_to_have_no_spread(report: Report) -> None:
+    assert report.comparison is not None
+    gone = {"n": 0, "difference": None, "effect_size": None, "deviation": None}
+    rows = tuple(
+        dataclasses.replace(row, **gone) if row.metric == "ppl" else row  # type: ignore[arg-type]
+        for row in report.comparison.rows
+    )
+    comparison = dataclasses.replace(report.comparison, rows=rows)
+    caption = charts.draw(dataclasses.replace(report, comparison=comparison, rows=()))[0].caption
+    assert "No point for Exact match: there the differences of the rows have no spread." in caption
+    assert "No point for Perplexity: there too few rows were scored on both sides." in caption
+
+
+def test_the_bars_of_the_effects_say_what_is_not_in_them(drawn: dict[str, Chart]) -> None:
+    words = "the uncertainty of the standard deviation not in them"
+    assert words in drawn["effects"].caption
+    assert words.replace(" ", "") in "".join(texts(drawn["effects"])).replace(" ", "")  # whose lines are wrapped
 
 
 def test_an_effect_without_bounds_is_written_at_the_edge(report: Report) -> None:
@@ -138,6 +158,31 @@ def test_wins_ties_and_losses_are_the_comparisons(report: Report, drawn: dict[st
     assert report.comparison is not None
     row = next(row for row in report.comparison.rows if (row.metric, row.candidate) == ("f1", "up"))
     assert f"{row.wins} wins · {row.ties} ties · {row.losses} losses" in texts(drawn["scatter-up"])
+
+
+def test_answers_to_one_question_are_one_point_of_their_means() -> None:
+    repeated = report_of(("up", "down"), 60, slices=False, repeats=3)
+    assert repeated.comparison is not None
+    found = {chart.name: chart for chart in charts.draw(repeated)}
+    for row in (row for row in repeated.comparison.rows if row.metric == "f1"):
+        chart = found[f"scatter-{row.candidate}"]
+        assert row.n == len(labels(chart)) == 20  # question 1 of "down" has a value for two of its answers
+        assert set(labels(chart)) == {row.question_id for row in repeated.rows}
+        said = f"{row.wins} wins · {style.counted(row.ties, 'tie')} · {style.counted(row.losses, 'loss', 'losses')}"
+        assert said in texts(chart)
+        assert "question, the mean of its answers" in chart.caption
+        assert any(text.startswith("20 questions · ") for text in texts(found[f"distribution-{row.candidate}"]))
+
+
+def test_what_differs_by_rounding_only_is_a_tie_as_in_the_comparison() -> None:
+    assert difference_of(0.3, 0.1 + 0.2) == 0
+    assert difference_of(0.3, 0.3 * (1 + 1e-10)) > 0
+    assert difference_of(1e-9, 3e-9) == pytest.approx(2e-9)
+
+
+def test_the_points_of_all_adapters_have_a_bound() -> None:
+    assert [most_points(adapters) for adapters in (1, 3, 10, 10_000)] == [MOST_POINTS, MOST_POINTS, 600, 1]
+    assert all(adapters * most_points(adapters) <= POINTS_OF_ALL for adapters in range(3, 100))
 
 
 def test_many_rows_are_thinned_evenly() -> None:

@@ -32,7 +32,11 @@ def report() -> Report:
 
 def test_the_modes_are_the_flaws_of_the_findings_and_two_of_length() -> None:
     assert list(MODES) == [*FLAWS, "far_shorter", "far_longer"]
-    assert all(MODES[name] == said for name, (said, _) in FLAWS.items())
+    assert MODES["truncated"] == "were cut off at the limit of new tokens"
+    assert MODES["far_shorter"] == "are far shorter than the reference"
+    for name in FLAWS:  # a flag, 1 or 0, of an answer whose length shows nothing
+        flagged = row("1", "one two three", "one two three", **{name: (0, 1)})
+        assert (failure_modes_of(flagged, "base"), failure_modes_of(flagged, "up")) == ((), (name,))
 
 
 def test_an_answers_modes_and_their_borders(report: Report) -> None:
@@ -79,6 +83,12 @@ def test_without_a_comparison_the_table_only_counts() -> None:
     table = failure_table(dataclasses.replace(report_of(("up",), 20), comparison=None))
     assert table.columns == ("answers that", "of", "count", "share")
     assert {len(row) for row in table.rows} == {4}
+
+
+def test_where_questions_were_repeated_the_table_says_that_it_counts_answers() -> None:
+    words = "counted over answers, not questions"
+    assert words in failure_table(report_of(("up",), 20, slices=False, repeats=2)).caption
+    assert words not in failure_table(report_of(("up",), 20, slices=False)).caption
 
 
 def test_no_rows_no_table(report: Report) -> None:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from loralift.comparison import compare, summarise
-from loralift.records import MetricInfo, Report, Row, Score
+from loralift.records import AdapterProof, Interval, MetricInfo, Report, Row, Score
 from loralift.reporting import markdown, numbers, tables, terminal
 
 INFOS = {
@@ -52,6 +52,47 @@ def test_the_headline_carries_verdict_difference_interval_p_and_n(report: Report
     assert headline.startswith("up is BETTER than base on Token F1: +0.200 [+0.200, +0.200], adjusted p ")
     assert headline.endswith("n = 60")
     assert tables.headline(report.comparison, "down").startswith("down is WORSE than base on Token F1: −0.200")
+
+
+def test_the_headline_of_an_equivalent_one_shows_what_equivalence_rests_on(report: Report) -> None:
+    assert report.comparison is not None
+    row = tables.primary_row(report.comparison, "up")
+    same = dataclasses.replace(
+        row, verdict="equivalent", difference=0.001, equivalence_interval=Interval(0.0, 0.003, 0.9, "t"), margin=0.01
+    )
+    rows = tuple(
+        dataclasses.replace(same, p_equivalence=1e-9) if each is row else each for each in report.comparison.rows
+    )
+    comparison = dataclasses.replace(report.comparison, rows=rows, verdicts={"up": "equivalent", "down": "worse"})
+    assert tables.headline(comparison, "up") == (
+        "up is EQUIVALENT to base on Token F1: +0.001, 90 % CI [0.000, +0.003] inside ±0.010, equivalence p < 0.0001, "
+        "n = 60"
+    )
+
+
+def test_what_is_not_known_of_an_adapter_is_no_zero(report: Report) -> None:
+    table = tables.proofs_table(dataclasses.replace(report, proofs=(AdapterProof("up", 8, 0.1, 0.2, 0.5),)))
+    assert (table.title, table.rows[0][-1]) == ("Do the adapters act?", "–")
+
+
+def test_what_a_model_wrote_calls_nobody_and_links_nowhere() -> None:
+    page = markdown.escape("Ask @octocat, see #12, gh-7, www.x.org or https://x.org; a b@c is no name, # no number")
+    for alive in ("@octocat", "#12", "gh-7", "www.", "://"):
+        assert alive not in page
+    assert "b@c" in page
+    assert "# no number" in page
+
+
+def test_examples_are_clipped_and_said_to_be_picked(report: Report) -> None:
+    row = dataclasses.replace(report.rows[0], answers={"base": "word " * 1_000}, values={})
+    rows = [
+        dataclasses.replace(row, id=str(n), values={"base": {"f1": 0.5}, "up": {"f1": 0.5 + (n % 3) / 10}})
+        for n in range(9)
+    ]
+    page = markdown.render(dataclasses.replace(report, rows=tuple(rows)))
+    assert "Picked, not typical: the 2 best and the 2 worst of 9 rows, up against base on Token F1." in page
+    assert "… (5,000 characters)" in page
+    assert max(map(len, page.splitlines())) < 1_200
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])

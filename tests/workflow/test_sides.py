@@ -160,3 +160,16 @@ def test_sides_of_which_only_documents_of_other_kinds_are_known_are_compared(tmp
     ]
     sides = read_sides(write(tmp_path / "m" / "log.jsonl", log), run(tmp_path / "run"), None)
     assert compare_read(*sides, primary=None, margins={}, seed=None)[0].rows[0].n == 20
+
+
+@pytest.mark.parametrize(
+    ("metric", "assumed"),
+    [("quality", True), ("acc", False), ("f1", False), ("wer", False), ("word_perplexity", False)],
+)
+def test_a_direction_that_nobody_told_is_said_to_be_assumed(tmp_path: Path, metric: str, assumed: bool) -> None:
+    before, after = (
+        write(tmp_path / f"{name}.jsonl", [{"id": str(i), metric: 0.1 * (i % 4) + gain} for i in range(12)])
+        for name, gain in (("a", 0.0), ("b", 0.1))
+    )
+    (row,) = (row for row in compared(before, after).rows if row.metric == metric)
+    assert any("is assumed: more of it counts as better" in warning for warning in row.warnings) == assumed

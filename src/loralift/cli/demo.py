@@ -14,8 +14,8 @@ import click
 def demo(output_dir: Path | None, device: str) -> None:
     """Evaluate the models that come with LoraLift, and show the verdicts.
 
-    One adapter makes the answers of its base better, one makes them worse, one changes nothing, and one is dead. None
-    was trained on what is asked here.
+    One adapter makes the answers of its base better, one makes them worse, one changes next to nothing, and one is
+    dead. None was trained on what is asked here.
     """
     from loralift import demo as shipped
     from loralift.cli.run import run_and_show

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -37,7 +38,7 @@ def report(run_dir: Path, fmt: str | None) -> None:
     elif fmt == "md":
         click.echo(markdown.render(built))
     elif fmt == "json":
-        click.echo(json.dumps(plain(built), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(plain(replace(built, rows=())), indent=2, ensure_ascii=False))
     else:
         written = write_report(directory, built)
         print_report(built, Console())

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.comparison.estimate import ROUNDING, Estimate, of_corpus_difference, of_mean, quietly
+from loralift.comparison.estimate import Estimate, of_corpus_difference, of_mean, quietly
 from loralift.comparison.pairing import Floats, Sample
+from loralift.records import ROUNDING
 
 
 @dataclass(frozen=True, slots=True, eq=False)

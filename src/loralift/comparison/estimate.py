@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from loralift.comparison.pairing import Aggregate, Floats
-
-ROUNDING = 1e-12
-"""Differences below this share of the values' size are rounding, and count as none."""
+from loralift.records import ROUNDING
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from loralift.comparison.contrast import row_differences
-from loralift.comparison.estimate import ROUNDING, of_mean
+from loralift.comparison.estimate import of_mean
 from loralift.comparison.intervals import StudentT, confidence, interval
 from loralift.comparison.line import Line, fit
 from loralift.comparison.pairing import Floats, Pairs, Sample, pair, sample
 from loralift.comparison.repeats import Clusters, Grouping
-from loralift.records import BASE, Interval, LengthAdjustment, MetricInfo, Score
+from loralift.records import BASE, ROUNDING, Interval, LengthAdjustment, MetricInfo, Score
 
 FEWEST = 10
 """Pairs below which nothing is adjusted."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loralift.comparison.estimate import ROUNDING, of_mean
+from loralift.comparison.estimate import of_mean
 from loralift.comparison.pairing import Floats
+from loralift.records import ROUNDING
 
 
 @dataclass(frozen=True, slots=True)

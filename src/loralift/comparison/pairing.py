@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 
 from loralift.comparison.repeats import Clusters, Grouping
 from loralift.errors import ComparisonError, some
-from loralift.records import MetricInfo, Score
+from loralift.records import LARGEST, MetricInfo, Score
 
 Floats = NDArray[np.float64]
 
 Aggregate = Callable[[Floats], Floats]
 """Summed sufficient statistics, shape (..., k), to corpus values, shape (...)."""
-
-LARGEST = 1e100
-"""Values beyond count as infinite: their cubes could not be summed."""
 
 
 @dataclass(frozen=True, slots=True)

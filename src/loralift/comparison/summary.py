@@ -10,10 +10,10 @@ from loralift.comparison.analysis import Settings
 from loralift.comparison.contrast import is_binary
 from loralift.comparison.estimate import Estimate, of_corpus, of_mean
 from loralift.comparison.intervals import Method, Wilson, chosen, confidence, interval, needs_bootstrap
-from loralift.comparison.pairing import LARGEST, Aggregate, Floats, row_values
+from loralift.comparison.pairing import Aggregate, Floats, row_values
 from loralift.comparison.repeats import Clusters, Grouping
 from loralift.comparison.resampling import bootstrap
-from loralift.records import Interval, MetricInfo, MetricSummary, Score
+from loralift.records import LARGEST, Interval, MetricInfo, MetricSummary, Score
 
 
 def summarise(

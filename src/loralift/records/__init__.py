@@ -25,6 +25,8 @@ from loralift.records.figures import (
 from loralift.records.report import Finding, Report, Row
 from loralift.records.rows import (
     BASE,
+    LARGEST,
+    ROUNDING,
     Answer,
     Example,
     FinishReason,
@@ -37,6 +39,8 @@ from loralift.records.rows import (
 
 __all__ = [
     "BASE",
+    "LARGEST",
+    "ROUNDING",
     "AdapterProof",
     "Answer",
     "Comparison",

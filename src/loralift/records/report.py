@@ -16,16 +16,18 @@ class Finding:
 
     Attributes:
         text: The sentence.
-        figures: Where each figure in it comes from: a Python expression to its value, over comparison.json's ``rows``
-            and ``confounds``, the variants' ``summaries``, the adapters' ``proofs`` and ``also``, further data set to
-            its comparison; e.g. ``rows[3].difference`` or ``also['opinions'].rows[3].difference``. A sentence writes a
-            number as tables do, perhaps without its sign, or in words.
+        figures: Where each figure in it comes from: a Python expression to its value, over comparison.json's ``rows``,
+            ``alpha`` and ``confounds``, the variants' ``summaries``, the adapters' ``proofs`` and ``also``, further
+            data set to its comparison; e.g. ``rows[3].difference`` or ``also['opinions'].rows[3].difference``. A
+            sentence writes a number as tables do, perhaps without its sign, or in words.
         severity: ``warning`` where it puts a verdict in doubt.
+        candidate: The adapter that it is about; None: none, or all.
     """
 
     text: str
     figures: Mapping[str, float | str]
     severity: Literal["info", "warning"] = "info"
+    candidate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Row:
         answers: Variant to its answer.
         values: Variant to metric to value; None where the answer cannot be scored.
         parts: Slice column to the part that the row is in, as the slices of the comparison are cut.
+        question_id: Of the question where it was answered several times, and its answers are averaged before they are
+            compared; empty where this row is its only one.
     """
 
     id: str
@@ -47,6 +51,7 @@ class Row:
     answers: Mapping[str, str]
     values: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    question_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,12 @@ from typing import Literal
 BASE = "base"
 """The name of the variant without any adapter."""
 
+ROUNDING = 1e-12
+"""Differences below this share of the values' size are rounding, and count as none."""
+
+LARGEST = 1e100
+"""Values beyond count as infinite: their cubes could not be summed."""
+
 FinishReason = Literal["stop", "length"]
 """``stop``: an end-of-sequence token or a stop string; ``length``: cut at max_new_tokens."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from loralift.records import Finding, LengthAdjustment, MetricInfo, SliceComparison
@@ -30,7 +31,7 @@ SHARES = (
 
 
 def leakage(case: Case) -> Iterator[Finding]:
-    """Rows of the evaluation that stand in the candidate's training data."""
+    """Rows of the evaluation that stand in the training data, which is one file for all candidates."""
     facts, (path, row, info) = Facts(), case.primary
     leaks = case.confounds.leaks.get(case.candidate, ())
     if not leaks:
@@ -39,15 +40,14 @@ def leakage(case: Case) -> Iterator[Finding]:
     ids = {leak.id for leak in leaks}
     rows = facts.count(f"len({{leak.id for leak in {listed}}})", len(ids))
     stand = "question or its reference stands" if len(ids) == 1 else "questions or their references stand"
-    words = f"{rows} {stand} in {case.candidate}'s training data, in whole or nearly"
+    words = f"{rows} {stand} in the training data given, in whole or nearly"
     without = case.confounds.without_leaks.get(case.candidate)
     if without is None or without.difference is None or row.difference is None:
-        yield facts.finding(
-            f"{words}, and no comparison without {'it' if len(ids) == 1 else 'them'} could be made.", doubtful=True
-        )
+        words += f", and no comparison of {case.candidate} without {'it' if len(ids) == 1 else 'them'} could be made."
+        yield facts.finding(words, doubtful=True)
         return
     at = f"confounds.without_leaks[{case.candidate!r}]"
-    words += f"; without {'it' if len(ids) == 1 else 'them'} {info.title} differs by "
+    words += f"; without {'it' if len(ids) == 1 else 'them'} {case.candidate}'s {info.title} differs by "
     words += f"{facts.difference(f'{at}.difference', without.difference, info)}"
     words += facts.interval(f"{at}.interval", without.interval, info)
     words += f" instead of {facts.difference(f'{path}.difference', row.difference, info)}"
@@ -72,14 +72,18 @@ def acting(case: Case) -> Iterator[Finding]:
     for position, proof in enumerate(case.proofs):
         if proof.adapter != case.candidate:
             continue
-        if proof.kl_mean < SMALL_KL:
+        if proof.kl_mean < SMALL_KL and share is not None and share <= FEW_CHANGED:
             facts, at = Facts(), f"proofs[{position}]"
+            prompts = facts.count(f"{at}.prompts", proof.prompts)
             nats = facts.small(f"{at}.kl_mean", proof.kl_mean)
             top = facts.percent(f"{at}.top_token_changed", proof.top_token_changed)
-            words = f"{case.candidate} hardly acts: the next token's distribution moves by {nats} nats on average, and "
-            yield facts.finding(f"{words}the likeliest token changes after {top} of the prompts.", doubtful=True)
+            words = f"{case.candidate} hardly acts: at the answer's first token, on {prompts} prompts, the "
+            words += (
+                f"distribution moves by {nats} nats on average, and the likeliest token changes after {top} of them."
+            )
+            yield facts.finding(words, doubtful=True)
         for number, note in enumerate(proof.notes):
-            yield Finding(note, {f"proofs[{position}].notes[{number}]": note}, "warning")
+            yield Finding(f"{case.candidate}: {note}", {f"proofs[{position}].notes[{number}]": note}, "warning")
 
 
 def noise(case: Case) -> Iterator[Finding]:
@@ -91,11 +95,10 @@ def noise(case: Case) -> Iterator[Finding]:
         if not (noise.floor > 0 and abs(row.difference) <= noise.floor):
             continue
         facts, at = Facts(), f"confounds.noise[{position}]"
-        words = f"{facts.count(f'{at}.n', noise.n)} questions asked again moved the base's {info.title} by up to "
-        words += (
-            f"{facts.value(f'{at}.floor', noise.floor, info)}, chance included, and {case.candidate}'s difference, "
-        )
-        words += f"{facts.difference(f'{path}.difference', row.difference, info)}, is no larger"
+        words = f"{facts.count(f'{at}.n', noise.n)} questions asked again moved the base's {info.title} by "
+        words += f"{facts.difference(f'{at}.difference', noise.difference, info)}; up to "
+        words += f"{facts.value(f'{at}.floor', noise.floor, info)} cannot be excluded, and {case.candidate}'s "
+        words += f"difference, {facts.difference(f'{path}.difference', row.difference, info)}, is no larger"
         if noise.n < row.n:
             words += (
                 f"; of the {facts.count(f'{path}.n', row.n)} rows compared these are few, which makes that bound wide"
@@ -141,7 +144,7 @@ def _explained(
     if share < 0:
         return facts.info(f"{words}; at equal length the difference in {info.title} would be larger: {adjusted}.")
     part = min(SHARES, key=lambda known: abs(known[0] - share))[1] if share >= LENGTH_CHANGE else "next to nothing"
-    end = f", and length explains {part} of the difference in {info.title}; at equal length it would be {adjusted}"
+    end = f"; {part} of the difference in {info.title} goes with length, and at equal length it would be {adjusted}"
     return facts.finding(f"{words}{end}.", doubtful=share >= MUCH_EXPLAINED)
 
 
@@ -171,7 +174,7 @@ def _share(case: Case, metric: str, variant: str, side: str) -> tuple[str, float
 
 
 def slices(case: Case) -> Iterator[Finding]:
-    """Parts where the verdict is the opposite; else two parts whose intervals do not meet."""
+    """Parts where the verdict is the opposite; else two parts whose intervals do not meet, as exploratory as it is."""
     _, primary, info = case.primary
     parts = [
         (f"confounds.slices[{position}]", part)
@@ -187,9 +190,17 @@ def slices(case: Case) -> Iterator[Finding]:
     if not against and (ends := _apart(parts)) is not None:
         facts = Facts()
         low, high = (_part(facts, path, part, info) for path, part in ends)
-        yield facts.info(
-            f"{case.candidate}'s difference in {info.title} is not the same everywhere: where {low}; where {high}."
-        )
+        words = f"{case.candidate}'s difference in {info.title} looks different on parts of the rows (exploratory, "
+        yield facts.info(f"{words}{_contrasts(facts, case.candidate, parts)}): where {low}; where {high}.")
+
+
+def _contrasts(facts: Facts, candidate: str, parts: Sequence[tuple[str, SliceComparison]]) -> str:
+    """Of how many pairs of parts these two were picked."""
+    columns = Counter(part.column for _, part in parts)
+    of_candidate = f"[s.column for s in confounds.slices if s.row.candidate == {candidate!r} and s.row.interval]"
+    pairs = sum(count * (count - 1) // 2 for count in columns.values())
+    number = facts.count(f"(lambda c: sum(c.count(x) - 1 for x in c) // 2)({of_candidate})", pairs)
+    return "the only contrast" if pairs == 1 else f"the largest of {number} contrasts"
 
 
 def _apart(

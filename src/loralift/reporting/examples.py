@@ -22,6 +22,19 @@ def telling_rows(report: Report, most: int = EXAMPLES) -> list[Row]:
     return ordered[: most - most // 2] + ordered[len(ordered) - most // 2 :]
 
 
+def told(report: Report, most: int = EXAMPLES) -> str:
+    """Which rows `telling_rows` picks, in a sentence."""
+    compared, total = report.comparison, len(report.rows)
+    scored = sum(_gain(report, row) is not None for row in report.rows)
+    if compared is None or not scored:
+        return f"The first {min(most, total)} of {total:,} rows."
+    what = f"{compared.candidates[0]} against {compared.baseline} on {compared.metrics[compared.primary].title}"
+    if scored <= most:
+        return f"Every row scored, {what}, the largest gain first."
+    gains, losses = most - most // 2, most // 2
+    return f"Picked, not typical: the {gains} best and the {losses} worst of {scored:,} rows, {what}."
+
+
 def _gain(report: Report, row: Row) -> float | None:
     """The first candidate's value less the baseline's, so that more is better."""
     comparison = report.comparison

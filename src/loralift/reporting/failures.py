@@ -1,4 +1,4 @@
-"""Answers that failed in a way that can be counted: how many, how many of them new, and what they cost."""
+"""Answers that failed in a way that can be counted: how many, how many new, and the mean difference on their rows."""
 
 from __future__ import annotations
 
@@ -121,6 +121,8 @@ def _caption(report: Report, modes: Sequence[FailureMode]) -> str:
         caption = (
             f"new: {base}'s answer did not, gone: {base}'s did · difference: mean over the answers counted · {caption}"
         )
+    if any(row.question_id for row in report.rows):
+        caption = f"counted over answers, not questions, each beside the baseline's of the same number · {caption}"
     never = [mode.title for mode in modes if not mode.occurs]
     return f"{caption} · none: {', '.join(never)}" if never else caption
 

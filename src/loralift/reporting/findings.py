@@ -1,7 +1,8 @@
 """What was found, in sentences that are made of the figures alone.
 
 Each rule looks at one kind of evidence and says nothing where there is none. Every number in a sentence goes through
-`Facts`, which keeps it under the Python expression that gives it: of comparison.json's ``rows`` and ``confounds``, of
+`Facts`, which keeps it under the Python expression that gives it: of comparison.json's ``rows``, ``alpha`` and
+``confounds``, of
 the variants' ``summaries``, of the adapters' ``proofs`` and, in `forgetting`, of the further data sets' comparisons,
 ``also``. So every sentence can be traced, and a test evaluates every expression.
 """
@@ -9,6 +10,7 @@ the variants' ``summaries``, of the adapters' ``proofs`` and, in `forgetting`, o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from loralift.records import AdapterProof, Comparison, Confounds, Finding, MetricSummary
 from loralift.reporting import doubts
@@ -42,7 +44,8 @@ def findings(
     for candidate in comparison.candidates:
         case = Case(comparison, summaries, confounds, proofs, candidate)
         first, *others = [finding for rule in RULES for finding in rule(case)]
-        found += [first, *sorted(others, key=lambda finding: finding.severity != "warning")][:MOST]
+        said = [first, *sorted(others, key=lambda finding: finding.severity != "warning")][:MOST]
+        found += [replace(finding, candidate=candidate) for finding in said]
     return tuple(found)
 
 
@@ -84,7 +87,9 @@ def _power(case: Case) -> Iterator[Finding]:
     if row.rows_needed is not None and row.rows_needed > row.n:
         words += f"; one of {facts.size(f'{path}.difference', row.difference, info)}, as seen here, would take "
         words += f"{facts.count(f'{path}.rows_needed', row.rows_needed)}"
-    yield facts.info(f"{words}.")
+    level = facts.percent("alpha", case.comparison.alpha)
+    end = f" That is of an unadjusted test at {level}; after the adjustment for all metrics and adapters it takes more."
+    yield facts.info(f"{words}.{end}")
 
 
 def _others(case: Case) -> Iterator[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loralift.records import Comparison, Finding
 from loralift.reporting import numbers
 from loralift.reporting.facts import Facts
@@ -38,4 +40,4 @@ def _sentence(name: str, comparison: Comparison, candidate: str) -> Finding:
         evidence = facts.difference(f"{path}.difference", row.difference, info)
     evidence += facts.interval(f"{path}.interval", row.interval, info)
     text = f"{words[verdict]}, by {info.title}: {evidence} over {facts.count(f'{path}.n', row.n)} questions."
-    return facts.finding(text, doubtful=verdict in ("worse", "inconclusive"))
+    return replace(facts.finding(text, doubtful=verdict in ("worse", "inconclusive")), candidate=candidate)

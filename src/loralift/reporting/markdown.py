@@ -7,11 +7,17 @@ from collections.abc import Mapping
 
 from loralift.records import Report, Row
 from loralift.reporting import tables
-from loralift.reporting.examples import telling_rows
+from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
 
 # What Markdown or HTML would take for markup.
 _MARKUP = re.compile(r"([\\`*_\[\]|<>~&])")
+# What GitHub makes a link of, or a mail to somebody: @name, #12, GH-12, https://…, www.…
+_REFERENCE = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.ASCII | re.IGNORECASE)
+_NOTHING = "&#8203;"  # a space without width; as an entity @ would still be one to GitHub
+
+CLIP = 1_000
+"""Characters of a question, reference or answer: a comment holds 65,536."""
 
 
 def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
@@ -39,15 +45,19 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
     parts += [_table(tables.description_table(report)), _table(failure_table(report))]
     parts += _warnings(report)
     if report.rows:
-        parts.append("## Read for yourself")
+        parts += ["## Read for yourself", escape(told(report))]
         parts += [_example(row) for row in telling_rows(report)]
     parts.append(_facts(report))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def escape(text: str) -> str:
-    """Text that shows as it is, whatever a model wrote into it."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    r"""Text that shows as it is, whatever a model wrote into it, and calls nobody.
+
+    >>> print(escape("*@octocat*, see #12 and https://x.org"))
+    \*@&#8203;octocat\*, see #&#8203;12 and https:&#8203;//x.org
+    """
+    return _REFERENCE.sub(rf"\g<0>{_NOTHING}", _MARKUP.sub(r"\\\1", " ".join(text.split())))
 
 
 def _table(table: tables.Table) -> str:
@@ -61,7 +71,7 @@ def _table(table: tables.Table) -> str:
         *("| " + " | ".join(map(escape, row)) + " |" for row in table.rows),
     ]
     if table.caption:
-        lines += ["", table.caption]
+        lines += ["", escape(table.caption)]
     return "\n".join(lines)
 
 
@@ -79,9 +89,13 @@ def _warnings(report: Report) -> list[str]:
 
 
 def _example(row: Row) -> str:
-    lines = [f"**{escape(row.question)}**", f"- reference: {escape(row.reference)}"]
-    lines += [f"- {escape(variant)}: {escape(text)}" for variant, text in row.answers.items()]
+    lines = [f"**{escape(_clipped(row.question))}**", f"- reference: {escape(_clipped(row.reference))}"]
+    lines += [f"- {escape(variant)}: {escape(_clipped(text))}" for variant, text in row.answers.items()]
     return lines[0] + "\n\n" + "\n".join(lines[1:])
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= CLIP else f"{text[:CLIP]} … ({len(text):,} characters)"
 
 
 def _facts(report: Report) -> str:

@@ -1,4 +1,7 @@
-"""Numbers as people read them."""
+"""Numbers as people read them.
+
+One rule for signs: a real minus sign, so that columns align, and none before what rounds to zero.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,12 @@ NOT_THERE = "–"
 
 def value(number: float | None, info: MetricInfo) -> str:
     """A metric's value with its own decimals."""
-    return NOT_THERE if number is None else f"{number:.{info.decimals}f}"
+    return NOT_THERE if number is None else _written(number, info.decimals)
 
 
 def difference(number: float | None, info: MetricInfo) -> str:
-    """A difference with its sign; a real minus sign, so that columns align."""
-    if number is None:
-        return NOT_THERE
-    text = f"{number:+.{info.decimals}f}"
-    # What rounds to zero has no sign that could be told.
-    return text.replace("-", "−") if float(text) else text[1:]
+    """A difference with its sign."""
+    return NOT_THERE if number is None else _written(number, info.decimals, plus="+")
 
 
 def interval(bounds: Interval | None, info: MetricInfo) -> str:
@@ -39,10 +38,28 @@ def p_value(p: float | None) -> str:
 
 def effect(number: float | None) -> str:
     """An effect size with its sign."""
-    return NOT_THERE if number is None else f"{number:+.2f}".replace("-", "−")
+    return NOT_THERE if number is None else _written(number, 2, plus="+")
 
 
-def percent(share: float) -> str:
-    """A share in percent, without its sign, with as many digits as it takes not to be 0: ``38 %``, ``0.4 %``."""
+def percent(share: float, *, minus: str = "") -> str:
+    """A share in percent, with as many digits as it takes not to be 0 and never rounded to all.
+
+    Args:
+        share: 1 is all.
+        minus: What stands before a negative one; without it the sign is left out.
+
+    Returns:
+        For example ``38 %``, ``0.4 %``, ``>99 %``.
+    """
     number = 100 * abs(share)
-    return f"{number:.0f} %" if number >= 10 or number == 0 else f"{number:.2g} %"
+    text = f"{number:.0f} %" if number >= 10 or number == 0 else f"{number:.2g} %"
+    if number < 100 and text == "100 %":
+        text = ">99 %"
+    return minus + text if share < 0 else text
+
+
+def _written(number: float, decimals: int, plus: str = "") -> str:
+    text = f"{abs(number):.{decimals}f}"
+    if float(text) == 0:
+        return text
+    return ("−" if number < 0 else plus) + text

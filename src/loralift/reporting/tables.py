@@ -100,7 +100,7 @@ def ranking_table(comparison: Comparison) -> Table:
         )
         for place in (ranking.places if ranking else ())
     )
-    caption = "Holm over all pairs; variants of one rank cannot be told apart"
+    caption = "rank: 1 + the number of variants that are better, Holm over all pairs; one rank does not mean equivalent"
     return Table(f"Ranked by {info.title}", ("rank", "variant", info.title, "better than"), rows, caption)
 
 
@@ -127,7 +127,8 @@ def slices_table(report: Report) -> Table:
 
 
 def proofs_table(report: Report) -> Table:
-    """That each adapter acts, and on how much."""
+    """How far each adapter acts, and on how much."""
+    changed = report.confounds.answers_changed
     rows = tuple(
         (
             proof.adapter,
@@ -135,12 +136,13 @@ def proofs_table(report: Report) -> Table:
             f"{proof.kl_mean:.3g}",
             f"{proof.kl_max:.3g}",
             numbers.percent(proof.top_token_changed),
-            numbers.percent(report.confounds.answers_changed.get(proof.adapter, 0.0)),
+            numbers.NOT_THERE if changed.get(proof.adapter) is None else numbers.percent(changed[proof.adapter]),
         )
         for proof in report.proofs
     )
     heads = ("adapter", "prompts", "mean KL (nats)", "largest KL", "top token changed", "answers changed")
-    return Table("The adapters act", heads, rows, "KL: of the next token's distribution from the base's")
+    caption = "KL: of the distribution at the answer's first token from the base's"
+    return Table("Do the adapters act?", heads, rows, caption)
 
 
 def headline(comparison: Comparison, candidate: str) -> str:
@@ -154,13 +156,18 @@ def headline(comparison: Comparison, candidate: str) -> str:
         "inconclusive": "is UNDECIDED against",
     }
     verdict = words[comparison.verdicts[candidate]]
+    return f"{candidate} {verdict} {comparison.baseline} on {info.title}: {_evidence(row, info)}, n = {row.n}"
+
+
+def _evidence(row: MetricComparison, info: MetricInfo) -> str:
+    """What a verdict rests on: equivalence on the 90 % interval inside the margin, all else on the 95 % interval."""
     evidence = numbers.difference(row.difference, info)
+    if row.verdict == "equivalent" and row.equivalence_interval is not None:
+        inside = f"90 % CI {numbers.interval(row.equivalence_interval, info)} inside ±{numbers.value(row.margin, info)}"
+        return f"{evidence}, {inside}, equivalence p = {numbers.p_value(row.p_equivalence)}".replace("= <", "< ")
     if row.interval is not None:
         evidence += f" {numbers.interval(row.interval, info)}"
-    return (
-        f"{candidate} {verdict} {comparison.baseline} on {info.title}: {evidence}, "
-        f"adjusted p = {numbers.p_value(row.p_adjusted)}, n = {row.n}".replace("p = <", "p < ")
-    )
+    return f"{evidence}, adjusted p = {numbers.p_value(row.p_adjusted)}".replace("= <", "< ")
 
 
 def refusal(report: Report, name: str) -> str:

@@ -44,7 +44,7 @@ def confounds_of(
         comparison: What was compared.
         scores: Variant to its scores.
         again: The scores of the base's second answers; empty where there are none.
-        training: A text a row of the adapters' training data; empty where it is not known.
+        training: A text a row of the training data given, one file for all adapters; empty where there is none.
     """
     candidates = {name: scores[name] for name in comparison.candidates}
     primary = scoring.metrics[comparison.primary]

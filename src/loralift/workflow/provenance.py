@@ -45,8 +45,11 @@ def begin_or_resume(ready: Ready, parts: Sequence[Part], *, resume: bool, comman
         before = part.directory.read_run() if part in there else {}
         if not before:
             files.write_text(part.directory.dataset, dump_questions(part.data.questions))
+        sessions = [*before.get("sessions", []), session]
         document = {
             **session,
+            # what makes the run again, and when it began; all else is the last session's
+            **{name: sessions[0][name] for name in ("command", "started")},
             "config": plain(config.model_dump(mode="json")),
             "part": part.name,
             "also": [other.name for other in parts if other.name] if not part.name else [],
@@ -57,7 +60,7 @@ def begin_or_resume(ready: Ready, parts: Sequence[Part], *, resume: bool, comman
             # what a resume reads back from dataset.jsonl knows nothing of the rows that were left out before
             "notes": before.get("notes", notes_of(part.data)),
             "proofs": plain(ready.proofs),
-            "sessions": [*before.get("sessions", []), session],
+            "sessions": sessions,
         }
         files.write_json(part.directory.run, document)
 

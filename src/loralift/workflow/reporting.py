@@ -61,7 +61,7 @@ def build_report(directory: RunDirectory) -> Report:
 def _clean(confounds: Confounds, config: Mapping[str, Any]) -> Iterator[str]:
     """That nothing leaked, where that was looked at; a leak is a finding."""
     if confounds.leaks and not any(confounds.leaks.values()):
-        yield f"no question and no reference stands in the training data ({_name(str(config['train_data']))})"
+        yield f"no question and no reference was found in the training data ({_name(str(config['train_data']))})"
 
 
 def _name(source: str) -> str:
@@ -114,6 +114,7 @@ def _rows(
                 {variant: answers[variant][row].text for variant in variants},
                 {variant: values[variant][row] for variant in variants},
                 {name: part for name, part in parts.items() if part is not None},
+                question_id=question.id if repeated else "",
             )
         )
     return tuple(rows)

@@ -145,11 +145,16 @@ def _answer(
 ) -> None:
     perplexity = "perplexity" in scoring.metrics
     for variant in generator.variants:
-        with clock.stage(f"generate {variant}"):
+        with clock.stage(_stage(f"generate {variant}", part)):
             generate_variant(part, variant, generator, prompts, config, watcher, perplexity=perplexity)
     if _answers_twice(config, part):
         with clock.stage("generate base once more"):
             answer_again(part, generator, prompts, config, watcher)
+
+
+def _stage(name: str, part: Part) -> str:
+    """A stage's name, so that what further data sets took is not added to it."""
+    return f"{name} ({part.name})" if part.name else name
 
 
 def _answers_twice(config: RunConfig, part: Part) -> bool:
@@ -167,12 +172,12 @@ def _score_and_compare(
 ) -> Comparison | None:
     scores: dict[str, Sequence[Score]] = {}
     for variant in (BASE, *config.adapters):
-        with clock.stage(f"score {variant}"):
+        with clock.stage(_stage(f"score {variant}", part)):
             watcher.say(f"{variant}: scoring {len(part.questions)} answers{f' of {part.name}' if part.name else ''}")
             scores[variant] = score_variant(part, variant, scoring)
     if not config.adapters:
         return None
-    with clock.stage("compare"):
+    with clock.stage(_stage("compare", part)):
         return _compare(config, part, scoring, scores, known if not part.name else _Known())
 
 

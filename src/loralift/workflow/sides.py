@@ -31,6 +31,15 @@ from loralift.workflow.scoring import read_summaries
 DOC_HASH = "doc_hash"
 RESAMPLES = 10_000
 
+HIGHER_IS_BETTER = frozenset(
+    {
+        "acc", "acc_norm", "accuracy", "exact_match", "em", "f1", "precision", "recall", "mcc", "auc", "mrr", "ndcg",
+        "bleu", "rouge", "rouge1", "rouge2", "rougel", "chrf", "meteor", "bertscore", "pass@1", "likelihood",
+        "log_likelihood", "score", "reward",
+    }
+)  # fmt: skip
+"""Metrics of other tools of which more is known to be better."""
+
 
 @dataclass(frozen=True, slots=True)
 class Side:
@@ -143,7 +152,7 @@ def compare_read(
         seed=config.get("seed", 0) if seed is None else seed,
         resamples=config.get("resamples", RESAMPLES),
     )
-    notes = {name: _made_differently(info, after.metrics[name]) for name, info in shared.items()}
+    notes = {name: (*_assumed(name), *_made_differently(info, after.metrics[name])) for name, info in shared.items()}
     notes[chosen] = (*dict.fromkeys((*before.notes, *after.notes)), *notes[chosen])
     rows = tuple(replace(row, warnings=(*row.warnings, *notes[row.metric])) for row in comparison.rows)
     return replace(comparison, rows=rows), tests
@@ -341,6 +350,13 @@ def _foreign(name: str, signature: str = "") -> MetricInfo:
     """A metric that is not ours, taken as it comes: the mean of its rows."""
     better = name.lower() not in LOWER_IS_BETTER
     return MetricInfo(name, name, low=None, high=None, higher_is_better=better, signature=signature)
+
+
+def _assumed(name: str) -> tuple[str, ...]:
+    """What a reader must know of a metric whose direction nobody told."""
+    if name in METRICS or name.lower() in LOWER_IS_BETTER or name.lower() in HIGHER_IS_BETTER:
+        return ()
+    return (f"The direction of {name} is assumed: more of it counts as better.",)
 
 
 def _made_differently(before: MetricInfo, after: MetricInfo) -> tuple[str, ...]:

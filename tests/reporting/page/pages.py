@@ -50,7 +50,10 @@ def report(n: int = 60, gains: dict[str, float] = GAINS, words: int = 30, odd: b
         metrics=INFOS,
         summaries={v: {name: summarise(s, info) for name, info in INFOS.items()} for v, s in sides.items()},
         comparison=comparison,
-        findings=(Finding("up is better, with 30 % more.", {}), Finding("up may <i>leak</i>.", {}, "warning")),
+        findings=(
+            Finding("It is better, with 30 % more than down.", {}, candidate="up"),
+            Finding("up may <i>leak</i>.", {}, "warning", "up"),
+        ),
         proofs=tuple(AdapterProof(v, 8, 0.5, 1.0, 0.9) for v in gains),
         facts={"command": "loralift run --adapter up=./up", "prompt": "Q: <q>\n\nA:"},
         notes=("2 rows were left out",),

@@ -182,6 +182,27 @@ def test_a_point_of_a_scatter_chart_opens_its_row(opened: Opened) -> None:
     assert page.input_value("#adapter") == "up"
     page.locator('[data-name="effects"] circle').click()
     assert page.input_value("#adapter") == "up"
+    page.locator('[data-name="scatter-up"] rect').click()
+    assert "Row gone is not on this page" in page.text_content("#count")
+
+
+def test_a_point_of_a_question_opens_its_first_answer(browser: Any, shown: Report, tmp_path: Path) -> None:
+    rows = tuple(
+        dataclasses.replace(row, id=f"q{place // 3}#{place % 3}", question_id=f"q{place // 3}")
+        for place, row in enumerate(shown.rows)
+    )
+    path = tmp_path / "report.html"
+    path.write_text(rendering.render(dataclasses.replace(shown, rows=rows), CHARTS), encoding="utf-8")
+    made = browser.new_context()
+    page = opened_in(made, path).go()
+    page.locator('[data-name="scatter-up"] circle').click()
+    assert page.locator("#rows article.open").get_attribute("data-id") == "q3#0"
+    made.close()
+
+
+def test_answers_too_different_for_marks_say_so(opened: Opened) -> None:
+    page = opened.go("#row=q0&adapter=up")
+    assert "Fewer than a fifth of the shorter answer's words" in page.text_content("#rows article.open")
 
 
 def test_keys_step_through_the_rows_over_the_end_of_a_page(opened: Opened) -> None:

@@ -14,14 +14,17 @@ import pytest
 from tests.reporting.page.pages import GAINS, HEBREW, HOSTILE, report
 
 from loralift.records import Report
-from loralift.reporting import tables
+from loralift.reporting import charts, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.page import rendering
 from loralift.reporting.page import rows as page_rows
 from loralift.reporting.page.theme import DARK, strips
 from loralift.reporting.page.words import answer, findings_by_candidate
 
-SVG = '<svg width="340" height="80"><g aria-label="q3"><circle r="9" fill="{}"/></g></svg>'
+SVG = (
+    '<svg width="340" height="80"><g aria-roledescription="point" aria-label="q3"><circle r="9" fill="{}"/></g>'
+    '<rect aria-roledescription="point" aria-label="gone" x="99" width="9" height="9"/></svg>'
+)
 CHARTS = (
     Chart("effects", "Effects", "How <much>.", "up: +1", SVG.format(PALETTE["ink"]), "change"),
     Chart("scatter-up", "Rows", "Points.", "rows of up", SVG.format(PALETTE["better"]), "where", "up"),
@@ -153,10 +156,17 @@ def test_the_packed_rows_are_the_rows(page: str, shown: Report) -> None:
     assert first["answers"][1] == HOSTILE
     assert second["values"][1][0] == pytest.approx(shown.rows[1].values["up"]["f1"])
     assert [data["words"][place] for place in second["parts"].values()] == list(shown.rows[1].parts.values())
-    before, after = second["marks"][0]
-    text = second["answers"][1]
-    assert text[after[0] : after[0] + after[1]] in ("truly other", text[-len("truly other") :])
-    assert len(before) in (0, 2)
+    for row in data["rows"][1:]:
+        (before, after), texts = row["marks"][0], row["answers"]
+        assert cut(texts[1], after)[1] == ["truly other"]
+        assert " ".join(cut(texts[0], before)[0]).split() == " ".join(cut(texts[1], after)[0]).split()
+
+
+def cut(text: str, lengths: list[int]) -> tuple[list[str], list[str]]:
+    """The stretches of a text that are not marked, and those that are."""
+    ends = [*itertools.accumulate(lengths), len(text)]
+    parts = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return parts[::2], parts[1::2]
 
 
 def test_without_a_script_a_few_telling_rows_stand_there(page: str) -> None:
@@ -181,6 +191,51 @@ def test_more_rows_than_fit_are_parted_and_the_page_says_so(shown: Report, monke
 
 def unpacked_text(page: str) -> str:
     return page.split('id="packed"')[1].split(">")[1].split("<")[0]
+
+
+def test_where_no_row_fits_the_page_says_so(shown: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "MOST_BYTES", 1)
+    page = rendering.render(shown, CHARTS)
+    assert unpacked(page)["rows"] == []
+    assert "This page carries none of 60 rows" in page
+    assert "With JavaScript" not in page
+    assert "Left out to keep room for rows under 5 MB" in page
+    assert "<figure" not in page
+
+
+def test_the_largest_charts_give_way_to_rows_and_are_named(shown: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    svg = CHARTS[1].svg.replace("</svg>", "<g></g>" * 9_000 + "</svg>")
+    large = dataclasses.replace(CHARTS[1], title="Large", svg=svg)
+    monkeypatch.setattr(rendering, "MOST_BYTES", 100_000)
+    page = rendering.render(shown, (CHARTS[0], large, CHARTS[2]))
+    assert re.findall('<figure class="chart" data-name="([^"]+)"', page) == ["effects", "lengths"]
+    assert "beside the page in <code>charts/</code>: Large.</p>" in page
+
+
+def test_many_adapters_and_rows_fit_and_leave_room_for_rows() -> None:
+    many = report(2_500, {f"adapter-{number}": number / 100 for number in range(10)}, words=60, odd=False)
+    drawn = charts.draw(many)
+    page = rendering.render(many, drawn)
+    assert len(page.encode()) <= rendering.MOST_BYTES
+    assert len(unpacked(page)["rows"]) > 100
+    assert page.count('<figure class="chart"') == len(drawn)
+
+
+def test_equal_values_are_ties_by_the_comparisons_rule_and_no_others(shown: Report) -> None:
+    values = {"base": {"f1": 0.3}, "up": {"f1": 0.1 + 0.2}, "down": {"f1": 0.3 * (1 - 1e-10)}, "same <b>": {"f1": 0.4}}
+    row = dataclasses.replace(shown.rows[1], values=values)
+    packed = page_rows.pack(dataclasses.replace(shown, rows=(row,)), lambda row, variant: (), 100_000)
+    base, up, down, last = json.loads(gzip.decompress(base64.b64decode(packed.data)))["rows"][0]["values"]
+    assert base[0] == up[0] == 0.3
+    assert down[0] < 0.3 < last[0]
+
+
+def test_repeated_questions_are_told_apart_from_answers(shown: Report) -> None:
+    rows = tuple(dataclasses.replace(row, question_id="q") for row in shown.rows)
+    page = rendering.render(dataclasses.replace(shown, rows=rows), ())
+    assert "the verdict takes the mean of each question's answers" in page
+    assert {row["question_id"] for row in unpacked(page)["rows"]} == {"q"}
+    assert "the verdict takes the mean" not in rendering.render(shown, ())
 
 
 def test_the_rows_kept_are_the_largest_differences_and_an_even_spread(shown: Report) -> None:
@@ -217,9 +272,10 @@ def test_the_same_report_gives_the_same_page(shown: Report) -> None:
     ("verdicts", "said"),
     [
         ({"a": "better"}, "Yes, it did."),
-        ({"a": "inconclusive"}, "Too early to tell."),
-        ({"a": "worse", "b": "worse"}, "None of two did. a and b pull it down."),
+        ({"a": "inconclusive"}, "These data do not decide."),
+        ({"a": "worse", "b": "worse"}, "None of two is shown to. a and b pull it down."),
         ({"a": "better", "b": "inconclusive"}, "One of two did: a. b is still undecided."),
+        ({"a": "worse", "b": "equivalent"}, "None of two is shown to. a pulls it down; b leaves it within the margin."),
         ({"a": "better", "b": "better"}, "Two of two did: a and b."),
     ],
 )
@@ -228,7 +284,7 @@ def test_the_title_is_answered(shown: Report, verdicts: dict[str, Any], said: st
     assert answer(dataclasses.replace(shown.comparison, candidates=tuple(verdicts), verdicts=verdicts)) == said
 
 
-def test_findings_stand_with_the_adapter_that_they_name_first(shown: Report) -> None:
+def test_findings_stand_with_the_adapter_that_they_are_about(shown: Report) -> None:
     assert shown.comparison is not None
     grouped = findings_by_candidate(shown)
     assert [finding.severity for finding in grouped["up"]] == ["warning", "info"]

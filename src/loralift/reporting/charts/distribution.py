@@ -8,15 +8,16 @@ from statistics import median
 from typing import Any
 
 from loralift.records import Comparison, MetricInfo
+from loralift.reporting import numbers
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
-from loralift.reporting.charts.pairs import Pair
+from loralift.reporting.charts.pairs import Pair, unit_of
 
 BINS = 30
 HEIGHT = 170
 
 WHOLE = "datum.value % 1 ? '' : format(datum.value, ',d')"
-"""A Vega expression: rows are never halves, and of one row Vega would count halves."""
+"""A Vega expression: counts are never halves, and of one row Vega would count halves."""
 
 
 def distribution(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) -> Chart | None:
@@ -26,22 +27,23 @@ def distribution(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) 
     info = comparison.metrics[comparison.primary]
     base, adapter = comparison.baseline, candidate
     sides = {base: [pair.baseline for pair in pairs], adapter: [pair.candidate for pair in pairs]}
-    medians = {name: style.figure(median(values), info) for name, values in sides.items()}
+    medians = {name: numbers.value(median(values), info) for name, values in sides.items()}
     title = f"{info.title}: {style.shorten(base, 20)} and {style.shorten(adapter, 40)}"
     lines = f"medians: {style.shorten(base, 20)} {medians[base]} (dashed), {style.shorten(adapter, 40)} "
     lines += f"{medians[adapter]} (solid)"
-    alt = f"{info.title} over {style.counted(len(pairs), 'row')}. " + " ".join(
-        f"{name}: {_quartiles(values, info)}." for name, values in sides.items()
+    unit = unit_of(pairs)
+    alt = f"{info.title} over {style.counted(len(pairs), unit)}. " + " ".join(
+        f"{name}: {_range(values, info)}." for name, values in sides.items()
     )
     return Chart(
         name=stem("distribution", candidate),
         title=title,
         caption=(
-            f"Rows by their {info.title}: grey areas {base}, the line {adapter}, in the same bins. "
+            f"{unit.capitalize()}s by their {info.title}: grey areas {base}, the line {adapter}, in the same bins. "
             "The vertical lines are the medians."
         ),
         alt=alt,
-        svg=_draw(comparison, candidate, sides, title, f"{style.counted(len(pairs), 'row')} · {lines}"),
+        svg=_draw(comparison, candidate, sides, (title, f"{style.counted(len(pairs), unit)} · {lines}", f"{unit}s")),
         section="where",
         candidate=candidate,
     )
@@ -70,9 +72,11 @@ def counts_in(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     return [int(count) for count in np.histogram(values, edges)[0]]
 
 
-def _draw(comparison: Comparison, candidate: str, sides: dict[str, list[float]], title: str, how: str) -> str:
+def _draw(comparison: Comparison, candidate: str, sides: dict[str, list[float]], words: tuple[str, str, str]) -> str:
+    """The picture; ``words`` are its title, its subtitle and what its axis counts."""
     import altair as alt
 
+    title, how, counted = words
     info = comparison.metrics[comparison.primary]
     edges = edges_of([value for values in sides.values() for value in values])
     role = style.adapter_role(comparison.candidates.index(candidate))
@@ -84,7 +88,7 @@ def _draw(comparison: Comparison, candidate: str, sides: dict[str, list[float]],
     )
     x = alt.X("x:Q", scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False, zero=False))
     x = x.axis(title=style.axis_title(info), grid=False, tickCount=6)
-    y = alt.Y("count:Q", axis=alt.Axis(title="rows", tickCount=4, labelExpr=WHOLE))
+    y = alt.Y("count:Q", axis=alt.Axis(title=counted, tickCount=4, labelExpr=WHOLE))
     base, adapter = (counts_in(values, edges) for values in sides.values())
     bars = [
         {"x": left, "right": right, "count": count, "zero": 0, "side": "base"}
@@ -113,6 +117,6 @@ def _outline(edges: Sequence[float], counts: Sequence[int]) -> list[dict[str, An
     return [{"x": x, "count": y, "order": order, "side": "adapter"} for order, (x, y) in enumerate(corners)]
 
 
-def _quartiles(values: Sequence[float], info: MetricInfo) -> str:
-    low, middle, high = (style.figure(value, info) for value in (min(values), median(values), max(values)))
+def _range(values: Sequence[float], info: MetricInfo) -> str:
+    low, middle, high = (numbers.value(value, info) for value in (min(values), median(values), max(values)))
     return f"median {middle}, from {low} to {high}"

@@ -15,6 +15,9 @@ from loralift.reporting.tables import PRIMARY_MARK
 LARGEST = 3.0
 """Standard deviations: what lies beyond would squeeze all else, and is written at the edge instead."""
 
+BARS = "bars: the difference's 95 % CI on the same scale, the uncertainty of the standard deviation not in them"
+"""How to read the bars: an interval of Cohen's d itself would be wider where the rows are few."""
+
 BEYOND_ROOM = 48
 """Pixels at the ends of the axis for what is written there."""
 
@@ -32,15 +35,19 @@ def effects(comparison: Comparison) -> Chart | None:
     if not points:
         return None
     shown = {point["metric"] for point in points}
-    without = [info.title for info in metrics if info.name not in shown]
+    without = [info for info in metrics if info.name not in shown]
     title = f"Effect sizes against {comparison.baseline}"
-    how = "Cohen's d · right is better · bold: decides · bars: 95 % CI"
+    how = "Cohen's d · right is better · bold: decides · " + BARS
     caption = (
         f"Each difference from {comparison.baseline} divided by the standard deviation of its rows, and turned where "
-        f"lower is better: right of zero is always better, whatever the metric's unit. {PRIMARY_MARK} decides."
+        f"lower is better: right of zero is always better, whatever the metric's unit; {BARS}. {PRIMARY_MARK} decides."
     )
-    if without:
-        caption += f" No point for {', '.join(without)}: there the differences of the rows have no spread."
+    flat = [info.title for info in without if _compared(comparison, info)]
+    bare = [info.title for info in without if not _compared(comparison, info)]
+    if flat:
+        caption += f" No point for {', '.join(flat)}: there the differences of the rows have no spread."
+    if bare:
+        caption += f" No point for {', '.join(bare)}: there too few rows were scored on both sides."
     return Chart(
         name="effects",
         title=title,
@@ -49,6 +56,11 @@ def effects(comparison: Comparison) -> Chart | None:
         svg=_draw(comparison, [info for info in metrics if info.name in shown], points, title, how),
         section="change",
     )
+
+
+def _compared(comparison: Comparison, info: MetricInfo) -> bool:
+    """Whether there are differences of which a spread could be told."""
+    return any(row.metric == info.name and row.difference is not None and row.n > 1 for row in comparison.rows)
 
 
 def _points(comparison: Comparison, metrics: Sequence[MetricInfo]) -> Iterator[dict[str, Any]]:

@@ -10,9 +10,14 @@ from loralift.records import Comparison
 from loralift.reporting import numbers
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
-from loralift.reporting.charts.pairs import Pair, outcome
+from loralift.reporting.charts.pairs import Pair, outcome, unit_of
 
 MOST_POINTS = 2_000
+"""Of one chart: more only hide each other."""
+
+POINTS_OF_ALL = 6_000
+"""Of all adapters' charts together: a point takes about 270 bytes of the page, which rows must fit in too."""
+
 SIDE = 290
 OUTCOMES = {"win": "better", "loss": "worse", "tie": "base"}
 """Outcome to its colour's role, in the legend's order."""
@@ -22,36 +27,43 @@ SHAPES = {"win": "triangle-up", "loss": "triangle-down", "tie": "circle"}
 
 
 def scatter(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) -> Chart | None:
-    """One point a row, named by the row's id alone, so that a page can open the row; None without any."""
+    """One point a row or question, named by its id alone, so that a page can open it; None without any."""
     if not pairs:
         return None
     info = comparison.metrics[comparison.primary]
     counts = Counter(outcome(pair, info) for pair in pairs)
     said = " · ".join(style.counted(counts[known], known, many) for known, many in MANY.items())
-    shown = evenly(pairs, MOST_POINTS)
+    shown = evenly(pairs, most_points(len(comparison.candidates)))
+    unit = unit_of(pairs)
+    what = "a row" if unit == "row" else "a question, the mean of its answers"
     caption = (
-        f"Each point is a row: {comparison.baseline}'s {info.title} to the right, {candidate}'s upwards. "
+        f"Each point is {what}: {comparison.baseline}'s {info.title} to the right, {candidate}'s upwards. "
         f"{'Above' if info.higher_is_better else 'Below'} the diagonal {candidate} does better."
     )
     how = said
     if len(shown) < len(pairs):
-        caption += f" {len(shown):,} of {len(pairs):,} rows are shown, evenly taken; the counts are of all."
-        how += f" · {len(shown):,} of {len(pairs):,} rows shown"
+        caption += f" {len(shown):,} of {len(pairs):,} {unit}s are shown, evenly taken; the counts are of all."
+        how += f" · {len(shown):,} of {len(pairs):,} {unit}s shown"
     extremes = sorted(pairs, key=lambda pair: pair.candidate - pair.baseline)
     least, most = (numbers.difference(pair.candidate - pair.baseline, info) for pair in (extremes[0], extremes[-1]))
-    title = f"{info.title}, row by row: {style.shorten(candidate, 40)}"
+    title = f"{info.title}, {unit} by {unit}: {style.shorten(candidate, 40)}"
     return Chart(
         name=stem("scatter", candidate),
         title=title,
         caption=caption,
         alt=(
-            f"{candidate} against {comparison.baseline} on {info.title}, {style.counted(len(pairs), 'row')}: "
+            f"{candidate} against {comparison.baseline} on {info.title}, {style.counted(len(pairs), unit)}: "
             f"{said.replace(' ·', ',')}; differences from {least} to {most}."
         ),
         svg=_draw(comparison, candidate, shown, title, how),
         section="where",
         candidate=candidate,
     )
+
+
+def most_points(adapters: int) -> int:
+    """Points that each of so many adapters' charts may show."""
+    return max(1, min(MOST_POINTS, POINTS_OF_ALL // adapters))
 
 
 def evenly(pairs: Sequence[Pair], most: int) -> Sequence[Pair]:

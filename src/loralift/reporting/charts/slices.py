@@ -26,7 +26,8 @@ def slices(comparison: Comparison, candidate: str, parts: Sequence[SliceComparis
     left_out = sum(part.row.candidate == candidate for part in parts) - len(compared)
     caption = (
         f"The difference of {candidate} from {comparison.baseline} on {info.title} on parts of the rows, with 95 % CI; "
-        f"the dashed line is the difference on all rows, {whole}. Exploratory: look whether intervals meet."
+        f"the dashed line is the difference on all rows, {whole}. Exploratory: of many parts "
+        "a few stand out by chance, also where intervals do not meet."
     )
     if left_out:
         caption += f" Left out with too few rows: {left_out}."

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loralift.records import MetricInfo
-from loralift.reporting import numbers
 
 Layer = dict[str, Any]
 """One mark with its encoding and its data, as Vega-Lite writes it."""
@@ -187,11 +186,6 @@ def vertical(at: float, role: str = "ink", *, width: float = 1, dashes: Sequence
 
     line = alt.Chart().mark_rule(stroke=PALETTE[role], strokeWidth=width, strokeDash=list(dashes), aria=False)
     return layer(line.encode(x=alt.X("x:Q")), [{"x": at}])
-
-
-def figure(number: float, info: MetricInfo) -> str:
-    """A metric's value with a real minus sign, and none before what rounds to zero."""
-    return numbers.value(round(number, info.decimals) + 0.0, info).replace("-", "−")
 
 
 def svg(

@@ -27,6 +27,9 @@ from loralift.reporting.page.words import WORDS, answer, findings_by_candidate
 MOST_BYTES = 5_000_000
 """What the file may have: it is mailed and attached to pull requests."""
 
+CHARTS_SHARE = 0.5
+"""Of that for charts at most: they look at the rows from afar, and the rows are to be read."""
+
 SCRIPTS = ("data.js", "view.js", "row.js", "rows.js", "page.js")
 """One module in several files, joined in this order: a page that may request nothing cannot import."""
 
@@ -45,16 +48,19 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         charts: Pictures of it, in the order in which they are shown.
 
     Returns:
-        HTML of at most 5 MB; of more rows than fit it carries a part and says so.
+        HTML of at most 5 MB; of more rows, or larger charts, than fit it carries a part and says so.
     """
     style = _source("report.css") + chart_css(PALETTE)
     script = "\n".join(_source(f"script/{name}") for name in SCRIPTS)
+    shown = _fitting(charts)
     known = {
         "report": report,
         "comparison": report.comparison,
         "base": report.variants[0],
         # The charts are drawn from the report by our own code, which escapes what it writes.
-        "charts": [(chart, Markup(chart.svg)) for chart in charts],
+        "charts": [(chart, Markup(chart.svg)) for chart in shown],
+        "left_out": [chart.title for chart in charts if chart not in shown],
+        "repeated": any(row.question_id for row in report.rows),
         "style": Markup(style),
         "script": Markup(script),
         "policy": _policy(style, script),
@@ -70,11 +76,24 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         **_tables(report),
     }
     template = _environment().get_template("report.html.j2")
-    shell = template.render(known, packed=PackedRows("", 0, len(report.rows)))
+    # With the longest note that a page can need, so that what is left for rows is never too much.
+    shell = template.render(known, packed=PackedRows("", max(1, len(report.rows) - 1), len(report.rows)))
     packed = pack(report, _failure_titles(report), MOST_BYTES - len(shell.encode("utf-8", "replace")))
     page = template.render(known, packed=packed)
     # Half a surrogate pair, which a model can write, has no UTF-8.
     return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _fitting(charts: Sequence[Chart]) -> list[Chart]:
+    """The charts in their order, without the largest ones where all together take more than their share."""
+    sizes = {chart.name: len(chart.svg.encode("utf-8", "replace")) for chart in charts}
+    shown, total = list(charts), sum(sizes.values())
+    for chart in sorted(charts, key=lambda chart: -sizes[chart.name]):
+        if total <= CHARTS_SHARE * MOST_BYTES:
+            break
+        shown.remove(chart)
+        total -= sizes[chart.name]
+    return shown
 
 
 def _failure_titles(report: Report) -> FailureModes:
@@ -155,7 +174,7 @@ def _example(report: Report, row: Row) -> dict[str, Any]:
     for adapter in adapters:
         text = row.answers.get(adapter, "")
         found = word_differences(first, text)
-        answers.append((adapter, _parts(text, found[1] if found else ())))
+        answers.append((adapter, _parts(text, () if isinstance(found, str) else found[1])))
     return {
         "row": row,
         "reference": _parts(row.reference, ()),

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from loralift.records import Report, Row
-from loralift.reporting.page.word_differences import compact, word_differences
+from loralift.reporting.charts.pairs import difference_of
+from loralift.reporting.page.word_differences import Unmarked, compact, word_differences
 
 FailureModes = Callable[[Row, str], tuple[str, ...]]
 
@@ -109,25 +110,38 @@ def _row(report: Report, row: Row, failure_modes: FailureModes, dictionary: _Dic
     base, *adapters = report.variants
     return {
         "id": row.id,
+        **({"question_id": row.question_id} if row.question_id else {}),
         "question": row.question,
         "reference": row.reference,
         "answers": [row.answers.get(variant, "") for variant in report.variants],
-        "values": [[_number(row, variant, name) for name in report.metrics] for variant in report.variants],
+        "values": [[_number(row, variant, name, base) for name in report.metrics] for variant in report.variants],
         "parts": {column: dictionary.place(part) for column, part in row.parts.items()},
         "modes": [[dictionary.place(mode) for mode in failure_modes(row, variant)] for variant in report.variants],
         "marks": [_marks(row.answers.get(base, ""), row.answers.get(adapter, "")) for adapter in adapters],
     }
 
 
-def _marks(before: str, after: str) -> list[list[int]] | None:
+def _marks(before: str, after: str) -> list[list[int]] | Unmarked:
     found = word_differences(before, after)
-    return None if found is None else [compact(before, found[0]), compact(after, found[1])]
+    return found if isinstance(found, str) else [compact(before, found[0]), compact(after, found[1])]
 
 
-def _number(row: Row, variant: str, metric: str) -> float | None:
-    """Nine digits: enough that what differs still does, and JSON knows no infinity."""
-    value = row.values.get(variant, {}).get(metric)
-    return None if value is None or not math.isfinite(value) else float(f"{value:.9g}")
+def _number(row: Row, variant: str, metric: str, base: str) -> float | None:
+    """A value in nine digits, equal to the base's only where the comparison finds a tie: the script need but compare.
+
+    None where it is not finite: JSON knows no infinity.
+    """
+    value, before = (row.values.get(side, {}).get(metric) for side in (variant, base))
+    if value is None or not math.isfinite(value):
+        return None
+    written = float(f"{value:.9g}")
+    if variant == base or before is None or not math.isfinite(before):
+        return written
+    written_before = float(f"{before:.9g}")
+    difference = difference_of(before, value)
+    if difference == 0:
+        return written_before
+    return written if written != written_before else written_before + difference
 
 
 def _kept(report: Report, sizes: Sequence[int], room: float) -> list[int]:
@@ -156,7 +170,7 @@ def _largest_difference(report: Report, row: Row) -> float:
     if report.comparison is None:
         return -1.0
     primary = report.comparison.primary
-    base, *others = (_number(row, variant, primary) for variant in report.variants)
+    base, *others = (_number(row, variant, primary, report.variants[0]) for variant in report.variants)
     return max((abs(value - base) for value in others if value is not None and base is not None), default=-1.0)
 
 

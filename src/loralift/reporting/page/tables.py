@@ -25,9 +25,11 @@ def power_table(report: Report) -> Table:
                     numbers.NOT_THERE if row.rows_needed is None else f"{row.rows_needed:,}",
                 )
             )
+    level = numbers.percent(report.comparison.alpha) if report.comparison is not None else ""
     caption = (
-        "The smallest difference that a test at 5 % finds with 80 % power at this n and spread, "
-        "and the rows at which one as large as the observed is found as often"
+        f"The smallest difference that an unadjusted test at {level} finds with 80 % power at this n and spread, and "
+        "the rows at which one as large as the observed is found as often; "
+        "after the adjustment for all metrics and adapters it takes more"
     )
     return Table("What these rows can tell", heads, tuple(rows), caption)
 
@@ -83,7 +85,7 @@ def lengths_table(report: Report, *, all_metrics: bool) -> Table:
                 numbers.difference(at_length.difference, info),
                 numbers.difference(at_length.adjusted, info),
                 numbers.interval(at_length.interval, info) or numbers.NOT_THERE,
-                numbers.NOT_THERE if at_length.explained is None else f"{at_length.explained:.0%}".replace("-", "−"),
+                numbers.NOT_THERE if at_length.explained is None else numbers.percent(at_length.explained, minus="−"),
             )
         )
     heads = ("adapter and metric", "words, base", "words", "difference", "at equal length", "95 % CI", "explained")

@@ -1,14 +1,18 @@
-"""Which words of two answers differ, for marking them side by side."""
+"""Which words of two answers a word-by-word comparison does not pair, for marking them side by side."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from rapidfuzz.distance import Indel, Levenshtein
 
 Span = tuple[int, int]
 """From the first character to the one after the last."""
+
+Unmarked = Literal["long", "different"]
+"""Why nothing is marked."""
 
 # Chinese and Japanese put no spaces between words: each character counts as one.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -22,8 +26,8 @@ SHORT_RUN = 2
 LEAST_COMMON = 0.2
 
 
-def word_differences(before: str, after: str) -> tuple[list[Span], list[Span]] | None:
-    """Mark the words that only one of two texts has.
+def word_differences(before: str, after: str) -> tuple[list[Span], list[Span]] | Unmarked:
+    """Mark the words of two texts that a word-by-word comparison does not pair.
 
     A common run of one or two words between longer differences is a coincidence ("the", a comma) rather than something
     kept, and is marked with what surrounds it, as in diff-match-patch's semantic cleanup.
@@ -33,23 +37,24 @@ def word_differences(before: str, after: str) -> tuple[list[Span], list[Span]] |
         after: The candidate's answer.
 
     Returns:
-        The spans of ``before`` and those of ``after``, in characters; empty lists where the words are the same. None
-        where marks would say nothing: fewer than a fifth of the words is common, or there are more than 60,000.
+        The spans of ``before`` and those of ``after``, in characters; empty lists where the words are the same, or
+        where a text has none. ``long`` where a text has more than 60,000 words; ``different`` where fewer than a fifth
+        of the shorter one's words are paired, so that marks would say nothing: a text that goes on keeps them all.
     """
     if before == after:
         return [], []
     one, other = ([match.span() for match in _WORD.finditer(text)] for text in (before, after))
+    if not one or not other:
+        return [], []
     if max(len(one), len(other)) > MOST_WORDS:
-        return None
+        return "long"
     words = [before[start:end] for start, end in one], [after[start:end] for start, end in other]
     distance = Indel if len(one) * len(other) <= MOST_CELLS else Levenshtein
     blocks = [tuple(block) for block in distance.opcodes(*words)]
     changes = _joined([block[1:] for block in blocks if block[0] != "equal"])
-    removed = sum(end - start for start, end, _, _ in changes)
-    added = sum(end - start for _, _, start, end in changes)
-    longer = max(len(one) - removed, len(other) - added) / max(len(one), len(other), 1)
-    if changes and longer < LEAST_COMMON:
-        return None
+    kept = len(one) - sum(end - start for start, end, _, _ in changes)
+    if kept < LEAST_COMMON * min(len(one), len(other)):
+        return "different"
     return _spans(one, (change[:2] for change in changes)), _spans(other, (change[2:] for change in changes))
 
 

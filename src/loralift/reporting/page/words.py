@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from loralift.records import Comparison, Finding, Report
@@ -14,11 +13,11 @@ _ALONE = {
     "better": "Yes, it did.",
     "worse": "No. It pulled it down.",
     "equivalent": "It moved it by nothing that matters.",
-    "inconclusive": "Too early to tell.",
+    "inconclusive": "These data do not decide.",
 }
 _SMALL = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _DOWN = ("pulls", "pull"), "it down"
-_SAME = ("leaves", "leave"), "it where it was"
+_SAME = ("leaves", "leave"), "it within the margin"
 _OPEN = ("is", "are"), "still undecided"
 
 
@@ -32,8 +31,8 @@ def answer(comparison: Comparison | None) -> str:
     if len(comparison.candidates) == 1:
         return _ALONE[comparison.verdicts[comparison.candidates[0]]]
     lifted = named["better"]
-    words = f"{_spelled(len(lifted))} of {_spelled(len(comparison.candidates)).lower()} did"
-    words += f": {_listed(lifted)}." if lifted else "."
+    words = f"{_spelled(len(lifted))} of {_spelled(len(comparison.candidates)).lower()} "
+    words += f"did: {_listed(lifted)}." if lifted else "is shown to."
     rest = []
     for verdict, ((one, many), end) in (("worse", _DOWN), ("equivalent", _SAME), ("inconclusive", _OPEN)):
         if names := named[verdict]:
@@ -42,23 +41,16 @@ def answer(comparison: Comparison | None) -> str:
 
 
 def findings_by_candidate(report: Report) -> dict[str, list[Finding]]:
-    """Every finding under the adapter that it names first, warnings first; under "" what names none."""
+    """Every finding under the adapter that it is about, warnings first; under "" what is about none."""
     names = report.comparison.candidates if report.comparison is not None else ()
     grouped: dict[str, list[Finding]] = {name: [] for name in (*names, "")}
     for finding in report.findings:
-        grouped[_named(finding.text, names)].append(finding)
+        grouped[finding.candidate if finding.candidate in grouped else ""].append(finding)
     return {name: _warnings_first(found) for name, found in grouped.items()}
 
 
 def _warnings_first(found: Iterable[Finding]) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.severity != "warning")
-
-
-def _named(text: str, names: Sequence[str]) -> str:
-    """The adapter whose name stands first in the text; the longer of two that stand at one place."""
-    found = {name: re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) for name in names}
-    places = [(match.start(), -len(name), name) for name, match in found.items() if match]
-    return min(places)[2] if places else ""
 
 
 def _spelled(number: int) -> str:

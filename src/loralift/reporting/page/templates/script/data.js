@@ -2,7 +2,7 @@
 
 const packed = document.getElementById("packed");
 
-/** @returns {Promise<object>} what `page_rows.pack` packed, each row with its place in the data. */
+/** @returns {Promise<object>} what `page/rows.py` packed, each row with its place in the data. */
 async function unpack() {
   const bytes = Uint8Array.from(atob(packed.textContent.trim()), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -15,6 +15,8 @@ async function unpack() {
   data.base = data.variants[0];
   data.adapters = data.variants.slice(1);
   data.byId = new Map(data.rows.map((row) => [row.id, row]));
+  // Where questions were answered several times a chart's point is a question: its first answer here.
+  data.firstOf = new Map(data.rows.filter((row) => row.question_id).reverse().map((row) => [row.question_id, row.id]));
   return data;
 }
 
@@ -30,7 +32,7 @@ function differenceOf(data, row, adapter, metric) {
   return after === null || before === null || adapter === 0 ? null : after - before;
 }
 
-/** "win", "tie" or "loss" by the metric's direction, as the comparison counts them; "" where unscored. */
+/** "win", "tie" or "loss" by the metric's direction, as the comparison counts them: it packed ties as equal values; "" where unscored. */
 function outcomeOf(data, row, adapter, metric) {
   const difference = differenceOf(data, row, adapter, metric);
   if (difference === null) return "";

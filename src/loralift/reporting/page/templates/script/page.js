@@ -43,17 +43,12 @@ function startCopying() {
   });
 }
 
-/** A point of a scatter chart opens its row. */
+/** A point of a scatter chart opens its row, or says that the page has no room for it. */
 function startPoints(list) {
   document.addEventListener("click", (event) => {
-    const chart = event.target.closest?.('.chart[data-name^="scatter-"]');
-    for (let at = event.target; chart && at && at !== chart; at = at.parentElement) {
-      const id = at.getAttribute("aria-label");
-      if (id !== null && list.knows(id)) {
-        list.openFor(id, chart.dataset.adapter);
-        return;
-      }
-    }
+    const point = event.target.closest?.('[aria-roledescription="point"]');
+    const chart = point?.closest('.chart[data-name^="scatter-"]');
+    if (chart) list.openFor(point.getAttribute("aria-label"), chart.dataset.adapter);
   });
 }
 
@@ -89,8 +84,8 @@ startPrinting();
 try {
   const data = await unpack();
   // First shown, then filled: a link to a row scrolls to it, and nothing scrolls to what is hidden.
-  byId("telling").hidden = true;
-  byId("explorer").hidden = false;
+  byId("telling").hidden = data.rows.length > 0;
+  byId("explorer").hidden = data.rows.length === 0;
   const list = startRows(data);
   startPoints(list);
   startKeys(list);

@@ -2,7 +2,11 @@
 
 const PREVIEW = 420;
 const LONG = 1500;
-const OUTCOMES = { win: "▲ win", loss: "▼ loss", tie: "＝ tie", "": "not scored" };
+const UNMARKED = {
+  long: "An answer has more than 60,000 words, so none is marked.",
+  different: "Fewer than a fifth of the shorter answer's words are in the other, in their order, so none is marked.",
+};
+const OUTCOMES = { win: "▲ win", loss: "▼ loss", tie: "= tie", "": "not scored" };
 
 /** The article of a row. `open`: show everything; `on.toggle(id)` is called when its question is clicked. */
 function rowElement(data, row, choice, open, on) {
@@ -11,11 +15,12 @@ function rowElement(data, row, choice, open, on) {
   button.addEventListener("click", () => on.toggle(row.id));
   const article = make("article", { class: open ? "row open" : "row" }, make("h3", {}, button), metaElement(data, row, choice, adapter));
   article.dataset.id = row.id;
-  const marks = adapter > 0 ? row.marks[adapter - 1] : [[], []];
-  const columns = [["Reference", row.reference, [], "ins"], [data.base, row.answers[0], marks?.[0] ?? [], "del"]];
-  if (adapter > 0) columns.push([choice.adapter, row.answers[adapter], marks?.[1] ?? [], "ins"]);
+  const found = adapter > 0 ? row.marks[adapter - 1] : [[], []];
+  const marks = typeof found === "string" ? [[], []] : found;
+  const columns = [["Reference", row.reference, [], "ins"], [data.base, row.answers[0], marks[0], "del"]];
+  if (adapter > 0) columns.push([choice.adapter, row.answers[adapter], marks[1], "ins"]);
   article.append(make("div", { class: "answers" }, ...columns.map((column) => answerElement(...column, open))));
-  if (open && marks === null) article.append(make("p", { class: "note" }, "Nearly every word is another, so none is marked."));
+  if (open && found in UNMARKED) article.append(make("p", { class: "note" }, UNMARKED[found]));
   if (open) article.append(valuesElement(data, row, adapter), linkElement(row, choice));
   return article;
 }

@@ -61,8 +61,10 @@ function startRows(data) {
   /** Show one row opened, at its place; where the filters hide it, they give way. */
   function open(id) {
     if (!data.byId.has(id)) {
-      byId("count").textContent = `Row ${id} is not on this page; every row is in answers.jsonl beside it.`;
-      byId("count").scrollIntoView({ block: "center", behavior: "instant" });
+      // Of no rows there is no list whose count could say it.
+      const said = data.rows.length ? byId("count") : byId("telling-note");
+      said.textContent = `Row ${id} is not on this page; every row is in answers.jsonl beside it.`;
+      said.scrollIntoView({ block: "center", behavior: "instant" });
       return;
     }
     let at = rows.findIndex((row) => row.id === id);
@@ -139,14 +141,13 @@ function startRows(data) {
 
   return {
     step,
-    /** Open a row of an adapter, from a chart. */
+    /** Open a row of an adapter, or a question's first answer, from a chart; say so where it is not here. */
     openFor(id, adapter) {
       if (data.adapters.includes(adapter)) choice.adapter = adapter;
       fill();
       show({ keepPage: true });
-      open(id);
+      open(data.firstOf.get(id) ?? id);
     },
-    knows: (id) => data.byId.has(id),
   };
 }
 

@@ -10,9 +10,9 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A metric's value with its own decimals. */
+/** A metric's value with its own decimals; signs as in `numbers.py`. */
 function written(value, metric) {
-  return value === null ? "–" : value.toFixed(metric.decimals).replace("-", "−");
+  return writtenDifference(value, metric).replace("+", "");
 }
 
 /** A difference with its sign; what rounds to zero has none. */
