@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from demo import tiny
-
 from loralift.data import PLAIN_SEPARATOR, render_prompt
 
 # About 7 million parameters.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from demo.tiny import train_base, train_lora
 
 SUBJECTS = ("stocks", "bonds", "cash", "gold", "loans", "funds", "taxes", "savings", "shares", "options")

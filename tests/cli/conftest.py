@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.models import SUBJECTS
 
 from loralift.cli import main
+from tests.models import SUBJECTS
 
 
 @dataclass(frozen=True)

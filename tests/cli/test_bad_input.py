@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from demo.tiny import train_base, train_lora
 from tests.models import PAIRS, TEXTS
 

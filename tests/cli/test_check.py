@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from tests.generation.broken import BROKEN, each
 
 # without the default system prompt, whose letters alone would fill the tiny model's context window

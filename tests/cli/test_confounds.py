@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.models import PAIRS, SUBJECTS
 
 from loralift.cli import main
+from tests.models import PAIRS, SUBJECTS
 
 
 def read(path: Path) -> dict[str, Any]:

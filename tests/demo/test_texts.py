@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from demo.make import SHIPPED
 from demo.texts import base_texts, endless_pairs, fuller_pairs, read_entries, training_rows
-
 from loralift.data import find_leaks, load_questions, read_training_texts, render_prompt
 from loralift.demo import ADAPTERS, FOLDER, QUESTIONS
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from demo.tiny import _masked_rows, train_base, train_lora
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from demo.tiny import _masked_rows, train_base, train_lora
 from loralift.generation.quiet import quiet_loading
 from tests.models import PAIRS, TEXTS, tiny_base
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 import pytest
+
 from tools.run_notebook import execute, hash_code
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "examples" / "nemotron_fiqa_evaluation.ipynb"

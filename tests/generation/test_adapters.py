@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 import torch
-from demo.tiny import train_lora
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, GPT2Config, LlamaConfig
 
+from demo.tiny import train_lora
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import inspect_adapter, load_transformers
 from tests.models import PAIRS

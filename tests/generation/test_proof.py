@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from demo.tiny import train_lora
 from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
+from demo.tiny import train_lora
 from loralift.errors import AdapterError, ModelError
 from loralift.generation import adapters, load_transformers, prove
 from loralift.generation.proof import MOST_PROMPTS, divergences, spread

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from demo.tiny import train_lora
 from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from demo.tiny import train_lora
 from loralift.generation import load_transformers, variant_switch
 from loralift.generation.quiet import quiet_loading
 from tests.models import PAIRS

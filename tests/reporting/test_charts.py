@@ -11,7 +11,6 @@ import altair
 import numpy as np
 import pytest
 import vl_convert
-from tests.reporting.many import INFOS, LONG, report_of, row_id
 
 from loralift.records import Report
 from loralift.reporting import charts, numbers
@@ -20,6 +19,7 @@ from loralift.reporting.charts.distribution import counts_in, edges_of
 from loralift.reporting.charts.effects import LARGEST
 from loralift.reporting.charts.pairs import difference_of
 from loralift.reporting.charts.scatter import MOST_POINTS, POINTS_OF_ALL, evenly, most_points
+from tests.reporting.many import INFOS, LONG, report_of, row_id
 
 SHAPES = {"svg", "g", "rect", "path", "line", "text", "tspan"}
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.reporting.many import INFOS, report_of
 
 from loralift.records import Report, Row
 from loralift.reporting.doubts import FLAWS
 from loralift.reporting.failures import MODES, failure_modes_of, failure_table, failures
+from tests.reporting.many import INFOS, report_of
 
 REFERENCE = "one two three four five six seven eight"
 

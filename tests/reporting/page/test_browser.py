@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.reporting.page.pages import HEBREW, HOSTILE, gain_of, report
-from tests.reporting.page.test_page import CHARTS
 
 from loralift.records import Report
 from loralift.reporting.page import rendering
+from tests.reporting.page.pages import HEBREW, HOSTILE, gain_of, report
+from tests.reporting.page.test_page import CHARTS
 
 CHROMIUM = shutil.which("chromium")
 ARGS = (

@@ -3,9 +3,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from tests.reporting.page.pages import report
 
 from loralift.reporting.page import rendering
+from tests.reporting.page.pages import report
 
 
 @pytest.mark.parametrize(("command", "copied"), [("loralift run --model m", True), ("loralift.evaluate", False)])

@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from tests.reporting.page.pages import GAINS, HEBREW, HOSTILE, report
 
 from loralift.records import Report
 from loralift.reporting import charts, tables
@@ -20,6 +19,7 @@ from loralift.reporting.page import rendering
 from loralift.reporting.page import rows as page_rows
 from loralift.reporting.page.theme import DARK, strips
 from loralift.reporting.page.words import answer, findings_by_candidate
+from tests.reporting.page.pages import GAINS, HEBREW, HOSTILE, report
 
 SVG = (
     '<svg width="340" height="80"><g aria-roledescription="point" aria-label="q3"><circle r="9" fill="{}"/></g>'
