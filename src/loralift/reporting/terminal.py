@@ -55,13 +55,28 @@ def print_comparison(comparison: Comparison, console: Console, findings: Sequenc
 
 
 def print_table(table: tables.Table, console: Console) -> None:
-    """Print one table; a narrow terminal gets it without what a verdict needs least."""
+    """Print one table; a narrow terminal gets it without what a verdict needs least, and the rest piece by piece."""
     dropped: set[str] = set()
     for column in table.expendable:
         if _width(_draw(table, dropped), console) <= console.width:
             break
         dropped.add(column)
-    console.print(_draw(table, dropped))
+    for piece in _pieces(table, dropped, console):
+        console.print(_draw(table, set(table.columns) - piece))
+
+
+def _pieces(table: tables.Table, dropped: set[str], console: Console) -> list[set[str]]:
+    """The columns in groups that fit the terminal, the first column in each: a figure that is cut is another figure."""
+    first, *others = (column for column in table.columns if column not in dropped)
+    pieces = [{first}]
+    for column in others:
+        wider = pieces[-1] | {column}
+        fits = _width(_draw(table, set(table.columns) - wider), console) <= console.width
+        if fits or pieces[-1] == {first}:
+            pieces[-1] = wider
+        else:
+            pieces.append({first, column})
+    return pieces
 
 
 def _width(drawn: RichTable, console: Console) -> int:
