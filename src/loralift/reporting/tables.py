@@ -106,8 +106,8 @@ def ranking_table(comparison: Comparison) -> Table:
 
 def slices_table(report: Report) -> Table:
     """The primary metric on parts of the rows."""
-    rows = []
-    for part in report.confounds.slices:
+    rows, compared = [], [part for part in report.confounds.slices if part.row.difference is not None]
+    for part in compared:
         row, info = part.row, report.metrics[part.row.metric]
         rows.append(
             (
@@ -121,9 +121,10 @@ def slices_table(report: Report) -> Table:
             )
         )
     heads = ("slice", "adapter", "n", "difference", "95 % CI", "p (Holm)", "verdict")
-    return Table(
-        "Where: the primary metric on parts of the rows", heads, tuple(rows), "exploratory: a family of its own"
-    )
+    caption = "exploratory: a family of its own"
+    if few := len(report.confounds.slices) - len(compared):
+        caption += f"; {few} part{'s' if few > 1 else ''} with too few rows to compare left out"
+    return Table("Where: the primary metric on parts of the rows", heads, tuple(rows), caption)
 
 
 def proofs_table(report: Report) -> Table:
