@@ -73,7 +73,7 @@ def generate_way(model: Any, loaded: Loaded, new_tokens: int, rows: int) -> Way:
             with torch.inference_mode():
                 made = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
             for prompt, tokens in zip(batch, made[:, ids.shape[1] :].tolist(), strict=True):
-                text, count, _ = finish_row(tokens, None, eos, (), loaded.decode)
+                text, count, _ = finish_row(tokens, None, eos, (), loaded.text.decode)
                 found[prompt.id] = (text, count)
         return found
 

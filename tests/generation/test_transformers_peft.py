@@ -54,7 +54,7 @@ def test_batched_answers_equal_plain_greedy_decoding(
     for prompt in prompts:
         made = greedy(model, prompt.token_ids, 24)
         answer = answers[prompt.id]
-        assert answer.text == generator._loaded.decode(made).strip()
+        assert answer.text == generator._loaded.text.decode(made).strip()
         assert answer.output_tokens == len(made)
         assert answer.finish_reason == ("length" if len(made) == 24 else "stop")
         assert answer.prompt_tokens == len(prompt.token_ids)

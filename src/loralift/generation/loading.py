@@ -19,6 +19,7 @@ from loralift.generation.adapters import WEIGHTS, AdapterInfo
 from loralift.generation.base_model import BaseModel
 from loralift.generation.batching import is_out_of_memory
 from loralift.generation.quiet import quiet_loading
+from loralift.generation.texts import Texts
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -61,10 +62,10 @@ class Loaded:
     pad: int
     parameters: int
 
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Tokens to text, special tokens left out, and nothing tidied."""
-        text = self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return str(text)
+    @property
+    def text(self) -> Texts:
+        """Texts to tokens and back, as every engine does it."""
+        return Texts(self.tokenizer, self.eos)
 
 
 def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> Loaded:

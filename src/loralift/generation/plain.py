@@ -27,7 +27,7 @@ def answer_batch(
     """
     started = time.perf_counter()
     ids, mask = left_pad([prompt.token_ids for prompt in batch], loaded.pad, loaded.base.device)
-    watch = RowWatch(len(batch), loaded.eos, settings.stop, loaded.decode, report)
+    watch = RowWatch(len(batch), loaded.eos, settings.stop, loaded.text.decode, report)
     sampler = CommonRandomNumbers(
         [prompt.id for prompt in batch],
         settings.seed,
@@ -55,6 +55,6 @@ def answer_batch(
     seconds = (time.perf_counter() - started) / len(batch)
     answers = []
     for prompt, tokens, length in zip(batch, made, watch.lengths, strict=True):
-        text, count, reason = finish_row(tokens, length, loaded.eos, settings.stop, loaded.decode)
+        text, count, reason = finish_row(tokens, length, loaded.eos, settings.stop, loaded.text.decode)
         answers.append(Answer(prompt.id, text, reason, len(prompt.token_ids), count, seconds))
     return answers

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jinja2 import TemplateError
 from numpy.typing import NDArray
 
 from loralift.errors import ModelError, UsageError, some, wrong_argument
@@ -99,24 +98,11 @@ class TransformersGenerator:
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         """Tokenise texts; never truncates."""
-        if not texts:
-            return []
-        # verbose=False: the tokenizer would warn of texts beyond its model_max_length, which is checked here instead
-        encoded = self._loaded.tokenizer(list(texts), add_special_tokens=add_special_tokens, verbose=False)
-        return [tuple(ids) for ids in encoded["input_ids"]]
+        return self._loaded.text.encode(texts, add_special_tokens)
 
     def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
         """Render messages by the model's chat template, ready for its answer."""
-        tokenizer = self._loaded.tokenizer
-        if tokenizer.chat_template is None:
-            raise ModelError("`--chat-template` needs a model with a chat template, and this one's tokenizer has none")
-        try:
-            rendered = tokenizer.apply_chat_template(
-                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
-            )
-        except TemplateError as cause:
-            raise ModelError(f"the model's chat template refuses these messages: {cause}") from cause
-        return str(rendered)
+        return self._loaded.text.render_chat(messages)
 
     def generate(
         self,
@@ -144,7 +130,7 @@ class TransformersGenerator:
         waiting = list(prompts)
         while waiting:
             limit = self._limit(settings, waiting)
-            flight = Flight(loaded.base, waiting, settings, limit.rows, loaded.eos, loaded.pad, loaded.decode)
+            flight = Flight(loaded.base, waiting, settings, limit.rows, loaded.eos, loaded.pad, loaded.text.decode)
             ran_out = False
             while not flight.done and not ran_out:
                 try:
