@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.errors import UsageError, wrong_argument
+from loralift.errors import ModelError, UsageError, some, wrong_argument
 from loralift.records import Answer, Prompt, ReferenceLikelihood
 
 if TYPE_CHECKING:
@@ -178,3 +178,35 @@ class Generator(Protocol):
             UsageError: There is no such variant.
             ModelError: A prompt does not fit the context window, or one row does not fit in memory.
         """
+
+
+def refuse_unknown_variant(variant: str, variants: Sequence[str]) -> None:
+    """Make sure that there is such a variant.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if variant not in variants:
+        raise UsageError(wrong_argument("variant", f"one of {', '.join(variants)}", variant))
+
+
+def refuse_too_long(prompts: Sequence[Prompt], new_tokens: int, window: int | None, remedy: str = "") -> None:
+    """Refuse prompts that leave no room for the answer: cutting either would evaluate something else.
+
+    Args:
+        prompts: All that will be asked.
+        new_tokens: Most tokens of an answer.
+        window: Tokens that prompt and answer may have together; None: no such limit.
+        remedy: What else helps, for the message; begins with a comma.
+
+    Raises:
+        ModelError: Some are too long.
+    """
+    too_long = [prompt for prompt in prompts if window is not None and len(prompt.token_ids) > window - new_tokens]
+    if too_long:
+        longest = max(len(prompt.token_ids) for prompt in too_long)
+        raise ModelError(
+            f"{len(too_long)} of {len(prompts)} prompts (longest {longest} tokens) leave no room for "
+            f"{new_tokens} new tokens in the context window of {window}: lower --max-new-tokens{remedy} or "
+            f"leave these out: {some(prompt.id for prompt in too_long)}"
+        )

@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.errors import ModelError, UsageError, some, wrong_argument
 from loralift.generation import likelihood, plain
 from loralift.generation.adapters import AdapterInfo
-from loralift.generation.base import Description, GenerationSettings, OnProgress
+from loralift.generation.base import (
+    Description,
+    GenerationSettings,
+    OnProgress,
+    refuse_too_long,
+    refuse_unknown_variant,
+)
 from loralift.generation.base_model import BaseModel
 from loralift.generation.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.describe import describe
@@ -116,7 +121,7 @@ class TransformersGenerator:
         When memory runs out, half as many rows go on, also where ``settings.batch_size`` was given (with a logged
         note): an evaluation that ends is worth more than a size that was kept.
         """
-        self._check_variant(variant)
+        refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, settings.max_new_tokens)
         rows = sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
         tally = _Tally(on_progress)
@@ -185,7 +190,7 @@ class TransformersGenerator:
 
         Texts beyond the context window come first, with no likelihood; then the others, longest first.
         """
-        self._check_variant(variant)
+        refuse_unknown_variant(variant, self.variants)
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
         return self._score_pairs(variant, pairs, _Tally(on_progress))
 
@@ -193,7 +198,7 @@ class TransformersGenerator:
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
     ) -> NDArray[np.float64]:
         """The distribution of the token after each prompt, prompts x vocabulary, in the prompts' order."""
-        self._check_variant(variant)
+        refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, 1)
         loaded = self._loaded
 
@@ -230,21 +235,5 @@ class TransformersGenerator:
             rows, self._scoring_limit, run, lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps, budget)
         )
 
-    def _check_variant(self, variant: str) -> None:
-        if variant not in self.variants:
-            raise UsageError(wrong_argument("variant", f"one of {', '.join(self.variants)}", variant))
-
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
-        """Refuse prompts that leave no room for the answer: cutting either would evaluate something else."""
-        window = context_window(self._loaded.base)
-        if window is None:
-            return
-        room = window - new_tokens
-        too_long = [prompt for prompt in prompts if len(prompt.token_ids) > room]
-        if too_long:
-            longest = max(len(prompt.token_ids) for prompt in too_long)
-            raise ModelError(
-                f"{len(too_long)} of {len(prompts)} prompts (longest {longest} tokens) leave no room for "
-                f"{new_tokens} new tokens in the context window of {window}: lower --max-new-tokens or "
-                f"leave these out: {some(prompt.id for prompt in too_long)}"
-            )
+        refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))

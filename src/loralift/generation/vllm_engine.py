@@ -12,10 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.errors import ModelError, UsageError, about_adapter, some, wrong_argument
+from loralift.errors import UsageError, about_adapter, wrong_argument
 from loralift.generation import likelihood, vllm_start
 from loralift.generation.adapters import AdapterInfo
-from loralift.generation.base import Description, GenerationSettings, OnProgress
+from loralift.generation.base import (
+    Description,
+    GenerationSettings,
+    OnProgress,
+    refuse_too_long,
+    refuse_unknown_variant,
+)
 from loralift.generation.base_model import BaseModel
 from loralift.generation.decoding import finish_row
 from loralift.generation.vllm_load import Engine, release
@@ -78,7 +84,7 @@ class VllmGenerator:
         The engine takes new rows as others finish; ``settings.batch_size`` is the most that it holds at once. Each
         row is drawn from numbers of its own, fixed by seed and prompt, so that the other rows do not matter.
         """
-        self._check_variant(variant)
+        refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, settings.max_new_tokens)
         low, high = _TEMPERATURES
         if settings.temperature and not low <= settings.temperature <= high:
@@ -98,7 +104,7 @@ class VllmGenerator:
 
         Texts beyond the engine's window come first, with no likelihood.
         """
-        self._check_variant(variant)
+        refuse_unknown_variant(variant, self.variants)
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
         return self._score(variant, pairs, on_progress)
 
@@ -106,7 +112,7 @@ class VllmGenerator:
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
     ) -> NDArray[np.float64]:
         """The distribution of the token after each prompt, prompts x vocabulary, in the prompts' order."""
-        self._check_variant(variant)
+        refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, 1)
         params = self._engine.params(max_tokens=1, logprobs=-1, flat_logprobs=True)
         requests = [(str(number), prompt.token_ids, params) for number, prompt in enumerate(prompts)]
@@ -182,22 +188,9 @@ class VllmGenerator:
         flight = Flight(self._engine.llm.llm_engine, stop, self._engine.text.decode, lora)
         return flight.run(requests, batch_size, on_progress)
 
-    def _check_variant(self, variant: str) -> None:
-        if variant not in self.variants:
-            raise UsageError(wrong_argument("variant", f"one of {', '.join(self.variants)}", variant))
-
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
-        """Refuse prompts that leave no room for the answer: cutting either would evaluate something else."""
-        window = self._engine.window
-        too_long = [prompt for prompt in prompts if len(prompt.token_ids) > window - new_tokens]
-        if too_long:
-            longest = max(len(prompt.token_ids) for prompt in too_long)
-            more = ", use --engine transformers" if window == vllm_start.LONGEST else ""
-            raise ModelError(
-                f"{len(too_long)} of {len(prompts)} prompts (longest {longest} tokens) leave no room for "
-                f"{new_tokens} new tokens in the context window of {window}: lower --max-new-tokens{more} or "
-                f"leave these out: {some(prompt.id for prompt in too_long)}"
-            )
+        remedy = ", use --engine transformers" if self._engine.window == vllm_start.LONGEST else ""
+        refuse_too_long(prompts, new_tokens, self._engine.window, remedy)
 
 
 def _distribution(flat: Any) -> NDArray[np.float64]:
