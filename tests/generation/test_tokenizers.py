@@ -1,4 +1,4 @@
-"""Prompt parity: one base's token ids for all, and what an adapter's own tokenizer would have made of the prompts."""
+"""The same prompts: one base's ids for all, and what an adapter's own tokenizer would have made of the prompts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from loralift.errors import ModelError
 from loralift.generation import GenerationSettings, load_transformers, prove
-from loralift.generation.parity import compare_tokenizers, refuse_doubled_bos
+from loralift.generation.tokenizers import compare_tokenizers, refuse_doubled_bos
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
 

@@ -1,4 +1,4 @@
-"""Prompt parity: every variant is asked with the base's token ids; would the adapter's own tokenizer make others?
+"""The same prompts: every variant is asked with the base's token ids; would the adapter's own tokenizer make others?
 
 That base and adapter see the same ids is so by construction: a prompt is tokenised once. What an adapter's folder may
 hold beside it is another tokenizer, the one it was trained with; where that differs, the prompts are not those of its
