@@ -6,11 +6,17 @@ Outputs are as vLLM's: token ids as a delta, a flat list of log-probabilities, t
 from __future__ import annotations
 
 import enum
+import sys
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
+from transformers import AutoModelForCausalLM
+
+from loralift.generation import vllm_load, vllm_start
+from loralift.generation.vllm_start import Work
 
 
 class RequestOutputKind(enum.Enum):
@@ -107,3 +113,32 @@ class _Flat:
 
     def __len__(self) -> int:
         return len(self.logprobs) + 1
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """vLLM and a GPU, as far as the engine looks."""
+    vllm, parameters, lora = ModuleType("vllm"), ModuleType("vllm.sampling_params"), ModuleType("vllm.lora.request")
+    vllm.SamplingParams = SamplingParams  # type: ignore[attr-defined]
+    parameters.RequestOutputKind = RequestOutputKind  # type: ignore[attr-defined]
+    lora.LoRARequest = lambda name, number, path: SimpleNamespace(  # type: ignore[attr-defined]
+        name=name, number=number, path=path
+    )
+    for module in (vllm, parameters, lora):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(vllm_start, "is_installed", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (100 << 30, 140 << 30))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "fake")
+    monkeypatch.setattr(vllm_load, "choose_dtype", lambda dtype, device: torch.bfloat16)
+
+    started: dict[str, Any] = {}
+
+    def start(source: str, revision: Any, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+        started.update(dtype=dtype, window=window, work=work, kept=kept, more=more)
+        return SimpleNamespace(llm_engine=FakeEngine(model, interval=5))
+
+    monkeypatch.setattr(vllm_start, "start", start)
+    vllm.ModelRegistry = SimpleNamespace(models={})  # type: ignore[attr-defined]
+    return started

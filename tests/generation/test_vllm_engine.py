@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, MissingExtraError, ModelError, UsageError
 from loralift.generation import (
@@ -26,38 +23,9 @@ from loralift.generation.vllm_engine import VllmGenerator
 from loralift.generation.vllm_loop import sampling_seed
 from loralift.generation.vllm_start import Work, capture_sizes, compilation, memory_share, merging_fits, request_rank
 from loralift.records import Prompt
-from tests.generation.fake_vllm import FakeEngine, RequestOutputKind, SamplingParams
+from tests.generation.fake_vllm import SamplingParams
 
 GREEDY = GenerationSettings(max_new_tokens=12)
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """vLLM and a GPU, as far as the engine looks."""
-    vllm, parameters, lora = ModuleType("vllm"), ModuleType("vllm.sampling_params"), ModuleType("vllm.lora.request")
-    vllm.SamplingParams = SamplingParams  # type: ignore[attr-defined]
-    parameters.RequestOutputKind = RequestOutputKind  # type: ignore[attr-defined]
-    lora.LoRARequest = lambda name, number, path: SimpleNamespace(  # type: ignore[attr-defined]
-        name=name, number=number, path=path
-    )
-    for module in (vllm, parameters, lora):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(vllm_start, "is_installed", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (100 << 30, 140 << 30))
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "fake")
-    monkeypatch.setattr(vllm_load, "choose_dtype", lambda dtype, device: torch.bfloat16)
-
-    started: dict[str, Any] = {}
-
-    def start(source: str, revision: Any, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
-        started.update(dtype=dtype, window=window, work=work, kept=kept, more=more)
-        return SimpleNamespace(llm_engine=FakeEngine(model, interval=5))
-
-    monkeypatch.setattr(vllm_start, "start", start)
-    vllm.ModelRegistry = SimpleNamespace(models={})  # type: ignore[attr-defined]
-    return started
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ class Loaded:
         eos: Token ids that end an answer.
         pad: The padding token's id.
         parameters: Of the base.
+        texts: How tokens become text.
     """
 
     source: BaseModel
@@ -61,11 +62,12 @@ class Loaded:
     eos: tuple[int, ...]
     pad: int
     parameters: int
+    texts: type[Texts] = Texts
 
     @property
     def text(self) -> Texts:
         """Texts to tokens and back, as every engine does it."""
-        return Texts(self.tokenizer, self.eos)
+        return self.texts(self.tokenizer, self.eos)
 
 
 def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> Loaded:

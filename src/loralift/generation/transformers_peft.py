@@ -70,10 +70,17 @@ class _Tally:
 class TransformersGenerator:
     """A ``Generator`` over a transformers model and its PEFT adapters."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, *, switch: Switch | None = None, own_loop: bool = True) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            loaded: The model.
+            switch: Between its variants; None: one that merges.
+            own_loop: Whether our own decoding loop answers where it can, and not transformers' ``generate``.
+        """
         self._loaded = loaded
-        self._switch = Switch(loaded)
-        self._flies = can_fly(loaded.base)
+        self._switch = switch or Switch(loaded)
+        self._flies = own_loop and can_fly(loaded.base)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
 

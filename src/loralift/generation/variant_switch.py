@@ -8,6 +8,7 @@ for bit; subtracting the update would not give them.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -45,8 +46,15 @@ def free_memory(device: torch.device) -> int:
 class Switch:
     """The variant that the model is, and what it takes to be the base again."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, *, merge: bool = True) -> None:
+        """Nothing is switched yet.
+
+        Args:
+            loaded: The model, with nothing merged into it.
+            merge: Whether adapters are merged where that is exact enough.
+        """
         self._loaded = loaded
+        self._merging = merge
         self._variant: str | None = None
         self._kept: list[tuple[Any, torch.Tensor]] = []
 
@@ -68,12 +76,9 @@ class Switch:
         self._variant = variant
 
     def _merge(self, key: str) -> None:
-        modules = mergeable(self._loaded.base, key)
-        needed = sum(module.weight.nbytes for module in modules)
-        if not modules or needed > SHARE_FOR_COPIES * free_memory(self._loaded.base.device):
-            return
+        modules = mergeable(self._loaded.base, key) if self._merging else []
         with torch.no_grad():
-            for module in modules:
+            for module in modules if copies_fit(self._loaded.base, modules) else ():
                 weight = module.get_base_layer().weight
                 self._kept.append((module, weight.detach().clone()))
                 weight += module.get_delta_weight(key).to(weight.dtype)
@@ -85,6 +90,12 @@ class Switch:
                 module.get_base_layer().weight.copy_(kept)
                 module.merged_adapters.clear()
         self._kept.clear()
+
+
+def copies_fit(base: Any, modules: Sequence[Any]) -> bool:
+    """Whether memory holds copies of what merging into these modules changes."""
+    needed = sum(int(module.weight.nbytes) for module in modules)
+    return needed <= SHARE_FOR_COPIES * free_memory(base.device)
 
 
 def mergeable(base: Any, key: str) -> list[Any]:

@@ -127,7 +127,15 @@ class Engine:
         return LoRARequest(name, list(self.adapters).index(name) + 1, self.adapters[name].path)
 
 
-def load_engine(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, work: Work, **more: Any) -> Engine:
+def load_engine(
+    source: BaseModel,
+    infos: Sequence[AdapterInfo],
+    dtype: str,
+    work: Work,
+    *,
+    merged: bool | None = None,
+    **more: Any,
+) -> Engine:
     """Start vLLM with a base, and prepare its adapters.
 
     Args:
@@ -135,6 +143,7 @@ def load_engine(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, wor
         infos: The adapters.
         dtype: ``auto``, ``bfloat16`` or ``float16``.
         work: What will be asked.
+        merged: Whether adapters are merged, or held by vLLM's own LoRA layers; None: whichever fits.
         more: Further arguments of vLLM's ``LLM``.
 
     Raises:
@@ -152,7 +161,7 @@ def load_engine(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, wor
         raise UsageError(wrong_argument("--dtype", "bfloat16 or float16 with --engine vllm", dtype))
     began = time.perf_counter()
     free, _ = torch.cuda.mem_get_info()
-    merged = way_to_serve(source, infos, free) == "merged"
+    merged = way_to_serve(source, infos, free) == "merged" if merged is None else merged
     refuse_unservable(infos, merged=merged)
     updates = {info.name: read_updates(info) for info in infos} if merged else {}
     kept = bytes_touched(list(updates.values()), chosen.itemsize)

@@ -1,0 +1,114 @@
+"""The ways in which one model answers: they must give the same, and `loralift check --parity` says whether they do.
+
+The reference is the plainest: transformers' own ``generate``, one question at a time, each adapter in PEFT's layers.
+One loaded model serves all ways of transformers; each of vLLM's is an engine of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from loralift.generation import serving, vllm_load
+from loralift.generation.adapters import AdapterInfo
+from loralift.generation.asking import TokenIds
+from loralift.generation.base import Generator
+from loralift.generation.base_model import BaseModel
+from loralift.generation.lanes import can_fly
+from loralift.generation.loading import Loaded
+from loralift.generation.transformers_peft import TransformersGenerator
+from loralift.generation.variant_switch import Switch, copies_fit, mergeable
+from loralift.generation.vllm_engine import VllmGenerator
+from loralift.generation.vllm_start import Work
+from loralift.records import BASE
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to the answers.
+
+    Attributes:
+        name: For people.
+        own_loop: Whether our own decoding loop answers, and not transformers' ``generate``.
+        merged: Whether adapters are merged into the weights.
+        batch_size: Most rows at once; None: as many as a run takes.
+        vllm: Whether vLLM answers.
+    """
+
+    name: str
+    own_loop: bool = False
+    merged: bool = False
+    batch_size: int | None = None
+    vllm: bool = False
+
+
+REFERENCE = Way("generate, single", batch_size=1)
+BATCHED = Way("generate, batch")
+"""The reference but for its batches: what it moves by is noise."""
+
+_LOOP = (Way("loop, single", own_loop=True, batch_size=1), Way("loop, batch", own_loop=True))
+_VLLM = (Way("vLLM, merged", merged=True, vllm=True), Way("vLLM, LoRARequest", vllm=True))
+
+
+def transformers_ways(loaded: Loaded, rows: int) -> list[Way]:
+    """The ways of a loaded model, the reference first; a merged one only where some adapter is merged in a run.
+
+    Args:
+        loaded: The model.
+        rows: Questions; a quarter of them in flight shows whether rows may follow on rows.
+    """
+    flies = can_fly(loaded.base)
+    follow = Way(f"loop, {max(rows // 4, 2)} in flight", own_loop=True, batch_size=max(rows // 4, 2))
+    found = [REFERENCE, BATCHED, *((*_LOOP, follow) if flies else ())]
+    if any(merges(loaded, name) for name in loaded.adapters):
+        found.append(Way(f"{'loop' if flies else 'generate'}, batch, merged", own_loop=flies, merged=True))
+    return found
+
+
+def merges(loaded: Loaded, name: str) -> bool:
+    """Whether a run merges an adapter into the weights of a loaded model."""
+    modules = mergeable(loaded.base, loaded.adapters[name].key)
+    return bool(modules) and copies_fit(loaded.base, modules)
+
+
+@contextmanager
+def opened(loaded: Loaded, way: Way) -> Iterator[TransformersGenerator]:
+    """A generator that answers a way, in token ids; afterwards nothing is merged into the model."""
+    switch = Switch(loaded, merge=way.merged)
+    try:
+        yield TransformersGenerator(replace(loaded, texts=TokenIds), switch=switch, own_loop=way.own_loop)
+    finally:
+        switch.to(BASE)
+
+
+def vllm_ways(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype: str, device: str) -> list[Way]:
+    """The ways of vLLM that can answer here; none where a run would not take it.
+
+    Raises:
+        MissingExtraError: vLLM was asked for and is not installed.
+        UsageError: vLLM was asked for on another device than the first GPU.
+    """
+    if serving.choose_engine(engine, base, infos, dtype, device) != "vllm":
+        return []
+    free, _ = torch.cuda.mem_get_info()
+    serves = {
+        True: serving.way_to_serve(base, infos, free) == "merged",
+        False: bool(infos) and all(serving.obstacle(info, merged=False) is None for info in infos),
+    }
+    return [way for way in _VLLM if serves[way.merged]]
+
+
+def start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, way: Way, rows: int) -> VllmGenerator:
+    """A generator that answers a way of vLLM, in token ids; its engine ends with it."""
+    engine = vllm_load.load_engine(base, infos, dtype, Work((rows,), 1 + len(infos)), merged=way.merged)
+    engine.text = TokenIds(engine.text.tokenizer, engine.text.eos)
+    return VllmGenerator(engine)
+
+
+def merging_lost(generator: Generator) -> Mapping[str, float]:
+    """Adapter to what the weights' dtype took from its update: norm of the rounding over the update's, in vLLM."""
+    told = generator.describe().information.get("merging_lost", {})
+    return {name: told[info.argument] for name, info in generator.adapters.items() if info.argument in told}
