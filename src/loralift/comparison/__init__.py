@@ -7,7 +7,8 @@
                  resampling, intervals, significance, equivalence, power, effects
 
 Beside it: ``lengths``, ``slices`` and ``noise`` ask what else may stand behind a difference, ``repeats`` says which
-answers belong to one question, ``ranking`` puts variants in order, ``summary`` looks at one alone.
+answers belong to one question, ``ranking`` puts variants in order, ``summary`` looks at one alone, ``parity`` judges
+the ways of running one.
 
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """
@@ -19,6 +20,7 @@ from loralift.comparison.family import holm
 from loralift.comparison.lengths import adjust_for_length
 from loralift.comparison.noise import inside, noise_floor
 from loralift.comparison.pairing import Pairs, pair
+from loralift.comparison.parity import first_divergence, judge_way
 from loralift.comparison.parts import Column, Columns, cut_columns
 from loralift.comparison.power import minimum_detectable_effect, power, rows_needed
 from loralift.comparison.ranking import rank
@@ -36,8 +38,10 @@ __all__ = [
     "compare",
     "compare_slices",
     "cut_columns",
+    "first_divergence",
     "holm",
     "inside",
+    "judge_way",
     "minimum_detectable_effect",
     "noise_floor",
     "pair",

@@ -22,6 +22,7 @@ from loralift.records.figures import (
     SdkPairedTest,
     Verdict,
 )
+from loralift.records.parity import Parity, ParityVerdict, WayParity
 from loralift.records.report import Finding, Report, Row
 from loralift.records.rows import (
     BASE,
@@ -55,6 +56,8 @@ __all__ = [
     "MetricInfo",
     "MetricSummary",
     "NoiseFloor",
+    "Parity",
+    "ParityVerdict",
     "Place",
     "Plain",
     "Prompt",
@@ -67,4 +70,5 @@ __all__ = [
     "SdkPairedTest",
     "SliceComparison",
     "Verdict",
+    "WayParity",
 ]
