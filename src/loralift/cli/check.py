@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loralift.cli.options import config_options, given
-from loralift.errors import UsageError, some, wrong_argument
+from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 
 if TYPE_CHECKING:
+    from loralift.config import RunConfig
     from loralift.workflow.checking import CheckedAdapter
 
 FORMATS = ("table", "json")
 
 # The flags of `run` are taken, so that its command line can be checked as it is; the help shows what is looked at.
 LOOKED_AT = frozenset(
-    {"model", "revision", "adapters", "dataset", "columns", "limit", "device", "dtype", "batch_size"}
+    {"model", "revision", "adapters", "dataset", "columns", "limit", "engine", "device", "dtype", "batch_size"}
     | {"max_new_tokens", "stop", "system_prompt", "chat_template"}
 )
 
@@ -29,22 +30,30 @@ Row = tuple[bool, str, str]
 @click.command()
 @click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
 @config_options
+@click.option("--parity", is_flag=True, help="Answer in every way that a run may take, and compare them.")
 @click.option("-f", "--format", "fmt", default="table", metavar="table|json", help="How the proof is printed.")
-def check(config_file: Path | None, fmt: str, **options: Any) -> None:
+def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> None:
     """Prove that each adapter is whole, fits its base, and acts on it.
 
     \b
     loralift check --model my-base --adapter mine=./my-lora
     loralift check run.yaml
+    loralift check --model my-base --adapter mine=./my-lora --parity
 
     Without --dataset a few built-in questions are asked. What is wrong is one line, and exit code 2. The
     configuration of `loralift run` and its flags are understood whole; those that change nothing here are not listed.
+
+    --parity asks 32 questions of up to 64 tokens (--limit, --max-new-tokens) merged and unmerged, in batches and one
+    by one, by each engine that is here. Exit code 1: some way moves a metric by more than noise; 2: undecided.
     """
     if fmt not in FORMATS:
         raise UsageError(wrong_argument("--format", " or ".join(FORMATS), fmt))
     from loralift.config import load
 
     config = load(config_file, given(options))
+    if parity:
+        _check_parity(config, fmt)
+        return
 
     from rich.console import Console
 
@@ -62,8 +71,28 @@ def check(config_file: Path | None, fmt: str, **options: Any) -> None:
 
 
 for parameter in check.params:
-    if isinstance(parameter, click.Option) and parameter.name not in LOOKED_AT | {"fmt"}:
+    if isinstance(parameter, click.Option) and parameter.name not in LOOKED_AT | {"fmt", "parity"}:
         parameter.hidden = True
+
+
+def _check_parity(config: RunConfig, fmt: str) -> None:
+    from rich.console import Console
+
+    from loralift.cli.watching import TerminalWatcher
+    from loralift.reporting.terminal import print_parity
+    from loralift.workflow.codec import plain
+    from loralift.workflow.parity import check_parity
+
+    found = check_parity(config, TerminalWatcher())
+    if fmt == "json":
+        click.echo(json.dumps(plain(found), indent=2, ensure_ascii=False))
+    else:
+        print_parity(found, Console())
+    verdicts = {way.verdict for way in found.ways}
+    if "MOVES" in verdicts:
+        click.get_current_context().exit(1)
+    if "undecided" in verdicts:
+        raise ComparisonError("some way moves a metric beyond the noise, or not: ask more questions (--limit N)")
 
 
 def _print(checked: CheckedAdapter, console: Any) -> None:

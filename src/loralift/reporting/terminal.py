@@ -10,14 +10,18 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loralift.records import Comparison, Finding, Report
-from loralift.reporting import tables
+from loralift.records import Comparison, Finding, Parity, Report
+from loralift.reporting import parity, tables
 
 VERDICT_STYLES = {
     "better": "bold green",
     "worse": "bold red",
     "equivalent": "cyan",
     "inconclusive": "yellow",
+    "identical": "bold green",
+    "within noise": "cyan",
+    "undecided": "yellow",
+    "MOVES": "bold red",
 }
 
 
@@ -52,6 +56,17 @@ def print_comparison(comparison: Comparison, console: Console, findings: Sequenc
     for candidate in comparison.candidates:
         style = VERDICT_STYLES[comparison.verdicts[candidate]]
         console.print(Text(tables.headline(comparison, candidate), style=style))
+
+
+def print_parity(found: Parity, console: Console) -> None:
+    """Print how each variant's ways compare, then what moves, then the whole in one sentence."""
+    for table in parity.parity_tables(found):
+        print_table(table, console)
+    for note in parity.parity_notes(found):
+        console.print(Text(f"note: {note}", style="dim"))
+    for verdict, sentence in parity.parity_sentences(found):
+        console.print(Text(f"! {sentence}", style=VERDICT_STYLES[verdict]))
+    console.print(Text(parity.parity_headline(found)))
 
 
 def print_table(table: tables.Table, console: Console) -> None:

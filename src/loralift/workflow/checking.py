@@ -84,7 +84,7 @@ def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
     """
     if not config.adapters:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
-    questions, source = _questions(config)
+    questions, source = questions_to_check(config)
     generator = load_generator(config, watcher)
     prompts = render_prompts(generator, questions, config)
     proofs = prove(generator, prompts, chat_template=config.chat_template)
@@ -101,8 +101,12 @@ def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
     )
 
 
-def _questions(config: RunConfig) -> tuple[Sequence[Question], str]:
-    """The questions and where they came from."""
+def questions_to_check(config: RunConfig) -> tuple[Sequence[Question], str]:
+    """The questions of a check and where they came from.
+
+    Raises:
+        DataError: The data set cannot be read.
+    """
     if "dataset" in config.model_fields_set:
         data = load_questions(config.dataset, columns=config.columns, limit=config.limit, strict=config.strict)
         return data.questions, data.source

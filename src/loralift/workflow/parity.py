@@ -1,0 +1,148 @@
+"""`loralift check --parity`: one model answers the same questions in every way in which LoraLift may run it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from loralift.config import RunConfig
+from loralift.data import CHAT_SEPARATOR, PLAIN_SEPARATOR
+from loralift.errors import UsageError, some, wrong_argument
+from loralift.generation import Generator, inspect_adapter, inspect_base, ways
+from loralift.generation.adapters import AdapterInfo
+from loralift.generation.asking import Asked, Given, ask
+from loralift.generation.base_model import BaseModel
+from loralift.generation.batching import release_memory
+from loralift.generation.loading import load_model
+from loralift.records import BASE, Parity, Question
+from loralift.workflow.checking import check_adapters, questions_to_check
+from loralift.workflow.comparing_ways import compare_ways, judged_metrics
+from loralift.workflow.generating import generation_settings, render_prompts
+from loralift.workflow.scoring import rehearse, scoring_of
+from loralift.workflow.watching import Watcher
+
+QUESTIONS = 32
+"""Questions where --limit says nothing: some ways take one at a time, and a small model on a CPU a minute for all."""
+
+TOKENS = 64
+"""Most tokens of an answer where --max-new-tokens says nothing."""
+
+
+@dataclass(eq=False)
+class _Model:
+    """What is asked of which model, and what came of it so far.
+
+    Attributes:
+        config: Of the check.
+        watcher: Told what is done.
+        base: The base.
+        infos: Its adapters.
+        given: Way to variant to what it gave.
+        numerics: Of transformers.
+        merging_lost: As of ``Parity``.
+        notes: Likewise.
+    """
+
+    config: RunConfig
+    watcher: Watcher
+    base: BaseModel
+    infos: Sequence[AdapterInfo]
+    given: dict[str, dict[str, Given]] = field(default_factory=dict)
+    numerics: dict[str, str] = field(default_factory=dict)
+    merging_lost: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def placed(self) -> tuple[str, str]:
+        """Dtype and device."""
+        return self.config.dtype or "auto", self.config.device or "auto"
+
+
+def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
+    """Answer the same questions in every way, greedily, and compare each with the reference way.
+
+    Raises:
+        UsageError: There is no adapter.
+        LoraLiftError: One line on what is wrong with the model, an adapter, a metric or the data.
+    """
+    if not config.adapters:
+        raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
+    if "max_new_tokens" not in config.model_fields_set:
+        config = config.model_copy(update={"max_new_tokens": TOKENS})
+    scoring = scoring_of(config)
+    questions, source = questions_to_check(config)
+    if config.limit is None:
+        questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
+    rehearse(scoring, questions[0])
+    base = inspect_base(config.model, config.revision)
+    infos = [inspect_adapter(name, path, base.config) for name, path in config.adapters.items()]
+    model = _Model(config, watcher, base, infos)
+    asked = _ask_transformers(model, questions)
+    release_memory()
+    _ask_vllm(model, asked)
+    watcher.say(f"scoring {len(questions)} answers of every way that differ")
+    noise, found = compare_ways(model.given, questions, scoring, config)
+    return Parity(
+        reference=ways.REFERENCE.name,
+        noise_way=ways.BATCHED.name,
+        questions=source,
+        max_new_tokens=config.max_new_tokens,
+        numerics=model.numerics,
+        variants=(BASE, *config.adapters),
+        metrics=judged_metrics(scoring),
+        noise=noise,
+        ways=found,
+        merging_lost=model.merging_lost,
+        notes=tuple(model.notes),
+    )
+
+
+def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
+    """Ask in all ways of transformers; the model is gone when this returns: its memory is vLLM's then."""
+    config, watcher = model.config, model.watcher
+    watcher.say(f"model: loading {config.model}")
+    loaded = load_model(model.base, model.infos, *model.placed)
+    with ways.opened(loaded, ways.REFERENCE) as generator:
+        prompts = render_prompts(generator, questions, config)
+        check_adapters(generator, prompts, watcher, chat_template=config.chat_template)
+        model.numerics = {name: str(value) for name, value in generator.describe().numerics.items()}
+    separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
+    settings = replace(generation_settings(config), temperature=0.0)
+    asked = Asked(prompts, [question.reference for question in questions], separator, settings)
+    unmerged = [name for name in loaded.adapters if not ways.merges(loaded, name)]
+    for way in ways.transformers_ways(loaded, len(questions)):
+        variants = [name for name in (BASE, *loaded.adapters) if not way.merged or name not in unmerged]
+        with ways.opened(loaded, way) as generator:
+            _ask(model, generator, way, variants, asked)
+    if unmerged:
+        dtype = model.numerics["dtype"]
+        model.notes.append(f"transformers: not merged, here as in a run ({dtype}): {some(unmerged)}.")
+    return asked
+
+
+def _ask_vllm(model: _Model, asked: Asked) -> None:
+    found = ways.vllm_ways(model.base, model.infos, model.config.engine, *model.placed)
+    if not found and model.config.engine == "auto":
+        model.notes.append("vLLM: not here, as a run would not take it; it needs its extra, a CUDA GPU and 16 bits.")
+    for way in found:
+        _ask_vllm_way(model, way, asked)
+        release_memory()
+
+
+def _ask_vllm_way(model: _Model, way: ways.Way, asked: Asked) -> None:
+    """Ask in one way of vLLM; its engine is gone when this returns."""
+    model.watcher.say(f"model: starting {way.name}")
+    generator = ways.start_vllm(model.base, model.infos, model.placed[0], way, len(asked.prompts))
+    _ask(model, generator, way, generator.variants, asked)
+    model.merging_lost |= ways.merging_lost(generator)
+
+
+def _ask(model: _Model, generator: Generator, way: ways.Way, variants: Sequence[str], asked: Asked) -> None:
+    """Let variants answer in a way; the base comes last, and so shows whether an adapter left anything behind."""
+    reference = model.given.get(ways.REFERENCE.name, {})
+    model.given[way.name] = {}
+    for variant in reversed(variants):
+        watched = reference[variant].watched if variant in reference else None
+        with model.watcher.task(f"{way.name}: {variant}", len(asked.prompts)) as advance:
+            given = ask(generator, variant, asked, rows=way.batch_size, watched=watched, on_progress=advance)
+        model.given[way.name][variant] = given
