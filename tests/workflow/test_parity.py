@@ -14,11 +14,16 @@ from peft.tuners import lora
 from loralift import demo
 from loralift.config import parse
 from loralift.generation.lanes import Lanes
+from loralift.generation.loading import load_model
 from loralift.records import Parity, WayParity
+from loralift.workflow import parity as workflow
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.parity import check_parity
 from loralift.workflow.watching import Silent
+from tests.generation.fake_vllm import fake
 from tests.models import SUBJECTS
+
+__all__ = ["fake"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -114,6 +119,19 @@ def test_in_bfloat16_it_is_shown_what_rounding_does(check: Callable[..., Parity]
     assert any("not merged" in note and "letters" in note for note in parity.notes)
     assert (by_way(parity)["generate, batch"].log_likelihood_max or 0) > 1e-5
     assert "MOVES" not in {way.verdict for way in parity.ways}
+
+
+@pytest.mark.usefixtures("fake")
+def test_vllm_is_asked_where_a_run_would_take_it(check: Callable[..., Parity], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow, "load_model", lambda base, infos, *placed: load_model(base, infos, "float32", "cpu"))
+    parity = check(device="cuda")
+    assert [way for way in by_way(parity) if "vLLM" in way] == ["vLLM, merged", "vLLM, LoRARequest"]
+    assert by_way(parity)["vLLM, merged"].verdict == "identical"
+    assert 0 < parity.merging_lost["letters"] < 1e-5
+    # the fake takes no notice of a LoRARequest: an engine that leaves an adapter out is found
+    assert by_way(parity)["vLLM, LoRARequest"].verdict == "MOVES"
+    assert {way.verdict for way in by_way(parity, "base").values()} == {"identical"}
+    assert parity.notes == ()
 
 
 def test_how_much_is_asked(check: Callable[..., Parity]) -> None:

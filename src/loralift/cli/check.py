@@ -21,7 +21,7 @@ FORMATS = ("table", "json")
 # The flags of `run` are taken, so that its command line can be checked as it is; the help shows what is looked at.
 LOOKED_AT = frozenset(
     {"model", "revision", "adapters", "dataset", "columns", "limit", "engine", "device", "dtype", "batch_size"}
-    | {"max_new_tokens", "stop", "system_prompt", "chat_template"}
+    | {"max_new_tokens", "stop", "system_prompt", "chat_template", "metrics", "margins"}
 )
 
 Row = tuple[bool, str, str]

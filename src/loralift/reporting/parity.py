@@ -23,7 +23,8 @@ def parity_sentences(parity: Parity) -> Iterator[tuple[str, str]]:
     for way in parity.ways:
         for row in way.metrics:
             moves = row.metric in way.moved
-            if moves or (way.verdict == "undecided" and row.verdict != "equivalent" and row.difference):
+            beyond = abs(row.difference or 0.0) > parity.noise[way.variant].get(row.metric, 0.0)
+            if moves or (way.verdict == "undecided" and row.verdict != "equivalent" and beyond):
                 word = "MOVES" if moves else "undecided:"
                 yield way.verdict, f"{way.variant}, {way.way}: {word} {_moved(parity, way, row)}"
 
@@ -33,8 +34,9 @@ def parity_notes(parity: Parity) -> Iterator[str]:
     yield "Δ in nats, absolute: of the references' log-likelihood a token (mean, largest), of the next token (largest)"
     if any(way.identical < way.n for way in parity.ways):
         yield f"noise floor: what the reference may move by with other batches ({parity.noise_way!r}); ! moves by more"
-    numerics = parity.numerics
-    yield f"asked: {parity.questions}; transformers in {numerics['dtype']} on {numerics['device']}, greedy"
+    numerics, n = parity.numerics, parity.ways[0].n
+    yield f"{n} questions ({parity.questions}), greedy answers of up to {parity.max_new_tokens} tokens"
+    yield f"transformers in {numerics['dtype']} on {numerics['device']}"
     for adapter, lost in parity.merging_lost.items():
         yield f"vLLM: merging rounds {numbers.percent(lost)} of {adapter}'s update away (norm over norm)"
     yield from parity.notes
@@ -67,8 +69,9 @@ def _ways_table(parity: Parity, variant: str, ways: list[WayParity]) -> Table:
         for way in ways
     )
     heads = ("way", "identical", "first divergence", "Δ log-likelihood", "Δ next token", "verdict")
-    title = f"{variant}: {ways[0].n} answers of up to {parity.max_new_tokens} tokens, against {parity.reference!r}"
-    return Table(title, heads, rows, expendable=("Δ next token", "Δ log-likelihood"))
+    return Table(
+        f"{variant}, against {parity.reference!r}", heads, rows, expendable=("Δ next token", "Δ log-likelihood")
+    )
 
 
 def _metrics_table(parity: Parity, variant: str, ways: list[WayParity]) -> Table:
@@ -84,7 +87,7 @@ def _metrics_table(parity: Parity, variant: str, ways: list[WayParity]) -> Table
         ]
         rows.append((info.title, numbers.value(floor, info), *cells))
     heads = ("metric", "noise floor", *(way.way for way in ways))
-    return Table(f"{variant}: metrics, each way minus {parity.reference!r}", heads, tuple(rows))
+    return Table(f"{variant}, metrics: minus {parity.reference!r}", heads, tuple(rows))
 
 
 def _divergence(way: WayParity) -> str:
