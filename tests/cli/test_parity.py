@@ -38,7 +38,7 @@ def test_every_way_of_a_right_model_is_identical(checked: Callable[..., Any]) ->
     for expected in (
         "base, against 'generate, single'",
         "letters, against 'generate, single'",
-        "loop, 2 in flight     4 of 4 (100 %)                  –",
+        "loop, 2 in flight   4 of 4 (100 %)                  –",
         "note: 4 questions (built-in questions), greedy answers of up to 6 tokens",
         "note: transformers in float32 on cpu",
         "parity: 10 identical (each way of 2 variants); 40 of 40 answers are those of 'generate, single', token for",

@@ -87,7 +87,7 @@ def test_half_of_an_update_lost_in_merging_moves_metrics(
     monkeypatch.setattr(lora.Linear, "get_delta_weight", lambda self, key: 0.5 * whole(self, key))
     parity = check()
     ways = by_way(parity)
-    wrong = ways.pop("loop, batch, merged")
+    wrong = ways.pop("loop, as in a run")
     assert wrong.verdict == "MOVES"
     assert "f1" in wrong.moved
     assert wrong.identical < wrong.n
@@ -107,7 +107,7 @@ def test_wrong_positions_move_metrics(check: Callable[..., Parity], monkeypatch:
     monkeypatch.setattr(Lanes, "step", skipping)
     ways = by_way(check())
     assert ways["generate, batch"].verdict == "identical"
-    assert ways["loop, single"].verdict == ways["loop, batch, merged"].verdict == "MOVES"
+    assert ways["loop, single"].verdict == ways["loop, as in a run"].verdict == "MOVES"
     # computed by a forward pass of its own: only the answers tell of the loop
     assert ways["loop, single"].log_likelihood_max == 0
 
@@ -115,10 +115,17 @@ def test_wrong_positions_move_metrics(check: Callable[..., Parity], monkeypatch:
 def test_in_bfloat16_it_is_shown_what_rounding_does(check: Callable[..., Parity]) -> None:
     parity = check(dtype="bfloat16")
     assert parity.numerics["dtype"] == "bfloat16"
-    assert "loop, batch, merged" not in by_way(parity)
-    assert any("not merged" in note and "letters" in note for note in parity.notes)
     assert (by_way(parity)["generate, batch"].log_likelihood_max or 0) > 1e-5
     assert "MOVES" not in {way.verdict for way in parity.ways}
+
+
+def test_adapters_that_a_run_leaves_in_their_layers_are_named(
+    check: Callable[..., Parity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow.ways, "merges", lambda loaded, name: False)
+    parity = check(limit=2)
+    assert "loop, as in a run" not in by_way(parity)
+    assert any("not merged, here as in a run (float32): letters" in note for note in parity.notes)
 
 
 @pytest.mark.usefixtures("fake")

@@ -33,16 +33,14 @@ class Way:
     Attributes:
         name: For people.
         own_loop: Whether our own decoding loop answers, and not transformers' ``generate``.
-        merged: Whether adapters are merged into the weights.
+        merged: Whether adapters are merged into the weights; by transformers only as far as a run does so.
         batch_size: Most rows at once; None: as many as a run takes.
-        vllm: Whether vLLM answers.
     """
 
     name: str
     own_loop: bool = False
     merged: bool = False
     batch_size: int | None = None
-    vllm: bool = False
 
 
 REFERENCE = Way("generate, single", batch_size=1)
@@ -50,11 +48,11 @@ BATCHED = Way("generate, batch")
 """The reference but for its batches: what it moves by is noise."""
 
 _LOOP = (Way("loop, single", own_loop=True, batch_size=1), Way("loop, batch", own_loop=True))
-_VLLM = (Way("vLLM, merged", merged=True, vllm=True), Way("vLLM, LoRARequest", vllm=True))
+_VLLM = (Way("vLLM, merged", merged=True), Way("vLLM, LoRARequest"))
 
 
 def transformers_ways(loaded: Loaded, rows: int) -> list[Way]:
-    """The ways of a loaded model, the reference first; a merged one only where some adapter is merged in a run.
+    """The ways of a loaded model, the reference first; a run's own last, where it is none of the others.
 
     Args:
         loaded: The model.
@@ -64,7 +62,7 @@ def transformers_ways(loaded: Loaded, rows: int) -> list[Way]:
     follow = Way(f"loop, {max(rows // 4, 2)} in flight", own_loop=True, batch_size=max(rows // 4, 2))
     found = [REFERENCE, BATCHED, *((*_LOOP, follow) if flies else ())]
     if any(merges(loaded, name) for name in loaded.adapters):
-        found.append(Way(f"{'loop' if flies else 'generate'}, batch, merged", own_loop=flies, merged=True))
+        found.append(Way(f"{'loop' if flies else 'generate'}, as in a run", own_loop=flies, merged=True))
     return found
 
 
