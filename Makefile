@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help setup demo test check format bench notebook lock clean
+.PHONY: help setup demo test check format bench simulate notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,19 +40,29 @@ format: setup    ## let ruff mend what it can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: setup     ## measurements: the simulations behind docs/statistics.md
+bench: setup .bench/lm_eval/.ready  ## LoraLift beside its rivals on this machine, half an hour: benchmarks/results/cpu.json and cpu.png
 	$(PYTHON) -m benchmarks
+
+.bench/lm_eval/.ready: benchmarks/requirements-rivals.txt | $(UV)
+	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes -r $<
+	@touch $@
+
+simulate: setup  ## the simulations behind docs/statistics.md, ten minutes
+	$(PYTHON) -m benchmarks.verdicts
 
 notebook: setup  ## execute the notebook from scratch and save it with its outputs
 	$(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb
 
-lock: | $(UV)    ## pin again: requirements.txt for users, requirements-dev.txt for the rest
+lock: | $(UV)    ## pin again: requirements.txt for users, requirements-dev.txt for the rest, and the benchmarks' rivals
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra dev --extra offline --extra bertscore \
 		-c requirements.txt pyproject.toml -o requirements-dev.txt
 	python3 tools/only_the_rest.py requirements.txt requirements-dev.txt
+	echo 'lm-eval[hf]' rouge-score | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt - -o benchmarks/requirements-rivals.txt
 
 clean:           ## remove what make made
-	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .uv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,5 +1,104 @@
-"""`python -m benchmarks`: every measurement that this machine can make."""
+"""`python -m benchmarks`: LoraLift beside its rivals on this machine's processor; writes results/cpu.json and cpu.png.
 
-from benchmarks import verdicts
+Whole processes first, then generation alone in a process of its own. About half an hour on two idle cores.
+"""
 
-verdicts.main()
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import chart, machine, processes, workload
+from benchmarks.timing import Timing, ratios
+
+RESULTS = Path(__file__).parent / "results"
+LM_EVAL_PYTHON = processes.LM_EVAL.parent / "python"
+
+LORALIFT_ALSO = (
+    "the proof that the adapter acts",
+    "64 questions answered twice (the noise floor)",
+    "a 95 % interval, a paired test and a verdict for each metric, adjusted for how many there are",
+    "bundles for NeMo Evaluator",
+    "a report with charts and every row",
+    "a run that can be resumed",
+)
+EVERY_METRIC_ALSO = (
+    "the likelihood of every reference under both models (perplexity)",
+    "semantic similarity without truncation: long references are embedded window by window",
+)
+DID_NOT = {
+    processes.LOOP: (*LORALIFT_ALSO, *EVERY_METRIC_ALSO),
+    processes.OURS_ROUGE: EVERY_METRIC_ALSO,
+    "lm-evaluation-harness": (
+        *LORALIFT_ALSO,
+        *EVERY_METRIC_ALSO,
+        "any metric but rougeL",
+        "base and adapter in one run",
+    ),
+}
+NOT_RUN = {
+    "lighteval 0.13.0": "does not start offline: loading its own tasks downloads tinyBenchmarks.pkl; with an empty "
+    "file in its place it ends with `HfApi.list_models() got an unexpected keyword argument 'model_name'`, which the "
+    "huggingface_hub of transformers 5.23 does not know",
+}
+
+
+def main() -> None:
+    """Measure, write the results, draw them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2, help="of the fast ways; what is extrapolated has one")
+    parser.add_argument("--rows", type=int, help="only the first rows")
+    parser.add_argument("--max-new-tokens", type=int, default=128)
+    parser.add_argument("--out", type=Path, default=RESULTS / "cpu.json")
+    given = parser.parse_args()
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a processor's benchmark, whatever else the machine has
+    work = workload.make()
+    rows = len(workload.read_rows(work.questions)[: given.rows])
+    idle = machine.load()
+    ways = processes.ways_of(work, given.max_new_tokens)
+    timings = processes.measure(ways, rows, given.rounds, lambda line: print(line, flush=True))
+    results = {
+        "machine": {**machine.describe(), "load_before": idle},
+        "versions": machine.versions() | machine.versions_in(LM_EVAL_PYTHON, ["lm_eval"]),
+        "workload": {
+            "model": "Llama of 7 million random parameters, float32, with a LoRA of rank 16 on all linear layers",
+            **{"data": work.data, "rows": rows, "new_tokens": given.max_new_tokens, "decoding": "greedy"},
+        },
+        "whole_process": _whole(timings),
+        "generation": _generation(work, given),
+        "not_run": NOT_RUN,
+    }
+    given.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    chart.write(results, given.out.with_suffix(".png"))
+    print(f"written: {given.out}, {given.out.with_suffix('.png')}")
+
+
+def _whole(timings: dict[str, Timing]) -> dict[str, Any]:
+    rates = ratios(timings, list(timings))
+    return {
+        name: {
+            **timing.plain(),
+            "times_as_fast_as": rates[name],
+            "did_not_do": list(DID_NOT.get(name.partition(", rougeL, batch")[0], ())),
+        }
+        for name, timing in timings.items()
+    }
+
+
+def _generation(work: workload.Workload, given: argparse.Namespace) -> Any:
+    out = workload.KEPT / "out" / "generation.json"
+    files = [str(path) for path in (work.model, work.adapter, work.prompts, out)]
+    sizes = ["--max-new-tokens", str(given.max_new_tokens), "--rounds", str(given.rounds)]
+    if given.rows:
+        sizes += ["--rows", str(given.rows)]
+    subprocess.run([sys.executable, "-m", "benchmarks.generation", *files, *sizes], cwd=workload.ROOT, check=True)
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
