@@ -1,4 +1,4 @@
-"""The picture of the results: whole processes on the left of the eye, generation alone below."""
+"""The picture of the results: whole processes above, generation alone below."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from loralift.reporting.charts import style
 OURS, RIVAL = style.PALETTE["adapter1"], style.PALETTE["base"]
 BAR = 22
 SCALE = 2
+# Of the axis beyond the longest bar, for its figure.
+ROOM = 1.15
 
 
 def write(results: Mapping[str, Any], path: Path) -> None:
@@ -41,7 +43,7 @@ def write(results: Mapping[str, Any], path: Path) -> None:
         _half(speeds, "Generation alone", f"{place} · tokens a second, more is better", "tokens/s"),
     ]
     drawn = alt.vconcat(*halves, background=style.PALETTE["paper"], padding=style.PADDING).to_dict()
-    drawn["config"] = style._config()
+    drawn["config"] = style.config()
     path.write_bytes(vl_convert.vegalite_to_png(drawn, scale=SCALE))
 
 
@@ -55,8 +57,11 @@ def _seconds(value: float) -> str:
 
 
 def _half(bars: list[dict[str, Any]], title: str, subtitle: str, unit: str) -> Any:
+    longest = max(bar["value"] for bar in bars)
     y = alt.Y("way:N", sort=[bar["way"] for bar in bars], axis=alt.Axis(title=None, labelLimit=0))
-    x = alt.X("value:Q", axis=alt.Axis(title=unit, tickCount=5), scale=alt.Scale(padding=40, zero=True))
+    x = alt.X(
+        "value:Q", axis=alt.Axis(title=unit, tickCount=5), scale=alt.Scale(domain=[0, longest * ROOM], nice=False)
+    )
     colour = alt.condition("datum.ours", alt.value(OURS), alt.value(RIVAL))
     base = alt.Chart(alt.Data(values=bars)).encode(x=x, y=y)
     words = base.mark_text(align="left", dx=4).encode(text="words:N")

@@ -223,7 +223,7 @@ def svg(
         "height": height,
         "padding": PADDING,
         "background": PALETTE["paper"],
-        "config": _config(),
+        "config": config(),
     }
     drawn: str = vl_convert.vegalite_to_svg(specification)
     return drawn
@@ -234,7 +234,8 @@ def _wrapped(text: str, letters: float) -> list[str]:
     return textwrap.wrap(printable(text), int(letters), break_on_hyphens=False)
 
 
-def _config() -> dict[str, Any]:
+def config() -> dict[str, Any]:
+    """Letters and colours of every picture, as Vega-Lite's configuration."""
     letters = {"labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal"}
     colours = {"labelColor": PALETTE["ink"], "titleColor": PALETTE["muted"]}
     return {
