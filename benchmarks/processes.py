@@ -68,6 +68,8 @@ def measure(ways: Mapping[str, Way], rows: int, rounds: int, say: Callable[[str]
     """Seconds of every way, in turns, after a rehearsal that reads all libraries from the disk once."""
     out = KEPT / "out"
     for name, way in ways.items():
+        if way.once:
+            continue  # its libraries are those of the others
         say(f"{name}: rehearsal, {run_once(way, min(REHEARSAL, rows), out / 'rehearsal'):.1f} s")
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     measured: dict[str, tuple[float, ...]] = {}
