@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import sacrebleu
 from sacrebleu.metrics import BLEU
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 from loralift.metrics import METRICS, MetricSettings, score_examples
-from loralift.metrics.bleu import corpus_bleu
+from loralift.metrics.bleu import corpus_bleu, tokens_of
 
 
 def statistics_of(scores):
@@ -74,3 +77,12 @@ def test_signature_holds_sacrebleus():
     scorer.corpus_score(["one"], [["one"]])
     ours = METRICS["bleu"].info(MetricSettings()).signature.split("|")
     assert set(str(scorer.get_signature()).split("|")) <= set(ours)
+
+
+def test_tokens_are_sacrebleus_wherever_marks_stand():
+    draw = random.Random(0)
+    marks = ["a", "B", "1", "23", *".,-'%$(é", "\n", " ", "  ", "\u00a0", "&amp;", "&lt;", "<skipped>"]
+    tokenizer = Tokenizer13a()
+    for _ in range(3000):
+        text = "".join(draw.choices(marks, k=draw.randrange(12)))
+        assert tokens_of(text) == tokenizer(text.rstrip()).split()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import string
 from collections import Counter
@@ -9,6 +10,7 @@ from collections import Counter
 import pytest
 
 from loralift.metrics import score_examples
+from loralift.metrics.squad import words_of
 
 # From evaluate-v1.1.py, as published with SQuAD (rajpurkar.github.io/SQuAD-explorer):
 
@@ -74,3 +76,11 @@ def test_normalisation_by_hand(make_example):
     )
     assert same.values == {"exact_match": 1.0, "f1": 1.0}
     assert order.values == {"exact_match": 0.0, "f1": 1.0}
+
+
+def test_words_are_the_scripts_wherever_articles_and_marks_stand():
+    draw = random.Random(0)
+    marks = ["a", "An", "the", "theory", *"1_.-é€'", " ", "\n", "\t", "\x0b", "\x00", "\x1f", "\u00a0"]
+    for _ in range(3000):
+        text = "".join(draw.choices(marks, k=draw.randrange(9)))
+        assert list(words_of(text)) == normalize_answer(text).split()

@@ -7,6 +7,8 @@ flag is made so that people's answers don't raise it: none of the 961 answers of
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from loralift.metrics.answers import descriptive
 from loralift.records import Example
@@ -27,12 +29,13 @@ NEXT_QUESTION = re.compile(
 LABELS = {"question", "q", "answer", "a"}
 
 
-def pieces_of(text: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def pieces_of(text: str) -> tuple[str, ...]:
     """The text's words and punctuation marks, in lower case."""
-    return PIECES.findall(text.lower())
+    return tuple(PIECES.findall(text.lower()))
 
 
-def sequence_repetition(pieces: list[str], n: int = 4) -> float:
+def sequence_repetition(pieces: Sequence[str], n: int = 4) -> float:
     """seq-rep-n: the share of n-grams that have been there before, in [0, 1).
 
     Welleck et al. 2020, "Neural Text Generation with Unlikelihood Training", equation 10.
@@ -58,7 +61,9 @@ def repeating(example: Example) -> float:
 
 def run_on(example: Example) -> float:
     """1 where a line of the answer opens a next question: the model went on writing the prompt's pattern."""
-    return float(NEXT_QUESTION.search(example.answer.text) is not None)
+    text = example.answer.text
+    # Nearly every answer has no colon, which is seen at once.
+    return float((":" in text or "：" in text) and NEXT_QUESTION.search(text) is not None)
 
 
 def copied_prompt(example: Example) -> float | None:
@@ -67,14 +72,19 @@ def copied_prompt(example: Example) -> float | None:
     Case, punctuation and labels such as "Question:" don't matter, and the last copy may be cut off. One further word
     clears the answer, and so does another order: "It is legal" answers "Is it legal?".
     """
-    question, answer = (
-        [piece for piece in pieces_of(text) if piece.isalnum() and piece not in LABELS]
-        for text in (example.question.question, example.answer.text)
-    )
+    question = tuple(spoken(example.question.question))
     if not question:
         return None
-    copies = len(answer) // len(question) + 1
-    return float(len(answer) >= len(question) and answer == (question * copies)[: len(answer)])
+    said = 0
+    for said, piece in enumerate(spoken(example.answer.text), start=1):
+        if piece != question[(said - 1) % len(question)]:
+            return 0.0
+    return float(said >= len(question))
+
+
+def spoken(text: str) -> Iterator[str]:
+    """The text's words but labels."""
+    return (piece for piece in pieces_of(text) if piece.isalnum() and piece not in LABELS)
 
 
 REPEATING = descriptive("repeating", "Loops", repeating, seq_rep_4=f">={LOOP}", tail=TAIL_PIECES)

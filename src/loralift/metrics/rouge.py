@@ -1,31 +1,36 @@
 """ROUGE-1, ROUGE-2 and ROUGE-L, f-measure (Lin 2004), with the values of Google's ``rouge_score``, faster.
 
-The tokens are ``rouge_score``'s own. What differs is how they are counted: a text is tokenised once for all three
-metrics and all variants, and the longest common subsequence, a table in pure Python there, is rapidfuzz's
-bit-parallel one here.
+What differs is how tokens are counted: all three metrics are made from one pass over the pairs, n-grams as in
+``ngrams``, and the longest common subsequence, a table in pure Python there, is rapidfuzz's bit-parallel one here.
 """
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
+import string
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
-from rouge_score.tokenize import tokenize
 
+from loralift.metrics import ngrams
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
 from loralift.records import Example
 
 Tokens = tuple[str, ...]
+Pairs = tuple[tuple[str, str], ...]
+"""Answer and reference of each row."""
+
+ORDERS = 2
+
+_KEPT = (string.ascii_lowercase + string.digits).encode()
+_NOTHING_ELSE = bytes(code if code in _KEPT else ord(" ") for code in range(256))
 
 
 @cache
-def tokenizer(stem: bool) -> Callable[[str], list[str]]:
-    """``rouge_score``'s tokenizer; the one that stems imports nltk, which is slow, and so only when needed."""
-    if not stem:
-        return partial(tokenize, stemmer=None)
+def stemming_tokenizer() -> Callable[[str], list[str]]:
+    """``rouge_score``'s tokenizer that stems; it imports nltk, which is slow, and so only when needed."""
     from rouge_score.tokenizers import DefaultTokenizer
 
     stemming: Callable[[str], list[str]] = DefaultTokenizer(use_stemmer=True).tokenize
@@ -35,7 +40,10 @@ def tokenizer(stem: bool) -> Callable[[str], list[str]]:
 @lru_cache(maxsize=8192)
 def tokens_of(text: str, stem: bool) -> Tokens:
     """The text as ``rouge_score`` tokenises it: lower case, runs of ``a-z0-9``, optionally stemmed."""
-    return tuple(sys.intern(token) for token in tokenizer(stem)(text))
+    if stem:
+        return tuple(stemming_tokenizer()(text))
+    # A character that is not ASCII becomes a question mark, and with all other marks a space.
+    return tuple(text.lower().encode("ascii", "replace").translate(_NOTHING_ELSE).decode("ascii").split())
 
 
 def f_measure(matches: int, answer_total: int, reference_total: int) -> float:
@@ -46,33 +54,30 @@ def f_measure(matches: int, answer_total: int, reference_total: int) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def rouge_n(answer: Tokens, reference: Tokens, n: int) -> float:
-    """ROUGE-N: f-measure over n-grams, each matched as often as both sides have it."""
-    answer_grams, reference_grams = (
-        Counter(zip(*(tokens[i:] for i in range(n)), strict=False)) for tokens in (answer, reference)
-    )
-    matches = (answer_grams & reference_grams).total()
-    return f_measure(matches, answer_grams.total(), reference_grams.total())
+@lru_cache(maxsize=1)
+def f_measures(pairs: Pairs, stem: bool) -> NDArray[np.float64]:
+    """ROUGE-1, ROUGE-2 and ROUGE-L of each pair, shape (pairs, 3); remembered, as each is a metric of its own.
+
+    ROUGE-N matches each n-gram as often as both sides have it, ROUGE-L the longest common subsequence of tokens.
+    """
+    # rapidfuzz compares hashes, so tokens become numbers, which cannot collide.
+    numbers = ngrams.numbered(tokens_of(text, stem) for pair in pairs for text in pair)
+    answers, references = numbers[::2], numbers[1::2]
+    matches = ngrams.matches(answers, references, ORDERS)
+    longest = [LCSseq.similarity(*map(np.ndarray.tolist, pair)) for pair in zip(answers, references, strict=True)]
+    of_answers, of_references = ngrams.totals(answers, ORDERS), ngrams.totals(references, ORDERS)
+    sides = (np.column_stack([of_answers, of_answers[:, 0]]), np.column_stack([of_references, of_references[:, 0]]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision, recall = (np.column_stack([matches, longest]) / side for side in sides)
+        return np.nan_to_num(2 * precision * recall / (precision + recall))
 
 
-def rouge_l(answer: Tokens, reference: Tokens) -> float:
-    """ROUGE-L: f-measure over the longest common subsequence of tokens."""
-    # rapidfuzz compares hashes, so tokens become numbers, which cannot collide
-    number: dict[str, int] = {}
-    answer_ids, reference_ids = (
-        [number.setdefault(token, len(number)) for token in tokens] for tokens in (answer, reference)
-    )
-    return f_measure(LCSseq.similarity(answer_ids, reference_ids), len(answer), len(reference))
-
-
-def rouge(name: str, title: str, compare: Callable[[Tokens, Tokens], float]) -> Metric:
-    """One ROUGE metric, from how it compares the tokens of an answer with those of its reference."""
+def rouge(name: str, title: str, column: int) -> Metric:
+    """One ROUGE metric, from its column in ``f_measures``."""
 
     def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
-        stem = settings.rouge_stemmer
-        return [
-            RowValue(compare(tokens_of(e.answer.text, stem), tokens_of(e.question.reference, stem))) for e in examples
-        ]
+        pairs = tuple((example.answer.text, example.question.reference) for example in examples)
+        return [RowValue(value) for value in f_measures(pairs, settings.rouge_stemmer)[:, column].tolist()]
 
     def signature(settings: MetricSettings) -> str:
         return sign("rouge-score", score="f-measure", stemmer=settings.rouge_stemmer)
@@ -81,6 +86,6 @@ def rouge(name: str, title: str, compare: Callable[[Tokens, Tokens], float]) -> 
     return Metric(name, title, score, signature, margin=0.01)
 
 
-ROUGE_1 = rouge("rouge1", "ROUGE-1", partial(rouge_n, n=1))
-ROUGE_2 = rouge("rouge2", "ROUGE-2", partial(rouge_n, n=2))
-ROUGE_L = rouge("rougeL", "ROUGE-L", rouge_l)
+ROUGE_1 = rouge("rouge1", "ROUGE-1", 0)
+ROUGE_2 = rouge("rouge2", "ROUGE-2", 1)
+ROUGE_L = rouge("rougeL", "ROUGE-L", 2)

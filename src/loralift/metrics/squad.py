@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import re
 import string
-from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 
-from loralift.metrics.base import Metric, MetricSettings, per_row, sign
+from loralift.metrics import ngrams
+from loralift.metrics.base import Metric, MetricSettings, RowValue, per_row, sign
 from loralift.metrics.rouge import f_measure
 from loralift.records import Example
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
+_PUNCTUATION = string.punctuation.encode()
+_WORDS = (string.ascii_letters + string.digits + " \t\n\r").encode()
+
 
 @lru_cache(maxsize=8192)
 def words_of(text: str) -> tuple[str, ...]:
     """The text's words: lower case, then without punctuation, then without articles."""
-    return tuple(ARTICLES.sub(" ", text.lower().translate(NO_PUNCTUATION)).split())
+    try:
+        bare = text.encode("ascii").translate(None, _PUNCTUATION)
+    except UnicodeEncodeError:
+        bare = b"?"
+    if bare.translate(None, _WORDS):  # a mark that the script keeps, next to which an article ends too
+        return tuple(ARTICLES.sub(" ", text.lower().translate(NO_PUNCTUATION)).split())
+    return tuple(word for word in bare.decode("ascii").lower().split() if word not in ("a", "an", "the"))
 
 
 def exact_match(example: Example) -> float:
@@ -29,11 +39,13 @@ def exact_match(example: Example) -> float:
     return float(words_of(example.answer.text) == words_of(example.question.reference))
 
 
-def f1(example: Example) -> float:
+def f1(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
     """F-measure over words, each matched as often as both sides have it; 0 where a side has none."""
-    answer, reference = words_of(example.answer.text), words_of(example.question.reference)
-    matches = (Counter(answer) & Counter(reference)).total()
-    return f_measure(matches, len(answer), len(reference))
+    texts = (text for example in examples for text in (example.answer.text, example.question.reference))
+    numbers = ngrams.numbered(map(words_of, texts))
+    answers, references = numbers[::2], numbers[1::2]
+    matches = ngrams.matches(answers, references, 1)[:, 0].tolist()
+    return [RowValue(f_measure(*of)) for of in zip(matches, map(len, answers), map(len, references), strict=True)]
 
 
 def signature(settings: MetricSettings) -> str:
@@ -44,4 +56,4 @@ def signature(settings: MetricSettings) -> str:
 # One answer in a hundred.
 EXACT_MATCH = Metric("exact_match", "Exact match", per_row(exact_match), signature, margin=0.01)
 # As ROUGE-1, which it is but for the normalisation.
-F1 = Metric("f1", "Token F1", per_row(f1), signature, margin=0.01)
+F1 = Metric("f1", "Token F1", f1, signature, margin=0.01)
