@@ -26,7 +26,7 @@ from loralift.comparison.power import minimum_detectable_effect, power, rows_nee
 from loralift.comparison.ranking import rank
 from loralift.comparison.repeats import Clusters, clusters_of
 from loralift.comparison.slices import compare_slices
-from loralift.comparison.summary import summarise
+from loralift.comparison.summary import summaries, summarise
 
 __all__ = [
     "Clusters",
@@ -48,5 +48,6 @@ __all__ = [
     "power",
     "rank",
     "rows_needed",
+    "summaries",
     "summarise",
 ]

@@ -158,19 +158,20 @@ def sample(
     return found if clusters is None else _by_question(found, clusters)
 
 
-def row_values(
-    scores: Sequence[Score], metric: str, aggregate: Aggregate | None
-) -> tuple[tuple[str, ...], Floats, Floats | None]:
-    """One side's row values and statistics, in the order of the sorted ids.
+def in_order(scores: Sequence[Score]) -> list[Score]:
+    """One side's rows in the order of their sorted ids.
 
-    Returns:
-        The ids; values, shape (n,), NaN where unscored; statistics, shape (n, k), or None for a mean of rows.
+    Raises:
+        ComparisonError: An id appears twice.
     """
     rows = by_id(scores, "the scores")
-    ids = tuple(sorted(rows))
-    ordered = [rows[name] for name in ids]
-    values, statistics = _numbers(ordered, metric, aggregate)
-    return ids, _complete(values, statistics), statistics
+    return [rows[name] for name in sorted(rows)]
+
+
+def row_values(rows: Sequence[Score], metric: str, aggregate: Aggregate | None) -> tuple[Floats, Floats | None]:
+    """One side's row values, shape (n,), NaN where unscored; statistics, shape (n, k), or None for a mean of rows."""
+    values, statistics = _numbers(rows, metric, aggregate)
+    return _complete(values, statistics), statistics
 
 
 def _described(rows: Mapping[str, Score]) -> str:

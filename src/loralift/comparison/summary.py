@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,69 +12,123 @@ from loralift.comparison.analysis import Settings
 from loralift.comparison.contrast import is_binary
 from loralift.comparison.estimate import Estimate, of_corpus, of_mean
 from loralift.comparison.intervals import Method, Wilson, chosen, confidence, interval, needs_bootstrap
-from loralift.comparison.pairing import Aggregate, Floats, row_values
+from loralift.comparison.pairing import Aggregate, Floats, in_order, row_values
 from loralift.comparison.repeats import Clusters, Grouping
 from loralift.comparison.resampling import bootstrap
 from loralift.records import LARGEST, Interval, MetricInfo, MetricSummary, Score
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """One metric of one variant, before its interval.
+
+    Attributes:
+        values: Of the rows that were scored, or of their questions, shape (n,), n at least 1.
+        unscored: How many rows were not.
+        estimate: The aggregate.
+        method: Of the interval; empty: Wilson's.
+    """
+
+    values: Floats
+    unscored: int
+    estimate: Estimate
+    method: str
+
+
 def summarise(
+    scores: Sequence[Score], info: MetricInfo, aggregate: Aggregate | None = None, **settings: Any
+) -> MetricSummary:
+    """Summarise one metric; ``aggregate`` for a corpus metric, all else as ``summaries`` takes it."""
+    return summaries(scores, {info.name: info}, {info.name: aggregate} if aggregate else {}, **settings)[info.name]
+
+
+def summaries(
     scores: Sequence[Score],
-    info: MetricInfo,
-    aggregate: Aggregate | None = None,
+    infos: Mapping[str, MetricInfo],
+    aggregates: Mapping[str, Aggregate],
     *,
     clusters: Clusters | None = None,
     seed: int = 0,
     resamples: int = 10_000,
     method: Method = "auto",
-) -> MetricSummary:
-    """Summarise one metric of one variant over all rows that were scored.
+) -> dict[str, MetricSummary]:
+    """Summarise metrics of one variant, each over all rows that were scored.
 
     With ``clusters``, values are averaged and statistics summed within each question first: ``n``, mean, median,
     spread and interval are then of questions, while ``unscored`` still counts answers.
 
     Args:
         scores: The rows, in any order.
-        info: The metric.
-        aggregate: For a corpus metric; the mean of rows is used without it, or where no row has statistics.
+        infos: The metrics.
+        aggregates: Of corpus metrics; the mean of rows is used without one, or where no row has statistics.
         clusters: Row id to question, where questions were answered several times.
-        seed: Of the bootstrap, non-negative.
-        resamples: Bootstrap samples.
-        method: Of the interval; 0/1 values always get Wilson's.
+        seed: Of the bootstrap, non-negative. No figure depends on what else is summarised.
+        resamples: Bootstrap samples, drawn once for all metrics.
+        method: Of the intervals; 0/1 values always get Wilson's.
 
     Returns:
-        The summary; None, NaN and infinite values count as unscored.
+        Metric to its summary; None, NaN and infinite values count as unscored.
 
     Raises:
         ComparisonError: An id appears twice.
         UsageError: A setting is out of range.
     """
     settings = Settings(seed=seed, resamples=resamples, method=method)
-    ids, every, statistics = row_values(scores, info.name, aggregate)
+    rows = in_order(scores)
+    measured = {name: _measured(rows, info, aggregates.get(name), clusters, settings) for name, info in infos.items()}
+    needed = {
+        name: found.estimate
+        for name, found in measured.items()
+        if isinstance(found, _Measured) and found.method and _bootstrapped(found)
+    }
+    drawn = dict(zip(needed, bootstrap(list(needed.values()), seed, resamples), strict=True))
+    return {
+        name: _summary(name, found, drawn.get(name)) if isinstance(found, _Measured) else _nothing(name, found)
+        for name, found in measured.items()
+    }
+
+
+def _measured(
+    rows: Sequence[Score], info: MetricInfo, aggregate: Aggregate | None, clusters: Clusters | None, settings: Settings
+) -> _Measured | int:
+    """One metric's numbers; how many rows were not scored, where none was."""
+    every, statistics = row_values(rows, info.name, aggregate)
     kept = np.abs(every) <= LARGEST
     values, unscored = every[kept], int((~kept).sum())
     if not values.size:
-        return MetricSummary(info.name, 0, unscored, None, None, None, None, None)
+        return unscored
     statistics = None if statistics is None else statistics[kept]
     if clusters is not None:
-        grouping = Grouping.of([row for row, scored in zip(ids, kept, strict=True) if scored], clusters)
+        grouping = Grouping.of([row.id for row, scored in zip(rows, kept, strict=True) if scored], clusters)
         values = grouping.mean(values)
         statistics = None if statistics is None else grouping.total(statistics)
-    if statistics is None or aggregate is None:
-        estimate = of_mean(values)
-        limits = _wilson(values) if is_binary(values) else _interval(estimate, settings, corpus=False)
-    else:
+    if statistics is not None and aggregate is not None:
         estimate = of_corpus(statistics, aggregate)
-        limits = _interval(estimate, settings, corpus=True)
+        return _Measured(values, unscored, estimate, chosen(estimate, settings.method, corpus=True))
+    estimate = of_mean(values)
+    wilson = is_binary(values)
+    return _Measured(values, unscored, estimate, "" if wilson else chosen(estimate, settings.method, corpus=False))
+
+
+def _nothing(name: str, unscored: int) -> MetricSummary:
+    return MetricSummary(name, 0, unscored, None, None, None, None, None)
+
+
+def _bootstrapped(found: _Measured) -> bool:
+    return bool(np.isfinite(found.estimate.value)) and needs_bootstrap(found.estimate, found.method)
+
+
+def _summary(name: str, found: _Measured, replicates: Floats | None) -> MetricSummary:
+    values, value = found.values, found.estimate.value
     return MetricSummary(
-        metric=info.name,
+        metric=name,
         n=values.size,
-        unscored=unscored,
-        value=estimate.value if np.isfinite(estimate.value) else None,
+        unscored=found.unscored,
+        value=value if np.isfinite(value) else None,
         mean=float(values.mean()),
         median=float(np.median(values)),
         std=float(values.std(ddof=1)) if values.size > 1 else None,
-        interval=limits,
+        interval=_interval(found, replicates) if found.method else _wilson(values),
     )
 
 
@@ -80,12 +136,9 @@ def _wilson(values: Floats) -> Interval | None:
     return interval(Wilson(int(values.sum()), values.size), 0.95) if values.size > 1 else None
 
 
-def _interval(estimate: Estimate, settings: Settings, *, corpus: bool) -> Interval | None:
-    """The 95 % interval; None for fewer than two rows."""
-    if not np.isfinite(estimate.value):
+def _interval(found: _Measured, replicates: Floats | None) -> Interval | None:
+    """The 95 % interval; None for fewer than two rows, or where the value is not finite."""
+    if not np.isfinite(found.estimate.value):
         return None
-    method, replicates = chosen(estimate, settings.method, corpus=corpus), None
-    if needs_bootstrap(estimate, method):
-        (replicates,) = bootstrap([estimate], settings.seed, settings.resamples)
-    known = confidence(estimate, method, replicates)
+    known = confidence(found.estimate, found.method, replicates)
     return None if known is None else interval(known, 0.95)

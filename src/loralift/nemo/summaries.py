@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from loralift.comparison import summarise
+from loralift.comparison import summaries
 from loralift.metrics import DEFAULT_METRICS, METRICS
 from loralift.records import MetricInfo, MetricSummary, Score
 
@@ -28,9 +28,6 @@ def summarise_all(
         seed: Of the bootstrap of the intervals.
         clusters: Row id to question, where questions were answered several times.
     """
-    return {
-        name: summarise(
-            scores, info, METRICS[name].aggregate if name in METRICS else None, clusters=clusters, seed=seed
-        )
-        for name, info in metrics.items()
-    }
+    known = {name: METRICS[name].aggregate for name in metrics if name in METRICS}
+    aggregates = {name: aggregate for name, aggregate in known.items() if aggregate is not None}
+    return summaries(scores, metrics, aggregates, clusters=clusters, seed=seed)
