@@ -11,7 +11,6 @@ entities are replaced, and words come again and again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -27,22 +26,26 @@ ORDERS = 4
 LOG_OF_ZERO = -9999999999.0
 """sacrebleu's: an n-gram order that no answer is long enough for makes the corpus value 0."""
 
+REMEMBERED = 1 << 17
+"""Words whose tokens are kept: 20 MB."""
+
 REPLACED = (("<skipped>", ""), ("-\n", ""), ("\n", " "), ("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
 """What 13a replaces before it looks at words, in its order."""
 
 
-@cache
-def word_tokenizer() -> Any:
-    """Sacrebleu's rules for the marks in and around a word."""
-    from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
+class Words(dict[str, tuple[str, ...]]):
+    """Words to their tokens, as sacrebleu makes them of a word between two spaces; filled as words come."""
 
-    return TokenizerRegexp()
+    def __missing__(self, word: str) -> tuple[str, ...]:
+        from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
+
+        if len(self) >= REMEMBERED:
+            self.clear()
+        tokens = self[word] = tuple(TokenizerRegexp()(f" {word} ").split())
+        return tokens
 
 
-@lru_cache(maxsize=1 << 16)
-def tokens_of_word(word: str) -> tuple[str, ...]:
-    """A word as sacrebleu tokenises it between two spaces."""
-    return tuple(word_tokenizer()(f" {word} ").split())
+WORDS = Words()
 
 
 def tokens_of(text: str) -> list[str]:
@@ -50,7 +53,7 @@ def tokens_of(text: str) -> list[str]:
     text = text.rstrip()
     for old, new in REPLACED:
         text = text.replace(old, new)
-    return list(chain.from_iterable(map(tokens_of_word, text.split())))
+    return list(chain.from_iterable(map(WORDS.__getitem__, text.split())))
 
 
 def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:

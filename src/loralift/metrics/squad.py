@@ -16,7 +16,7 @@ from loralift.metrics.rouge import f_measure
 from loralift.records import Example
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
-NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]+")
 
 _PUNCTUATION = string.punctuation.encode()
 _WORDS = (string.ascii_letters + string.digits + " \t\n\r").encode()
@@ -30,7 +30,7 @@ def words_of(text: str) -> tuple[str, ...]:
     except UnicodeEncodeError:
         bare = b"?"
     if bare.translate(None, _WORDS):  # a mark that the script keeps, next to which an article ends too
-        return tuple(ARTICLES.sub(" ", text.lower().translate(NO_PUNCTUATION)).split())
+        return tuple(ARTICLES.sub(" ", PUNCTUATION.sub("", text.lower())).split())
     return tuple(word for word in bare.decode("ascii").lower().split() if word not in ("a", "an", "the"))
 
 

@@ -6,10 +6,12 @@ scored are left out of that metric's bundle: the SDK would count them as 0.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,9 @@ from nemo_evaluator.engine.artifacts import write_all
 from nemo_evaluator.metrics.aggregation import summary_stats
 
 from loralift.records import MetricInfo, MetricSummary, Score
+
+OWN = ("problem_idx", "repeat", "reward", "scoring_details", "extracted_answer")
+"""What a row of a metric's bundle does not share with the others; the answer is its own extract, and stands once."""
 
 
 def safe_name(name: str) -> str:
@@ -48,12 +53,16 @@ def write_bundles(
     benchmark = safe_name(bundle["benchmark"]["name"])
     if directory.exists():
         shutil.rmtree(directory)
+    judged = [name for name, info in metrics.items() if info.higher_is_better is not None]
+    rows = sorted(bundle["_results"], key=lambda row: row["problem_idx"])
+    places = _places([(clusters or str)(scores[row["problem_idx"]].id) for row in rows])
     written = []
-    for name, info in metrics.items():
-        if info.higher_is_better is None:
-            continue
-        of_metric = _bundle_of(bundle, f"{benchmark}.{name}", name, scores, summaries[name], clusters or str)
+    for name in judged:
+        scored = [place for place, row in zip(places, rows, strict=True) if _value(scores, row, name) is not None]
+        rewards = [value for row in rows if (value := _value(scores, row, name)) is not None]
+        of_metric = _bundle_of(bundle, f"{benchmark}.{name}", scored, rewards, summaries[name])
         written.append(write_all(of_metric, directory / f"{benchmark}.{name}")["bundle"])
+    _write_results([path.parent / "results.jsonl" for path in written], judged, rows, places, scores)
     return written
 
 
@@ -65,42 +74,57 @@ def score_entry(summary: MetricSummary) -> dict[str, Any]:
     return entry
 
 
+def _value(scores: Sequence[Score], row: Mapping[str, Any], metric: str) -> float | None:
+    position: int = row["problem_idx"]
+    return scores[position].values.get(metric)
+
+
 def _bundle_of(
     bundle: Mapping[str, Any],
     name: str,
-    metric: str,
-    scores: Sequence[Score],
+    places: Sequence[tuple[int, int]],
+    rewards: Sequence[float],
     summary: MetricSummary,
-    question_of: Callable[[str], str],
 ) -> dict[str, Any]:
-    """The run's bundle as if this metric alone had been its reward."""
-    rows = []
-    places = _places([question_of(score.id) for score in scores])
-    for row in sorted(bundle["_results"], key=lambda row: row["problem_idx"]):
-        value = scores[row["problem_idx"]].values.get(metric)
-        if value is not None:
-            details = {"method": f"loralift_{metric}", metric: value}
-            problem, repeat = places[row["problem_idx"]]
-            rows.append({**row, "problem_idx": problem, "repeat": repeat, "reward": value, "scoring_details": details})
+    """The run's bundle, without its rows, as if one metric alone had been its reward."""
     run_scores = bundle["benchmark"]["scores"]
     return {
         **{key: value for key, value in bundle.items() if not key.startswith("_")},
         # A stable name: a second eval-*.json in the folder would make `nel compare` refuse it.
         "run_id": f"eval-{name}",
-        "n_results": len(rows),
+        "n_results": len(rewards),
         "benchmark": {
             "name": name,
-            "samples": len({row["problem_idx"] for row in rows}),
-            "repeats": 1 + max((row["repeat"] for row in rows), default=0),
+            "samples": len({problem for problem, _ in places}),
+            "repeats": 1 + max((repeat for _, repeat in places), default=0),
             "scores": {
                 "mean_reward": score_entry(summary),
-                "summary": summary_stats([row["reward"] for row in rows]),
+                "summary": summary_stats(list(rewards)),
                 "runtime": run_scores.get("runtime", {}),
                 "failures": run_scores.get("failures", {}),
             },
         },
-        "_results": rows,
     }
+
+
+def _write_results(
+    paths: Sequence[Path],
+    metrics: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    places: Sequence[tuple[int, int]],
+    scores: Sequence[Score],
+) -> None:
+    """Every metric's results.jsonl at once: what they share of a row, its texts, is made JSON of once."""
+    with ExitStack() as stack:
+        opened = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
+        for row, (problem, repeat) in zip(rows, places, strict=True):
+            shared = json.dumps({key: value for key, value in row.items() if key not in OWN}, default=str)
+            for metric, file in zip(metrics, opened, strict=True):
+                value = _value(scores, row, metric)
+                if value is not None:
+                    details = {"method": f"loralift_{metric}", metric: value}
+                    own = {"problem_idx": problem, "repeat": repeat, "reward": value, "scoring_details": details}
+                    file.write(f"{json.dumps(own)[:-1]}, {shared[1:]}\n")
 
 
 def _places(questions: Sequence[str]) -> list[tuple[int, int]]:

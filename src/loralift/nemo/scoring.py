@@ -56,26 +56,35 @@ def score_recorded(
         if isinstance(error.__cause__, LoraLiftError):
             raise error.__cause__ from None
         raise
+    del bundle["_artifacts"]  # every row once more
     return environment.scores, bundle
 
 
-def _run(coroutine: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+def _run(evaluation: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     """Run a coroutine to its end, also where an event loop runs already, as in a notebook."""
+    bundles: list[dict[str, Any]] = []
+
+    async def keep() -> None:
+        # Not returned: the runner, putting the handler of Ctrl-C back, makes a text of the task with its whole result,
+        # and throws it away.
+        bundles.append(await evaluation)
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
-    outcome: list[dict[str, Any] | BaseException] = []
+        asyncio.run(keep())
+        return bundles[0]
+    errors: list[BaseException] = []
 
     def in_thread() -> None:
         try:
-            outcome.append(asyncio.run(coroutine))
+            asyncio.run(keep())
         except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread, whatever it is
-            outcome.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=in_thread)
     thread.start()
     thread.join()
-    if isinstance(outcome[0], BaseException):
-        raise outcome[0]
-    return outcome[0]
+    if errors:
+        raise errors[0]
+    return bundles[0]
