@@ -54,9 +54,9 @@ class Row:
     question_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """Everything a report shows.
+    """Everything a report shows; equal to itself alone, so that what is counted over its rows can be remembered.
 
     Attributes:
         title: What was evaluated on what.

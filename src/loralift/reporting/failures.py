@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 
 from loralift.records import Report, Row
@@ -77,8 +78,12 @@ def failure_modes_of(row: Row, variant: str) -> tuple[str, ...]:
     return tuple(name for name in MODES if _shows(row, variant, name))
 
 
+@lru_cache(maxsize=1)
 def failures(report: Report) -> tuple[FailureMode, ...]:
-    """Every failure mode of which anything is known, counted; a metric that was not taken is not there."""
+    """Every failure mode of which anything is known, counted; a metric that was not taken is not there.
+
+    The page, its chart and report.md each show them, and counting looks at every word: of one report it is done once.
+    """
     found = []
     for name, said in MODES.items():
         known = {
