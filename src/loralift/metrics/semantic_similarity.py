@@ -21,9 +21,12 @@ def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValu
     """Cosines in [-1, 1]; None where an embedding has no direction."""
     if not examples:
         return []
-    texts = [e.question.reference for e in examples] + [e.answer.text for e in examples]
-    vectors = embedder_of(settings).embed(texts, settings.batch_size).astype(np.float64)
-    references, answers = vectors[: len(examples)], vectors[len(examples) :]
+    embedder = embedder_of(settings)
+    texts = ([example.question.reference for example in examples], [example.answer.text for example in examples])
+    references, answers = (
+        embedder.embed(side, settings.batch_size, again=again).astype(np.float64)
+        for side, again in zip(texts, (True, False), strict=True)
+    )
     lengths = np.linalg.norm(references, axis=1) * np.linalg.norm(answers, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         cosines = np.clip((references * answers).sum(axis=1) / lengths, -1.0, 1.0)

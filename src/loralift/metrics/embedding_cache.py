@@ -1,0 +1,120 @@
+"""References' embeddings on the disk: one data set is embedded once for all runs, which is most of what scoring takes.
+
+An SQLite file, so that several runs may read and write at once and a killed one leaves it whole. A cache is never a
+reason to fail: what cannot be opened, read or written is as good as empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER = "LORALIFT_CACHE"
+MOST_ROWS = 200_000
+"""Embeddings that the file may hold, the most recently written ones: 350 MB with 384 dimensions."""
+
+AT_ONCE = 500
+"""Rows of a query: SQLite takes no more than 999 values in old versions."""
+
+_TABLE = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, windows INTEGER, vector BLOB)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """A text as a model sees it.
+
+    Attributes:
+        vector: Shape (dimensions,).
+        windows: How many windows it took.
+    """
+
+    vector: NDArray[np.float32]
+    windows: int
+
+
+def folder() -> Path | None:
+    """Where caches lie: ``LORALIFT_CACHE``, none where that is empty, else ``loralift`` among the user's caches."""
+    given = os.environ.get(FOLDER)
+    if given is not None:
+        return Path(given).expanduser() if given else None
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "loralift"
+
+
+def identity_of(model: Any) -> bytes:
+    """All that an embedding depends on but its text: weights, modules, tokenizer, window, prompt, device, versions.
+
+    Args:
+        model: A ``SentenceTransformer`` with a fast tokenizer.
+    """
+    from importlib.metadata import version
+
+    import torch
+
+    digest = hashlib.sha256()
+    for name, weights in sorted(model.state_dict().items()):
+        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}\0".encode())
+        digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    settings = [model, model.max_seq_length, model.prompts, model.default_prompt_name, model.truncate_dim]
+    settings += [model.device.type, *(version(name) for name in ("loralift", "sentence-transformers", "transformers"))]
+    digest.update("\0".join(map(str, [*settings, torch.__version__])).encode())
+    tokenizer = json.loads(model.tokenizer.backend_tokenizer.to_str())
+    # How the last call cut and filled up is no part of the tokenizer, though it keeps it.
+    digest.update(json.dumps({**tokenizer, "truncation": None, "padding": None}).encode())
+    return digest.digest()
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingCache:
+    """One model's part of the file.
+
+    Attributes:
+        path: The file, shared by all models.
+        identity: Of the model, as ``identity_of``.
+    """
+
+    path: Path
+    identity: bytes
+
+    def read(self, texts: Sequence[str]) -> dict[str, Embedded]:
+        """Those of the texts that are there."""
+        by_key = {self._key(text): text for text in texts}
+        keys, found = list(by_key), {}
+        # A value of another kind, as of a file that is damaged, is none either.
+        with suppress(sqlite3.Error, OSError, ValueError, TypeError), self._open() as connection:
+            for start in range(0, len(keys), AT_ONCE):
+                asked = keys[start : start + AT_ONCE]
+                marks = ",".join("?" * len(asked))
+                query = f"SELECT key, windows, vector FROM embeddings WHERE key IN ({marks})"
+                for key, windows, vector in connection.execute(query, asked):
+                    found[by_key[key]] = Embedded(np.frombuffer(vector, dtype=np.float32), windows)
+        return found
+
+    def write(self, embedded: Mapping[str, Embedded]) -> None:
+        """Add texts, and drop the oldest ones beyond what the file may hold."""
+        rows = [
+            (self._key(text), each.windows, each.vector.astype(np.float32).tobytes()) for text, each in embedded.items()
+        ]
+        with suppress(sqlite3.Error, OSError), self._open() as connection, connection:
+            connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
+            last = "SELECT MAX(rowid) FROM embeddings"
+            connection.execute(f"DELETE FROM embeddings WHERE rowid <= ({last}) - {MOST_ROWS}")
+
+    def _key(self, text: str) -> bytes:
+        return hashlib.sha256(self.identity + text.encode("utf-8", "surrogatepass")).digest()
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute(_TABLE)
+            yield connection

