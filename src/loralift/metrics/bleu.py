@@ -11,6 +11,7 @@ entities are replaced, and words come again and again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -33,15 +34,21 @@ REPLACED = (("<skipped>", ""), ("-\n", ""), ("\n", " "), ("&quot;", '"'), ("&amp
 """What 13a replaces before it looks at words, in its order."""
 
 
+@cache
+def word_tokenizer() -> Any:
+    """Sacrebleu's rules for the marks in and around a word."""
+    from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
+
+    return TokenizerRegexp()
+
+
 class Words(dict[str, tuple[str, ...]]):
     """Words to their tokens, as sacrebleu makes them of a word between two spaces; filled as words come."""
 
     def __missing__(self, word: str) -> tuple[str, ...]:
-        from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
-
         if len(self) >= REMEMBERED:
             self.clear()
-        tokens = self[word] = tuple(TokenizerRegexp()(f" {word} ").split())
+        tokens = self[word] = tuple(word_tokenizer()(f" {word} ").split())
         return tokens
 
 

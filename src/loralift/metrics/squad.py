@@ -31,7 +31,7 @@ def words_of(text: str) -> tuple[str, ...]:
         bare = b"?"
     if bare.translate(None, _WORDS):  # a mark that the script keeps, next to which an article ends too
         return tuple(ARTICLES.sub(" ", PUNCTUATION.sub("", text.lower())).split())
-    return tuple(word for word in bare.decode("ascii").lower().split() if word not in ("a", "an", "the"))
+    return tuple([word for word in bare.decode("ascii").lower().split() if word not in ("a", "an", "the")])
 
 
 def exact_match(example: Example) -> float:
