@@ -19,6 +19,7 @@ from loralift.reporting.page import rendering
 from loralift.reporting.page import rows as page_rows
 from loralift.reporting.page.theme import DARK, strips
 from loralift.reporting.page.words import answer, findings_by_candidate
+from tests.reporting.many import report_of
 from tests.reporting.page.pages import GAINS, HEBREW, HOSTILE, report
 
 SVG = (
@@ -323,3 +324,12 @@ def test_words_have_a_contrast_of_4_5_and_marks_of_3_in_light_and_dark() -> None
         assert contrast(DARK[role], colours["paper"][1]) >= 3, role
     assert contrast(DARK["ink"], colours["paper"][1]) >= 4.5
     assert contrast(DARK["muted"], colours["paper"][1]) >= 4.5
+
+
+def test_of_a_large_run_hardly_more_rows_are_made_than_the_page_carries():
+    shown, asked = report_of(("up",), 3000), []
+    packed = page_rows.pack(shown, lambda row, variant: asked.append(row.id) or (), 20_000)
+    assert 0 < packed.kept < 1500
+    assert len(packed.data) <= 20_000
+    assert len(asked) == 2 * len(set(asked))  # each row once, for its two variants
+    assert len(set(asked)) < packed.kept + 1000
