@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 from pathlib import Path
 
@@ -39,12 +38,6 @@ def test_the_sdk_gives_the_scores_that_the_metrics_give() -> None:
     assert bundle["n_results"] == 40
     mean = sum(score.values["f1"] or 0.0 for score in scores) / 40
     assert bundle["benchmark"]["scores"]["mean_reward"]["value"] == pytest.approx(mean, abs=1e-4)
-
-
-def test_garbage_is_looked_for_again_afterwards() -> None:
-    before = gc.get_threshold()
-    score_recorded(examples(3), NAMES, SETTINGS, primary="f1")
-    assert gc.get_threshold() == before
 
 
 def test_it_runs_where_an_event_loop_runs_already() -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from nemo_evaluator import run_evaluation
@@ -52,25 +50,13 @@ def score_recorded(
         max_system_retries=1,
     )
     try:
-        with _garbage_looked_for_seldom():
-            bundle = _run(evaluation)
+        bundle = _run(evaluation)
     except RuntimeError as error:  # how the SDK reports that a row failed; the cause is what matters
         if isinstance(error.__cause__, LoraLiftError):
             raise error.__cause__ from None
         raise
     del bundle["_artifacts"]  # every row once more
     return environment.scores, bundle
-
-
-@contextmanager
-def _garbage_looked_for_seldom() -> Iterator[None]:
-    """Many small objects are made here, and kept: looking among them for garbage took a sixth of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(100_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _run(evaluation: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from loralift.records import (
     Question,
     Score,
 )
+from loralift.workflow import garbage
 from loralift.workflow.comparing import compare_scores, corpus_aggregates
 from loralift.workflow.generating import read_records
 from loralift.workflow.parts import Part
@@ -27,6 +28,7 @@ from loralift.workflow.scoring import Scoring
 LENGTHS = "answer_words"
 
 
+@garbage.looked_for_seldom()
 def confounds_of(
     part: Part,
     scoring: Scoring,

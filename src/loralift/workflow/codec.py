@@ -49,10 +49,15 @@ def decode[Record](kind: type[Record], value: Any) -> Record:
 
 def score_row(score: Score) -> dict[str, Any]:
     """A line of scores.jsonl: the id, every metric's value, and what the corpus metrics add up."""
-    row: dict[str, Any] = {"id": score.id, **plain(score.values)}
+    # Not by `plain`, which looks into everything: this is called for every answer.
+    row: dict[str, Any] = {"id": score.id, **{name: _finite(value) for name, value in score.values.items()}}
     if score.statistics:
-        row["statistics"] = plain(score.statistics)
+        row["statistics"] = {name: [_finite(value) for value in of] for name, of in score.statistics.items()}
     return row
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value
 
 
 def score_of(row: Mapping[str, Any]) -> Score:

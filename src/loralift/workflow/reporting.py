@@ -12,7 +12,7 @@ from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
 from loralift.reporting import charts, markdown, page
-from loralift.workflow import files
+from loralift.workflow import files, garbage
 from loralift.workflow.analysing import columns_of
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.comparing import read_comparison
@@ -23,6 +23,7 @@ from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
 
 
+@garbage.looked_for_seldom()
 def build_report(directory: RunDirectory) -> Report:
     """Gather what a report shows from the files of a finished run.
 
@@ -74,6 +75,7 @@ def _name(source: str) -> str:
     return Path(source).name if local else source
 
 
+@garbage.looked_for_seldom()
 def write_report(directory: RunDirectory, report: Report) -> list[Path]:
     """Write report.html, report.md, report.json and the charts.
 

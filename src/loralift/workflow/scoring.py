@@ -10,7 +10,7 @@ from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
 from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_names, score_examples
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
-from loralift.workflow import files
+from loralift.workflow import files, garbage
 from loralift.workflow.codec import decode, plain, score_of, score_row
 from loralift.workflow.comparing import primary_of
 from loralift.workflow.generating import AGAIN, asked_again, read_records
@@ -76,6 +76,7 @@ def rehearse(scoring: Scoring, question: Question) -> None:
     score_examples(list(scoring.metrics), [Example(question, answer, likelihood)], scoring.settings)
 
 
+@garbage.looked_for_seldom()
 def score_variant(part: Part, variant: str, scoring: Scoring) -> list[Score]:
     """Score a variant's answers; write its scores, its aggregates and its bundles.
 
