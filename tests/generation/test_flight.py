@@ -10,9 +10,13 @@ import torch
 from transformers import AutoModelForCausalLM as Auto
 from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
-from loralift.generation import GenerationSettings, lanes
+from loralift.generation import GenerationSettings, lanes, packed_attention
 from loralift.generation.flight import Flight, columns, shared_tokens
-from loralift.generation.lanes import Lanes, can_fly, rows_in_memory
+from loralift.generation.lanes import can_fly, rows_in_memory
+from loralift.generation.likelihood import Pair, score_batch
+from loralift.generation.packed_lanes import can_pack
+from loralift.generation.packed_likelihood import score_packed
+from loralift.generation.row_cache import BLOCK, RowCache
 from loralift.records import Prompt
 
 VOCABULARY = 97
@@ -33,9 +37,28 @@ MODELS = {
 }
 
 
-@pytest.fixture(scope="module", params=MODELS)
-def model(request):
-    return model_of(MODELS[request.param])
+def simplest(query, keys, values, cu_q, cu_k, max_q, max_k, dropout, causal, debug, *, scale, seqused_k):
+    """What a GPU's packed attention computes, by its simplest form."""
+    counts, lengths = cu_q.diff().tolist(), seqused_k.tolist()
+    assert scale == query.shape[-1] ** -0.5
+    assert max(counts) == max_q
+    assert max(lengths) <= max_k
+    assert (dropout, debug) == (0.0, False)
+    wanted = packed_attention.plain(
+        query.transpose(0, 1)[None], keys, values, counts, cu_k.tolist(), lengths, causal=causal
+    )
+    return (wanted,)
+
+
+@pytest.fixture(params=[f"{name}{packs}" for name in MODELS for packs in ("", ", packed")])
+def model(request, monkeypatch):
+    name, _, packs = request.param.partition(", ")
+    if packs:  # as on a GPU
+        monkeypatch.setattr(packed_attention, "is_there", lambda *what: True)
+        monkeypatch.setattr(packed_attention, "_flash", simplest)
+    base = model_of(MODELS[name])
+    assert can_pack(base) == bool(packs)
+    return base
 
 
 def random_prompts(count, longest=40):
@@ -104,6 +127,20 @@ def test_reading_tokens_later_changes_nothing(model, read_every, monkeypatch):
         assert answers[prompt.id].output_tokens == len(made) - (made[-1] in eos)
 
 
+def test_references_are_scored_packed_as_they_are_padded(model):
+    draw = random.Random(2)
+    sizes = [(3, 5), (20, 1), (1, 30), (9, 0), (12, 12)]
+    pairs = [
+        Pair(str(n), tuple(draw.randrange(VOCABULARY) for _ in range(prompt + own)), own)
+        for n, (prompt, own) in enumerate(sizes)
+    ]
+    if not can_pack(model):
+        pytest.skip("padded only")
+    wanted = score_batch(model, model, pairs, 0)
+    assert score_packed(model, pairs) == pytest.approx(wanted, abs=1e-4)
+    assert wanted[3] == 0
+
+
 def test_samples_do_not_depend_on_the_rows_around(model):
     prompts = random_prompts(12)
     settings = GenerationSettings(max_new_tokens=12, temperature=1.2, top_p=0.9)
@@ -120,15 +157,18 @@ def test_the_seconds_of_all_answers_are_the_whole_time(monkeypatch):
     assert sum(answer.seconds for answer in answers.values()) == pytest.approx(next(ticks) / 2)
 
 
-def test_the_cache_is_no_longer_than_it_was_made(monkeypatch):
-    moves = []
-    real = Lanes._move_to_front
-    monkeypatch.setattr(Lanes, "_move_to_front", lambda self: moves.append(self.window.end) or real(self))
-    prompts = random_prompts(40, longest=6)
-    settings = GenerationSettings(max_new_tokens=20)
-    fly(model_of(MODELS["llama"]), prompts, settings, 4, tuple(range(0, VOCABULARY, 5)))
-    assert moves
-    assert set(moves) == {columns(prompts, settings, follow=True)}
+def test_blocks_are_used_again(monkeypatch):
+    found = []
+    real = RowCache.begin_at
+    monkeypatch.setattr(
+        RowCache, "begin_at", lambda self, first: found.append((self, len(self.layers[0].keys))) or real(self, first)
+    )
+    prompts = random_prompts(60, longest=40)
+    settings = GenerationSettings(max_new_tokens=50)
+    fly(model_of(MODELS["llama"]), prompts, settings, 4, tuple(range(0, VOCABULARY, 25)))
+    cache, blocks = found[-1]
+    assert cache.window.origin > 2 * BLOCK
+    assert max(count for _, count in found) == blocks <= -(-columns(prompts, settings) // BLOCK) + 2
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from loralift.generation import row_cache
 from loralift.generation.base import GenerationSettings
 from loralift.generation.decoding import draw, exact_dtype, left_pad, uniform
 from loralift.generation.likelihood import takes
-from loralift.generation.row_cache import RowCache, Window
+from loralift.generation.row_cache import BLOCK, RowCache, Window
 from loralift.records import Prompt
 
 # Of the memory that is free, the share for the rows' caches; the rest is for activations, prompts' above all.
@@ -52,18 +54,29 @@ def rows_in_memory(base: Any, span: int, free: int) -> int:
     return max(int(SHARE_FOR_ROWS * free / (cache + logits)), 1)
 
 
+@contextmanager
+def attending(base: Any, name: str) -> Iterator[None]:
+    """A model's attention replaced by another of transformers' interface for one forward pass."""
+    config = base.config
+    own = config._attn_implementation
+    config._attn_implementation = name
+    try:
+        yield
+    finally:
+        config._attn_implementation = own
+
+
 class Lanes:
     """Slots for rows, with all that the device keeps of each: its cache, last token, position and random numbers.
 
     Attributes:
-        window: Where the rows are in the cache. Its ``rows`` and ``first`` follow ``trim`` and ``compact``.
+        window: Where the rows are in the cache. Its ``rows`` and ``origin`` follow ``trim`` and ``compact``.
     """
 
     def __init__(
         self,
         model: Any,
         slots: int,
-        capacity: int,
         settings: GenerationSettings,
         pad: int,
         shared: Sequence[int] = (),
@@ -73,23 +86,21 @@ class Lanes:
         Args:
             model: The transformers model itself, which ``can_fly``.
             slots: Most rows.
-            capacity: Columns of the cache: more than the longest prompt with its answer.
             settings: How tokens are drawn.
             pad: The padding token.
             shared: Tokens with which every prompt begins, each having more; computed once. An instruction before each
                 question is two thirds of FiQA's prompts, which then take 0.45 times as long.
         """
-        self.window = Window(slots, capacity)
+        self.window = Window(slots)
         self._shared = tuple(shared)
         self._model = model
         self._pad = pad
         self._settings = settings
         self._cache = RowCache(model.config.get_text_config().num_hidden_layers, self.window)
         self._starts = [0] * slots
-        self._padded = False
         device = model.device
         self._hidden = torch.finfo(model.dtype).min
-        self._bias = torch.zeros(slots, 1, 1, capacity, dtype=model.dtype, device=device)
+        self._bias = torch.zeros(slots, 1, 1, 0, dtype=model.dtype, device=device)
         # all that moves with a row
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._positions = torch.zeros_like(self._tokens)
@@ -107,7 +118,7 @@ class Lanes:
         window = self.window
         lengths = [len(prompt.token_ids) for prompt in prompts]
         if window.rows == 0:
-            window.first, window.end = 0, max(lengths)
+            window.origin, window.end = 0, max(lengths)
         window.rows = max(window.rows, *(slot + 1 for slot in slots))
         for slot, length in zip(slots, lengths, strict=True):
             self._starts[slot] = window.end - length
@@ -130,10 +141,9 @@ class Lanes:
         window, device = self.window, places.device
         if self._shared:
             self._share()
-            starts = torch.tensor([self._starts[place] for place in places.tolist()], device=device)
-            window.shared_columns = starts[:, None] + torch.arange(window.shared, device=device)
         ids, mask = left_pad([prompt.token_ids[window.shared :] for prompt in prompts], self._pad, device)
         window.entering = places
+        window.aligned = self._aligned(mask) if window.shared else None
         try:
             output = self._model(
                 input_ids=ids,
@@ -144,9 +154,18 @@ class Lanes:
                 logits_to_keep=1,
             )
         finally:
-            window.entering = window.shared_columns = None
+            window.entering = window.aligned = None
         logits: torch.Tensor = output.logits[:, -1]
         return logits
+
+    def _aligned(self, mask: torch.Tensor) -> torch.Tensor:
+        """Where each column comes from when a row's shared tokens move up to its own, over its padding."""
+        shared, width = self.window.shared, mask.shape[1]
+        padding = (mask == 0).sum(-1, keepdim=True)
+        columns = torch.arange(shared + width, device=mask.device)[None]
+        moved = torch.where(columns < padding + shared, columns - padding, columns)
+        # what stands before the row is its padding's, and never seen
+        return torch.where(columns < padding, columns + shared, moved)
 
     def _share(self) -> None:
         """Compute, once, the tokens with which all prompts begin."""
@@ -166,18 +185,20 @@ class Lanes:
     def step(self) -> torch.Tensor:
         """One more token of every row; rows, on the device."""
         window = self.window
-        if window.end == window.capacity:
-            self._move_to_front()
         window.end += 1
+        if window.blocks * BLOCK > self._bias.shape[-1]:
+            self._lay_bias()
         rows = slice(0, window.rows)
-        output = self._model(
-            input_ids=self._tokens[rows, None],
-            attention_mask=self._bias[rows, :, :, window.first : window.end] if self._padded else None,
-            position_ids=self._positions[rows, None],
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        self._bias[rows, :, :, window.end - window.origin - 1] = 0.0
+        with attending(self._model, row_cache.NAME):
+            output = self._model(
+                input_ids=self._tokens[rows, None],
+                attention_mask=self._bias[rows],
+                position_ids=self._positions[rows, None],
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         tokens = self._pick(output.logits[:, -1], rows)
         self._tokens[rows] = tokens
         self._positions[rows] += 1
@@ -190,13 +211,11 @@ class Lanes:
         Args:
             alive: The slots of the others; with none, the lanes are empty.
         """
-        window = self.window
         starts = [self._starts[slot] for slot in alive]
         if not starts:
-            window.rows = 0
-            return
-        window.first = min(starts)
-        self._padded = max(starts) > window.first
+            self.window.rows = 0
+        elif self._cache.begin_at(min(starts)):
+            self._lay_bias()
 
     def compact(self, source: Sequence[int], target: Sequence[int], rows: int) -> None:
         """Move rows to other slots, so that the first ``rows`` slots hold all that are in flight."""
@@ -219,16 +238,13 @@ class Lanes:
         numbers = self._numbers[rows].gather(1, self._steps[rows, None])
         return draw(logits, numbers, settings.temperature, settings.top_p)
 
-    def _move_to_front(self) -> None:
-        freed = self._cache.move_to_front()
-        self._starts = [max(start - freed, 0) for start in self._starts]
-        self._lay_bias()
-
     def _lay_bias(self) -> None:
-        """What attention adds to the columns of each row: nothing from its start on."""
-        starts = torch.tensor(self._starts, device=self._bias.device)[:, None, None, None]
-        columns = torch.arange(self._bias.shape[-1], device=self._bias.device)
-        self._bias.zero_().masked_fill_(columns < starts, self._hidden)
+        """What attention adds to the columns of each row: nothing from its start to the window's end."""
+        window, device = self.window, self._bias.device
+        starts = torch.tensor(self._starts, device=device)[:, None, None, None]
+        columns = torch.arange(window.origin, window.origin + window.blocks * BLOCK, device=device)
+        hidden = (columns < starts) | (columns >= window.end)
+        self._bias = torch.zeros(hidden.shape, dtype=self._bias.dtype, device=device).masked_fill_(hidden, self._hidden)
 
     def _causal(self, mask: torch.Tensor) -> torch.Tensor:
         """What attention adds for prompts padded on the left; rows x 1 x width x (shared + width).

@@ -78,10 +78,11 @@ def rows_that_fit(pairs: Sequence[Pair], vocabulary: int, keeps: bool, logits_by
         keeps: Whether the model can leave out the prompt's logits.
         logits_bytes: The budget.
     """
-    widest, fitting = 0, 0
+    fitting, longest, earliest = 0, 0, len(pairs[0].token_ids)
     for rows, pair in enumerate(pairs, start=1):
-        widest = max(widest, pair.reference + 1 if keeps else len(pair.token_ids))
-        if rows * widest * vocabulary * 4 > logits_bytes:
+        longest = max(longest, len(pair.token_ids))
+        earliest = min(earliest, len(pair.token_ids) - pair.reference - 1)
+        if rows * (longest - (earliest if keeps else 0)) * vocabulary * 4 > logits_bytes:
             break
         fitting = rows
     return max(fitting, 1)
@@ -96,8 +97,12 @@ def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[
         pairs: One batch; every one has a prompt before its reference.
         pad: The padding token.
     """
-    ids, mask = left_pad([pair.token_ids for pair in pairs], pad, base.device)
-    inputs = _inputs(base, ids, mask, keep=max(pair.reference for pair in pairs) + 1)
+    ids, first = _right_pad(pairs, pad, base.device)
+    # no mask: padding stands behind all that is looked at, and nothing sees what is behind it
+    inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
+    kept = first if takes(base, "logits_to_keep") else 0
+    if kept:
+        inputs["logits_to_keep"] = ids.shape[1] - kept
     with torch.inference_mode():
         logits = model(**inputs).logits
     sums = []
@@ -106,11 +111,19 @@ def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[
             sums.append(0.0)
             continue
         # row by row, so that the float32 copy is of one row only; position i predicts the token at i + 1
-        own = logits[row, -pair.reference - 1 : -1].float()
-        target = ids[row, -pair.reference :]
-        chosen = own.gather(-1, target[:, None]).squeeze(-1)
+        end = len(pair.token_ids)
+        begin = end - pair.reference
+        own = logits[row, begin - 1 - kept : end - 1 - kept].float()
+        chosen = own.gather(-1, ids[row, begin:end, None]).squeeze(-1)
         sums.append(float((chosen - own.logsumexp(-1)).cpu().double().sum()))
     return sums
+
+
+def _right_pad(pairs: Sequence[Pair], pad: int, device: Any) -> tuple[torch.Tensor, int]:
+    """Token ids, rows x longest, padded on the right; and the first place whose logits are wanted."""
+    width = max(len(pair.token_ids) for pair in pairs)
+    ids = torch.tensor([[*pair.token_ids, *[pad] * (width - len(pair.token_ids))] for pair in pairs])
+    return ids.to(device), min(len(pair.token_ids) - pair.reference for pair in pairs) - 1
 
 
 def next_token_batch(model: Any, base: Any, prompts: Sequence[Prompt], pad: int) -> list[NDArray[np.float64]]:

@@ -21,9 +21,11 @@ from loralift.generation.base import (
 from loralift.generation.base_model import BaseModel
 from loralift.generation.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.describe import describe
-from loralift.generation.flight import MOST_ROWS, Flight, columns
-from loralift.generation.lanes import can_fly, rows_in_memory
+from loralift.generation.flight import Flight, rows_at_once
+from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window, load_model
+from loralift.generation.packed_lanes import can_pack
+from loralift.generation.packed_likelihood import score_packed
 from loralift.generation.variant_switch import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
@@ -76,11 +78,12 @@ class TransformersGenerator:
         Args:
             loaded: The model.
             switch: Between its variants; None: one that merges.
-            own_loop: Whether our own decoding loop answers where it can, and not transformers' ``generate``.
+            own_loop: Whether our own loop and scoring do the work where they can, and not transformers' ``generate``.
         """
         self._loaded = loaded
         self._switch = switch or Switch(loaded)
         self._flies = own_loop and can_fly(loaded.base)
+        self._packs = own_loop and can_pack(loaded.base)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
 
@@ -163,9 +166,8 @@ class TransformersGenerator:
         """Most rows in flight; what fitted one variant is where the next begins."""
         base = self._loaded.base
         if settings.batch_size not in self._limits:
-            span = columns(prompts, settings, follow=True)
-            fitting = rows_in_memory(base, span, free_memory(base.device))
-            self._limits[settings.batch_size] = RowLimit(min(settings.batch_size or MOST_ROWS, fitting))
+            rows = rows_at_once(base, prompts, settings, free_memory(base.device))
+            self._limits[settings.batch_size] = RowLimit(rows)
         return self._limits[settings.batch_size]
 
     def _answer_in_batches(
@@ -232,7 +234,10 @@ class TransformersGenerator:
 
         def run(batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
             self._switch.to(variant)
-            sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
+            if self._packs:
+                sums = score_packed(base, batch)
+            else:
+                sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
             tally.finished(len(batch), sum(pair.reference for pair in batch))
             return [
                 ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)
