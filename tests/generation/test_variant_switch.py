@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 from demo.tiny import train_lora
 from loralift.generation import load_transformers, variant_switch
 from loralift.generation.quiet import quiet_loading
+from loralift.generation.variant_switch import Switch
 from tests.models import PAIRS
 
 TARGETS = ["q_proj", "v_proj", "down_proj"]
@@ -110,11 +111,43 @@ def test_from_one_adapter_to_another_and_back(generator):
     assert torch.equal(logits(generator._loaded.base), first)
 
 
+@pytest.mark.parametrize("settings", [LORA["lora"], LORA["rslora"], LORA["patterns"], LORA["saved head"]])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_stays_unmerged(dtype, tiny_base, tiny_adapter):
-    generator = load_transformers(str(tiny_base), {"mine": str(tiny_adapter)}, dtype=dtype)
+def test_in_half_precision_it_is_computed_beside_the_weights(dtype, settings, tiny_base, tmp_path):
+    folder = train_lora(tiny_base, PAIRS, tmp_path / "adapter", rank=4, steps=5, **settings)
+    generator = load_transformers(str(tiny_base), {"mine": str(folder)}, dtype=dtype)
+    base = generator._loaded.base
+    before = weights(generator)
+    generator._switch.to("base")
+    plain = logits(base)
+    exact = load_transformers(str(tiny_base), {"mine": str(folder)}, dtype="float32")
+    exact._switch.to("base")
+    wanted = -logits(exact._loaded.base)
+    exact._switch.to("mine")
+    wanted += logits(exact._loaded.base)
+    for _ in range(2):
+        generator._switch.to("mine")
+        assert generator._switch._attached
+        assert not generator._switch._kept
+        shift = logits(base).float() - plain.float()
+        # what the adapter adds, up to the rounding of this dtype
+        assert (shift - wanted).norm() < 0.2 * wanted.norm()
+        generator._switch.to("base")
+        assert torch.equal(logits(base), plain)
+    assert all(torch.equal(after, before[name]) for name, after in weights(generator).items())
+    assert generator.describe().numerics["adapters_act"] == {"mine": "beside"}
+
+
+def test_a_switch_that_does_not_merge_leaves_all_to_peft(tiny_base, tiny_adapter):
+    generator = load_transformers(str(tiny_base), {"mine": str(tiny_adapter)}, dtype="bfloat16")
     generator._switch.to("mine")
-    assert not generator._switch._kept
+    beside = logits(generator._loaded.base)
+    generator._switch.to("base")
+    switch = Switch(generator._loaded, merge=False)
+    switch.to("mine")
+    assert not switch._attached
+    in_layers = logits(generator._loaded.base)
+    assert (beside - in_layers).float().norm() < 0.02 * in_layers.float().norm()
 
 
 def test_where_memory_is_short_it_stays_unmerged(tiny_base, tiny_adapter, monkeypatch):

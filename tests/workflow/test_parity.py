@@ -125,7 +125,7 @@ def test_adapters_that_a_run_leaves_in_their_layers_are_named(
     monkeypatch.setattr(workflow.ways, "merges", lambda loaded, name: False)
     parity = check(limit=2)
     assert "loop, as in a run" not in by_way(parity)
-    assert any("not merged, here as in a run (float32): letters" in note for note in parity.notes)
+    assert any("left in PEFT's layers, here as in a run (float32): letters" in note for note in parity.notes)
 
 
 @pytest.mark.usefixtures("fake")

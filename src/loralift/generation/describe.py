@@ -12,6 +12,8 @@ from loralift.generation.adapters import AdapterInfo
 from loralift.generation.base import Description
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window
+from loralift.generation.packed_lanes import can_pack
+from loralift.generation.variant_switch import how_it_acts
 
 
 def describe(loaded: Loaded) -> Description:
@@ -32,7 +34,8 @@ def describe(loaded: Loaded) -> Description:
             "dtype": str(base.dtype).removeprefix("torch."),
             "device": device.type,
             "attention": base.config._attn_implementation,
-            "decoding": "in flight" if can_fly(base) else "generate",
+            "adapters_act": _adapters_act(loaded),
+            "decoding": "packed" if can_pack(base) else "in flight" if can_fly(base) else "generate",
         },
         information={
             "model": loaded.source.source,
@@ -47,6 +50,11 @@ def describe(loaded: Loaded) -> Description:
             "adapters": {name: _describe_adapter(info) for name, info in infos.items()},
         },
     )
+
+
+def _adapters_act(loaded: Loaded) -> dict[str, str]:
+    """How each adapter acts, where it is switched on."""
+    return {name: how_it_acts(loaded.base, adapter.key) for name, adapter in loaded.adapters.items()}
 
 
 def _describe_adapter(info: AdapterInfo) -> dict[str, Any]:

@@ -2,20 +2,22 @@
 
 Unmerged, every adapted module computes two small matrix products more: on two CPU cores 1,985 tokens/s, merged 2,714.
 A merged weight is the base's plus the update, rounded once. Leaving the variant copies the base's own tensors back, bit
-for bit; subtracting the update would not give them.
+for bit; subtracting the update would not give them. Where merging would round too much, a plain LoRA is computed beside
+the weights (`beside.py`); all else is left to PEFT's own layers.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import psutil  # type: ignore[import-untyped]
 import torch
 from peft.tuners import adalora, loha, lokr, lora
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from loralift.generation import beside
 from loralift.generation.loading import Loaded
 from loralift.records import BASE
 
@@ -51,12 +53,14 @@ class Switch:
 
         Args:
             loaded: The model, with nothing merged into it.
-            merge: Whether adapters are merged where that is exact enough.
+            merge: Whether adapters are merged, or computed beside the weights, where that is exact enough; else they
+                stay in PEFT's layers.
         """
         self._loaded = loaded
         self._merging = merge
         self._variant: str | None = None
         self._kept: list[tuple[Any, torch.Tensor]] = []
+        self._attached: list[Any] = []
 
     def to(self, variant: str) -> None:
         """Make the model a variant; nothing to do where it is."""
@@ -72,13 +76,23 @@ class Switch:
             loaded.model.base_model.enable_adapter_layers()
             loaded.model.set_adapter(key)
             loaded.model.requires_grad_(False)  # set_adapter makes its adapter trainable
-            self._merge(key)
+            if self._merging:
+                self._act(key)
         self._variant = variant
 
-    def _merge(self, key: str) -> None:
-        modules = mergeable(self._loaded.base, key) if self._merging else []
+    def _act(self, key: str) -> None:
+        """Make an adapter that is switched on act in fewer operations than PEFT's layers take."""
+        modules = sums(self._loaded.base, key)
+        how = how_it_acts(self._loaded.base, key)
+        if how == "merged" and copies_fit(self._loaded.base, modules):
+            self._merge(modules, key)
+        elif how == "beside":
+            beside.attach(modules, key)
+            self._attached = modules
+
+    def _merge(self, modules: Sequence[Any], key: str) -> None:
         with torch.no_grad():
-            for module in modules if copies_fit(self._loaded.base, modules) else ():
+            for module in modules:
                 weight = module.get_base_layer().weight
                 self._kept.append((module, weight.detach().clone()))
                 weight += module.get_delta_weight(key).to(weight.dtype)
@@ -90,6 +104,19 @@ class Switch:
                 module.get_base_layer().weight.copy_(kept)
                 module.merged_adapters.clear()
         self._kept.clear()
+        beside.detach(self._attached)
+        self._attached = []
+
+
+def how_it_acts(base: Any, key: str) -> Literal["merged", "beside", "layers"]:
+    """How a run makes an adapter act: merged into the weights, beside them, or in PEFT's layers.
+
+    Where memory does not hold copies of the weights, what would be merged stays in PEFT's layers all the same.
+    """
+    modules = sums(base, key)
+    if modules and all(merges_exactly_enough(module.weight.dtype) for module in modules):
+        return "merged"
+    return "beside" if beside.can_attach(modules, key) else "layers"
 
 
 def copies_fit(base: Any, modules: Sequence[Any]) -> bool:
@@ -98,11 +125,11 @@ def copies_fit(base: Any, modules: Sequence[Any]) -> bool:
     return needed <= SHARE_FOR_COPIES * free_memory(base.device)
 
 
-def mergeable(base: Any, key: str) -> list[Any]:
-    """The modules that an adapter changes, if it can be merged into all of them; else none.
+def sums(base: Any, key: str) -> list[Any]:
+    """The modules that an adapter changes, if in all of them it is an update that is added to a weight; else none.
 
-    Left out: DoRA and other variants that are more than a sum, biases, embeddings, quantised weights, dtypes that round
-    too much, and weights that another module shares, which the adapter must not change.
+    Left out: DoRA and other variants that are more than a sum, biases, embeddings, quantised weights, and weights that
+    another module shares, which the adapter must not change.
     """
     adapted = [
         module
@@ -122,6 +149,7 @@ def _is_a_sum(module: Any, key: str, uses: Counter[int]) -> bool:
         and key not in getattr(module, "lora_variant", {})
         and not getattr(module, "lora_bias", {}).get(key, False)
         and weight is not None
+        and weight.dtype.is_floating_point
+        and weight.dtype.itemsize >= 2
         and uses[id(weight)] == 1
-        and merges_exactly_enough(weight.dtype)
     )

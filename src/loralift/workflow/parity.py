@@ -109,14 +109,14 @@ def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
     separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
     settings = replace(generation_settings(config), temperature=0.0)
     asked = Asked(prompts, [question.reference for question in questions], separator, settings)
-    unmerged = [name for name in loaded.adapters if not ways.merges(loaded, name)]
+    layered = [name for name in loaded.adapters if not ways.merges(loaded, name)]
     for way in ways.transformers_ways(loaded, len(questions)):
-        variants = [name for name in (BASE, *loaded.adapters) if not way.merged or name not in unmerged]
+        variants = [name for name in (BASE, *loaded.adapters) if not way.merged or name not in layered]
         with ways.opened(loaded, way) as generator:
             _ask(model, generator, way, variants, asked)
-    if unmerged:
+    if layered:
         dtype = model.numerics["dtype"]
-        model.notes.append(f"transformers: not merged, here as in a run ({dtype}): {some(unmerged)}.")
+        model.notes.append(f"transformers: left in PEFT's layers, here as in a run ({dtype}): {some(layered)}.")
     return asked
 
 
