@@ -154,8 +154,9 @@ def answer_again(
     """Let the base answer some questions once more: in other batches, or with another seed when it samples."""
     chosen = asked_again(prompts, config)
     settings = generation_settings(config)
-    # Two uneven batches: neither is a batch of the first time, whose sizes are even or all, and a GPU waits only twice.
-    settings = replace(settings, seed=settings.seed + 1, batch_size=len(chosen) // 2 + 1 | 1)
+    # Fewer rows at once than the first time, when a batch held all; where it did not, an uneven number of them.
+    at_once = len(chosen) if len(chosen) <= len(prompts) // 2 else len(chosen) // 2 + 1
+    settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
     path = part.directory.answers(AGAIN)
     todo = _not_yet(path, Answer, chosen)
     with watcher.task(f"{BASE}: once more", len(todo)) as advance:

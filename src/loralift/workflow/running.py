@@ -23,7 +23,8 @@ from loralift.workflow.parts import Part, load_parts, tell
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, score_variant, scoring_of
+from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, scoring_of
+from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.watching import Silent, Watcher
 
 
@@ -89,12 +90,13 @@ def _run(
             tell(part, watcher)
     with clock.stage("metrics"):
         rehearse(scoring, parts[0].data.questions[0])
-    config, proofs = _generate(config, parts, scoring, watcher, clock, resume=resume, command=command)
     lost: list[Finding] = []
-    for part in reversed(parts):  # the questions that decide come last: their findings name what was lost elsewhere
-        part.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
-        comparison = _score_and_compare(config, part, scoring, watcher, clock, _Known(training, proofs, lost))
-        lost += forgetting(part.name, comparison) if part.name and comparison else ()
+    with Scorer(scoring) as scorer:
+        config, proofs = _generate(config, parts, scorer, watcher, clock, resume=resume, command=command)
+        for part in reversed(parts):  # the questions that decide come last: their findings name what was lost elsewhere
+            part.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
+            comparison = _score_and_compare(config, part, scorer, watcher, clock, _Known(training, proofs, lost))
+            lost += forgetting(part.name, comparison) if part.name and comparison else ()
     for part in parts:
         finish(part.directory, clock.seconds)
     reports = [build_report(part.directory) for part in reversed(parts)]
@@ -113,7 +115,7 @@ def _directory(config: RunConfig, resume: bool) -> RunDirectory:
 def _generate(
     config: RunConfig,
     parts: Sequence[Part],
-    scoring: Scoring,
+    scorer: Scorer,
     watcher: Watcher,
     clock: Clock,
     *,
@@ -129,24 +131,26 @@ def _generate(
     """
     ready = load_and_prove(config, parts, watcher, clock)
     begin_or_resume(ready, parts, resume=resume, command=command)
+    scorer.score_beside(ready.generator)
     for part in parts:
-        _answer(ready.config, part, scoring, ready.generator, ready.prompts[part.name], watcher, clock)
+        _answer(ready.config, part, scorer, ready.generator, ready.prompts[part.name], watcher, clock)
     return ready.config, ready.proofs
 
 
 def _answer(
     config: RunConfig,
     part: Part,
-    scoring: Scoring,
+    scorer: Scorer,
     generator: Generator,
     prompts: Sequence[Prompt],
     watcher: Watcher,
     clock: Clock,
 ) -> None:
-    perplexity = "perplexity" in scoring.metrics
+    perplexity = "perplexity" in scorer.scoring.metrics
     for variant in generator.variants:
         with clock.stage(_stage(f"generate {variant}", part)):
             generate_variant(part, variant, generator, prompts, config, watcher, perplexity=perplexity)
+        scorer.begin(part, variant)
     if _answers_twice(config, part):
         with clock.stage("generate base once more"):
             answer_again(part, generator, prompts, config, watcher)
@@ -165,7 +169,7 @@ def _answers_twice(config: RunConfig, part: Part) -> bool:
 def _score_and_compare(
     config: RunConfig,
     part: Part,
-    scoring: Scoring,
+    scorer: Scorer,
     watcher: Watcher,
     clock: Clock,
     known: _Known,
@@ -174,11 +178,11 @@ def _score_and_compare(
     for variant in (BASE, *config.adapters):
         with clock.stage(_stage(f"score {variant}", part)):
             watcher.say(f"{variant}: scoring {len(part.questions)} answers{f' of {part.name}' if part.name else ''}")
-            scores[variant] = score_variant(part, variant, scoring)
+            scores[variant] = scorer.scores(part, variant)
     if not config.adapters:
         return None
     with clock.stage(_stage("compare", part)):
-        return _compare(config, part, scoring, scores, known if not part.name else _Known())
+        return _compare(config, part, scorer.scoring, scores, known if not part.name else _Known())
 
 
 def _compare(

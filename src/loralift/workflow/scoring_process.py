@@ -1,0 +1,113 @@
+"""Scoring in a process of its own, so that what a variant answered is scored while a GPU generates the next one's.
+
+A thread would not do: scoring is Python's own work, and so is handing the GPU its next step, and Python does one thing
+at a time in a process. The other process is this package started again, not a fork, which CUDA forbids, and not one of
+``multiprocessing``, which would run an unguarded script of the user's a second time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import IO, Any
+
+from loralift.generation import Generator
+from loralift.records import Score
+from loralift.workflow.parts import Part
+from loralift.workflow.scoring import Scoring, score_variant
+
+# Generating on a GPU keeps one core busy, scoring another, and libraries some threads of their own.
+FEWEST_CORES = 4
+
+
+class Scorer:
+    """Scores variants: ahead, in a process of its own, where there is one; else when their scores are wanted.
+
+    Attributes:
+        scoring: What is scored and how.
+    """
+
+    def __init__(self, scoring: Scoring) -> None:
+        self.scoring = scoring
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._begun: dict[tuple[str, str], Future[list[Score] | None]] = {}
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the process, also in the middle of its work."""
+        if self._process is not None:
+            with contextlib.suppress(BrokenPipeError), self._process as process:  # closes its pipes
+                process.kill()
+        self._thread.shutdown()
+
+    def score_beside(self, generator: Generator) -> None:
+        """Start the process where a generator leaves the processor time for it: one on a CPU needs it all."""
+        if generator.describe().numerics["device"] == "cuda" and cores() >= FEWEST_CORES:
+            self._process = start()
+
+    def begin(self, part: Part, variant: str) -> None:
+        """Score a variant that has answered, if that can be done beside what follows."""
+        if self._process is not None:
+            job = (part, variant, self.scoring)
+            self._begun[part.name, variant] = self._thread.submit(_ask, self._process, job)
+
+    def scores(self, part: Part, variant: str) -> list[Score]:
+        """A variant's scores, with all its files written.
+
+        Raises:
+            LoraLiftError: What `score_variant` raises.
+        """
+        begun = self._begun.pop((part.name, variant), None)
+        found = begun.result() if begun is not None else None
+        # what went wrong there is said here, where it goes wrong again
+        return found if found is not None else score_variant(part, variant, self.scoring)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start() -> subprocess.Popen[bytes]:
+    """The process that `main` is; it loads its libraries while it waits for work."""
+    command = [sys.executable, "-c", "from loralift.workflow.scoring_process import main; main()"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def main() -> None:
+    """Score what standard input asks for, and answer on standard output; both in pickles, until the input ends."""
+    asked = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else prints must not stand between the answers
+    with contextlib.suppress(EOFError):
+        while True:
+            job = pickle.load(asked)
+            try:
+                found: list[Score] | None = score_variant(*job)
+            except Exception:  # noqa: BLE001 - whatever it is, the other process meets it again and says it
+                found = None
+            _send(answers, found)
+
+
+def _ask(process: subprocess.Popen[bytes], job: tuple[Part, str, Scoring]) -> list[Score] | None:
+    """One job's scores; None where they could not be made."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        _send(process.stdin, job)
+        found: list[Score] | None = pickle.load(process.stdout)
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return None
+    return found
+
+
+def _send(stream: IO[bytes], what: Any) -> None:
+    pickle.dump(what, stream)
+    stream.flush()

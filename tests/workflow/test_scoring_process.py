@@ -1,0 +1,87 @@
+"""Scoring in a process of its own: the same scores and files, and what fails there is said here."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from loralift import config as configuration
+from loralift.data import load_questions
+from loralift.errors import RunDirectoryError
+from loralift.workflow import scoring_process
+from loralift.workflow.parts import Part
+from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.scoring import score_variant, scoring_of
+from loralift.workflow.scoring_process import Scorer
+
+ROWS = [{"id": str(n), "question": f"What is {n}?", "reference": f"It is {n} and {n + 1}."} for n in range(12)]
+ON_A_GPU = SimpleNamespace(describe=lambda: SimpleNamespace(numerics={"device": "cuda"}))
+ON_A_CPU = SimpleNamespace(describe=lambda: SimpleNamespace(numerics={"device": "cpu"}))
+
+
+@pytest.fixture
+def scoring():
+    return scoring_of(configuration.parse({"metrics": ["rouge", "f1", "bleu"]}))
+
+
+def part_of(folder, *, answers=ROWS):
+    data = folder / "data.jsonl"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    directory = RunDirectory(folder / "run")
+    for variant in ("base", "mine"):
+        lines = [
+            {"id": row["id"], "text": f"{variant} says {row['reference']}", "finish_reason": "stop"} for row in answers
+        ]
+        path = directory.answers(variant)
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return Part("", directory, load_questions(str(data)), 1)
+
+
+def test_a_variant_scored_ahead_has_the_scores_and_files_of_one_scored_here(tmp_path, scoring, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+    here, there = part_of(tmp_path / "here"), part_of(tmp_path / "there")
+    wanted = {variant: score_variant(here, variant, scoring) for variant in ("base", "mine")}
+    monkeypatch.setattr(scoring_process, "score_variant", lambda *job: pytest.fail("scored here"))
+    with Scorer(scoring) as scorer:
+        scorer.score_beside(ON_A_GPU)
+        for variant in ("base", "mine"):
+            scorer.begin(there, variant)
+        assert {variant: scorer.scores(there, variant) for variant in ("base", "mine")} == wanted
+    for variant in ("base", "mine"):
+        assert there.directory.scores(variant).read_bytes() == here.directory.scores(variant).read_bytes()
+        assert there.directory.results(variant).read_bytes() == here.directory.results(variant).read_bytes()
+
+
+def test_what_fails_there_is_said_here(tmp_path, scoring, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+    with Scorer(scoring) as scorer:
+        scorer.score_beside(ON_A_GPU)
+        part = part_of(tmp_path, answers=ROWS[:-1])
+        scorer.begin(part, "base")
+        with pytest.raises(RunDirectoryError, match="lacks the answers to 11"):
+            scorer.scores(part, "base")
+
+
+def test_a_process_that_is_gone_is_done_without(tmp_path, scoring, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+    part = part_of(tmp_path)
+    with Scorer(scoring) as scorer:
+        scorer.score_beside(ON_A_GPU)
+        scorer._process.kill()
+        scorer.begin(part, "base")
+        assert len(scorer.scores(part, "base")) == len(ROWS)
+
+
+@pytest.mark.parametrize(("generator", "cores"), [(ON_A_CPU, 64), (ON_A_GPU, 2)])
+def test_where_generating_needs_the_processor_there_is_no_process(tmp_path, scoring, generator, cores, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: cores)
+    monkeypatch.setattr(scoring_process, "start", lambda: pytest.fail("started"))
+    part = part_of(tmp_path)
+    with Scorer(scoring) as scorer:
+        scorer.score_beside(generator)
+        scorer.begin(part, "base")
+        assert len(scorer.scores(part, "base")) == len(ROWS)
