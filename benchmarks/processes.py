@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.timing import Texts, Timing, extrapolate, identical
+from benchmarks.timing import Texts, Timing, extrapolate, identical, tells
 from benchmarks.workload import KEPT, ROOT, Workload, read_rows
 
 LM_EVAL = KEPT / "lm_eval" / "bin" / "lm-eval"
@@ -77,12 +77,12 @@ def measure(ways: Mapping[str, Way], rows: int, rounds: int, say: Callable[[str]
         for place, (name, way) in enumerate(ways.items()):
             if number and way.once:
                 continue
-            if way.few is None or 2 * way.few >= rows:
-                seconds[name].append(run_once(way, rows, out / str(place)))
+            found = run_few(way, rows, out / str(place))
+            if found:
+                measured[name] = found
+                seconds[name].append(extrapolate(way.few or 0, found[0], 2 * (way.few or 0), found[1], rows))
             else:
-                measured[name] = tuple(run_once(way, size, out / str(place)) for size in (way.few, 2 * way.few))
-                whole = extrapolate(way.few, measured[name][0], 2 * way.few, measured[name][1], rows)
-                seconds[name].append(whole)
+                seconds[name].append(run_once(way, rows, out / str(place)))
             say(f"{name}: {seconds[name][-1]:.1f} s" + (" (extrapolated)" if name in measured else ""))
     texts = {name: way.read(out / str(place)) for place, (name, way) in enumerate(ways.items())}
     return {
@@ -94,6 +94,14 @@ def measure(ways: Mapping[str, Way], rows: int, rounds: int, say: Callable[[str]
         )
         for name, way in ways.items()
     }
+
+
+def run_few(way: Way, rows: int, out: Path) -> tuple[float, ...]:
+    """Seconds of a few rows and of twice as many; nothing where that would not tell what rows cost."""
+    if way.few is None or 2 * way.few >= rows:
+        return ()
+    found = tuple(run_once(way, size, out) for size in (way.few, 2 * way.few))
+    return found if tells(*found) else ()
 
 
 def run_once(way: Way, rows: int, out: Path) -> float:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+# Twice the rows must take so many times as long; half as long again would be a start as long as the rows.
+MOST_START = 1.3
+
 type Texts = Mapping[str, str]
 """Each answer's text by its question's id."""
 
@@ -54,6 +57,15 @@ def extrapolate(few: int, seconds_few: float, many: int, seconds_many: float, ro
     """
     a_row = (seconds_many - seconds_few) / (many - few)
     return seconds_few + a_row * (rows - few)
+
+
+def tells(seconds_few: float, seconds_many: float) -> bool:
+    """Whether two measurements show what rows cost: where the start is most of both, their difference is its noise.
+
+    >>> tells(42.6, 79.2), tells(50.2, 55.4), tells(135.3, 128.2)
+    (True, False, False)
+    """
+    return seconds_many > MOST_START * seconds_few
 
 
 def identical(found: Mapping[str, Texts], expected: Mapping[str, Texts]) -> str:

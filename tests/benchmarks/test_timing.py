@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.timing import Timing, extrapolate, identical, ratios
+from benchmarks.timing import Timing, extrapolate, identical, ratios, tells
 
 
 def test_extrapolation_pays_the_start_once():
@@ -15,6 +15,13 @@ def test_identical_answers_are_counted_where_both_have_one():
 def test_a_ratio_above_one_is_faster():
     timings = {"slow": Timing((40.0, 20.0, 30.0), (648,)), "fast": Timing((10.0,), (648,))}
     assert ratios(timings, list(timings)) == {"slow": {"fast": 0.33}, "fast": {"slow": 3.0}}
+
+
+def test_a_difference_that_is_the_starts_noise_tells_nothing():
+    assert tells(42.6, 79.2)
+    assert tells(49.2, 65.4)
+    assert not tells(50.2, 55.4)
+    assert not tells(135.3, 128.2)
 
 
 def test_an_extrapolated_way_says_so_and_what_was_measured():

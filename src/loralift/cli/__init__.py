@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Before torch is loaded: its threads then sleep while they wait for each other. Spinning, two of them on two cores
     # beside another busy process took 1.7 times as long for the whole demo.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # And its large tensors lie in large pages: a tenth to a fifth more tokens a second on two cores.
+    # And its large tensors lie in large pages: up to a fifth more tokens a second on two cores.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         code = commands.main(arguments, prog_name="loralift", standalone_mode=False)
