@@ -40,8 +40,9 @@ format: setup    ## let ruff mend what it can
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: setup .bench/lm_eval/.ready  ## LoraLift beside its rivals on this machine, half an hour: benchmarks/results/cpu.json and cpu.png
+bench: setup .bench/lm_eval/.ready  ## LoraLift beside its rivals on this machine, then scoring, three quarters of an hour: benchmarks/results
 	$(PYTHON) -m benchmarks
+	$(PYTHON) -m benchmarks.scoring --rounds 1 --out benchmarks/results/scoring.json
 
 .bench/lm_eval/.ready: benchmarks/requirements-rivals.txt | $(UV)
 	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
