@@ -115,7 +115,8 @@ def test_wrong_positions_move_metrics(check: Callable[..., Parity], monkeypatch:
 def test_in_bfloat16_it_is_shown_what_rounding_does(check: Callable[..., Parity]) -> None:
     parity = check(dtype="bfloat16")
     assert parity.numerics["dtype"] == "bfloat16"
-    assert (by_way(parity)["generate, batch"].log_likelihood_max or 0) > 1e-5
+    # references stand before their padding, so that a batch rounds them no otherwise; beside the weights they are
+    assert (by_way(parity)["loop, as in a run"].log_likelihood_max or 0) > 1e-5
     assert "MOVES" not in {way.verdict for way in parity.ways}
 
 
