@@ -13,7 +13,7 @@ from loralift.generation.base import Description
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window
 from loralift.generation.packed_lanes import can_pack
-from loralift.generation.variant_switch import how_it_acts
+from loralift.generation.variant_switch import how_they_act, sums
 
 
 def describe(loaded: Loaded) -> Description:
@@ -54,7 +54,9 @@ def describe(loaded: Loaded) -> Description:
 
 def _adapters_act(loaded: Loaded) -> dict[str, str]:
     """How each adapter acts, where it is switched on."""
-    return {name: how_it_acts(loaded.base, adapter.key) for name, adapter in loaded.adapters.items()}
+    return {
+        name: how_they_act(sums(loaded.base, adapter.key), adapter.key) for name, adapter in loaded.adapters.items()
+    }
 
 
 def _describe_adapter(info: AdapterInfo) -> dict[str, Any]:

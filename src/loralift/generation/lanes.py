@@ -12,7 +12,8 @@ from transformers.cache_utils import DynamicLayer
 
 from loralift.generation import row_cache
 from loralift.generation.base import GenerationSettings
-from loralift.generation.decoding import draw, exact_dtype, left_pad, uniform
+from loralift.generation.decoding import left_pad
+from loralift.generation.drawing import Drawing
 from loralift.generation.likelihood import takes
 from loralift.generation.row_cache import BLOCK, RowCache, Window
 from loralift.records import Prompt
@@ -95,7 +96,6 @@ class Lanes:
         self._shared = tuple(shared)
         self._model = model
         self._pad = pad
-        self._settings = settings
         self._cache = RowCache(model.config.get_text_config().num_hidden_layers, self.window)
         self._starts = [0] * slots
         device = model.device
@@ -104,9 +104,7 @@ class Lanes:
         # all that moves with a row
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._positions = torch.zeros_like(self._tokens)
-        self._steps = torch.zeros_like(self._tokens)
-        numbers = settings.max_new_tokens if settings.temperature > 0 else 0
-        self._numbers = torch.zeros(slots, numbers, dtype=exact_dtype(device), device=device)
+        self._drawing = Drawing(settings, slots, device)
 
     def enter(self, slots: Sequence[int], prompts: Sequence[Prompt]) -> list[int]:
         """Compute prompts, and give the first token of each answer.
@@ -125,13 +123,8 @@ class Lanes:
         places = torch.tensor(slots, device=self._tokens.device)
         logits = self._compute(places, prompts)
         self._positions[places] = torch.tensor(lengths, device=places.device)
-        self._steps[places] = 0
-        if self._settings.temperature > 0:
-            rows = [uniform(self._settings.seed, prompt.id, self._settings.max_new_tokens) for prompt in prompts]
-            self._numbers[places] = torch.stack(rows).to(self._numbers)
-        tokens = self._pick(logits, places)
+        tokens = self._drawing.first(logits, places, prompts)
         self._tokens[places] = tokens
-        self._steps[places] = 1
         self._lay_bias()
         made: list[int] = tokens.tolist()
         return made
@@ -199,10 +192,9 @@ class Lanes:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        tokens = self._pick(output.logits[:, -1], rows)
+        tokens = self._drawing.next(output.logits[:, -1], rows)
         self._tokens[rows] = tokens
         self._positions[rows] += 1
-        self._steps[rows] += 1
         return tokens
 
     def trim(self, alive: Iterable[int]) -> None:
@@ -223,20 +215,12 @@ class Lanes:
         if source:
             self._cache.move_rows(source, target, device)
             places, goals = torch.tensor(source, device=device), torch.tensor(target, device=device)
-            for state in (self._tokens, self._positions, self._steps, self._numbers):
+            for state in (self._tokens, self._positions, *self._drawing.states):
                 state[goals] = state[places]
             for one, other in zip(source, target, strict=True):
                 self._starts[other] = self._starts[one]
             self._lay_bias()
         self.window.rows = rows
-
-    def _pick(self, logits: torch.Tensor, rows: Any) -> torch.Tensor:
-        """The next token of each row, from its logits."""
-        settings = self._settings
-        if settings.temperature == 0:
-            return logits.argmax(dim=-1)
-        numbers = self._numbers[rows].gather(1, self._steps[rows, None])
-        return draw(logits, numbers, settings.temperature, settings.top_p)
 
     def _lay_bias(self) -> None:
         """What attention adds to the columns of each row: nothing from its start to the window's end."""

@@ -137,18 +137,18 @@ def next_token_batch(model: Any, base: Any, prompts: Sequence[Prompt], pad: int)
     """
     ids, mask = left_pad([prompt.token_ids for prompt in prompts], pad, base.device)
     with torch.inference_mode():
-        logits = model(**_inputs(base, ids, mask, keep=1)).logits[:, -1]
+        logits = model(**_inputs(base, ids, mask)).logits[:, -1]
     # on the CPU, since mps has no float64; in it, so that equal logits give equal distributions to the last bit
     rows = torch.log_softmax(logits.cpu().double(), dim=-1)
     return list(rows.numpy())
 
 
-def _inputs(base: Any, ids: torch.Tensor, mask: torch.Tensor, keep: int) -> dict[str, Any]:
-    """The arguments of a forward pass over rows padded on the left, whose last ``keep`` logits are wanted."""
+def _inputs(base: Any, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, Any]:
+    """The arguments of a forward pass over rows padded on the left, whose last logits are wanted."""
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": False}
     if takes(base, "position_ids"):
         # with padding on the left a row's first token is not at position 0 of the tensor
         inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
     if takes(base, "logits_to_keep"):
-        inputs["logits_to_keep"] = keep
+        inputs["logits_to_keep"] = 1
     return inputs

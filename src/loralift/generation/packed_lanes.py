@@ -16,7 +16,7 @@ from transformers.cache_utils import CacheLayerMixin
 
 from loralift.generation import packed_attention
 from loralift.generation.base import GenerationSettings
-from loralift.generation.decoding import draw, exact_dtype, uniform
+from loralift.generation.drawing import Drawing
 from loralift.generation.lanes import attending, can_fly
 from loralift.generation.step_graphs import StepGraphs, can_record
 from loralift.records import Prompt
@@ -96,7 +96,6 @@ class PackedLanes:
             shared: Tokens with which every prompt begins, each having more; computed once.
         """
         self._model = model
-        self._settings = settings
         self._capacity = capacity
         self._shared = tuple(shared)
         self._shares = False
@@ -110,9 +109,7 @@ class PackedLanes:
         self._places = torch.arange(slots + 1, device=device)
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._lengths = torch.zeros(slots, dtype=torch.int32, device=device)
-        self._steps = torch.zeros(slots, dtype=torch.long, device=device)
-        numbers = settings.max_new_tokens if settings.temperature > 0 else 0
-        self._numbers = torch.zeros(slots, numbers, dtype=exact_dtype(device), device=device)
+        self._drawing = Drawing(settings, slots, device)
         self._one_each = torch.arange(slots + 1, dtype=torch.int32, device=device)
         self._graphs = StepGraphs(slots, records=can_record(model, device))
 
@@ -131,13 +128,8 @@ class PackedLanes:
         logits = self._prefill(slots, [prompt.token_ids[begun:] for prompt in prompts], begun)
         lanes = torch.tensor(slots, device=self._tokens.device)
         self._lengths[lanes] = torch.tensor([len(prompt.token_ids) for prompt in prompts]).to(self._lengths)
-        self._steps[lanes] = 0
-        if self._settings.temperature > 0:
-            rows = [uniform(self._settings.seed, prompt.id, self._settings.max_new_tokens) for prompt in prompts]
-            self._numbers[lanes] = torch.stack(rows).to(self._numbers)
-        tokens = self._pick(logits, lanes)
+        tokens = self._drawing.first(logits, lanes, prompts)
         self._tokens[lanes] = tokens
-        self._steps[lanes] = 1
         made: list[int] = tokens.tolist()
         return made
 
@@ -155,7 +147,7 @@ class PackedLanes:
         if source:
             device = self._tokens.device
             lanes, goals = torch.tensor(source, device=device), torch.tensor(target, device=device)
-            for state in (self._tokens, self._lengths, self._steps, self._numbers):
+            for state in (self._tokens, self._lengths, *self._drawing.states):
                 state[goals] = state[lanes]
             # a slot that is left keeps the place of the row that was there, for one that enters
             self._places[torch.cat([goals, lanes])] = self._places[torch.cat([lanes, goals])]
@@ -178,9 +170,8 @@ class PackedLanes:
                 max_length_k=self._capacity,
                 seqused_k=lengths,
             ).logits[0]
-        tokens = self._pick(logits, slice(0, rows))
+        tokens = self._drawing.next(logits, slice(0, rows))
         self._tokens[:rows] = tokens
-        self._steps[:rows] += 1
         # rows that have ended are computed on; their last column is theirs to spoil
         lengths.clamp_(max=self._capacity - 1)
         return tokens
@@ -225,14 +216,6 @@ class PackedLanes:
         for layer in self._cache.layers:
             for buffer in (layer.keys, layer.values):
                 buffer[targets] = buffer[source : source + count].repeat(len(starts), 1, 1)
-
-    def _pick(self, logits: torch.Tensor, rows: Any) -> torch.Tensor:
-        """The next token of each row, from its logits."""
-        settings = self._settings
-        if settings.temperature == 0:
-            return logits.argmax(dim=-1)
-        numbers = self._numbers[rows].gather(1, self._steps[rows, None])
-        return draw(logits, numbers, settings.temperature, settings.top_p)
 
     def _packed(self, writing: torch.Tensor) -> AbstractContextManager[None]:
         """The model's own attention replaced for one forward pass.

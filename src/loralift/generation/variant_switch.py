@@ -83,7 +83,7 @@ class Switch:
     def _act(self, key: str) -> None:
         """Make an adapter that is switched on act in fewer operations than PEFT's layers take."""
         modules = sums(self._loaded.base, key)
-        how = how_it_acts(self._loaded.base, key)
+        how = how_they_act(modules, key)
         if how == "merged" and copies_fit(self._loaded.base, modules):
             self._merge(modules, key)
         elif how == "beside":
@@ -108,12 +108,15 @@ class Switch:
         self._attached = []
 
 
-def how_it_acts(base: Any, key: str) -> Literal["merged", "beside", "layers"]:
+def how_they_act(modules: Sequence[Any], key: str) -> Literal["merged", "beside", "layers"]:
     """How a run makes an adapter act: merged into the weights, beside them, or in PEFT's layers.
 
     Where memory does not hold copies of the weights, what would be merged stays in PEFT's layers all the same.
+
+    Args:
+        modules: Its ``sums``.
+        key: PEFT's name of the adapter.
     """
-    modules = sums(base, key)
     if modules and all(merges_exactly_enough(module.weight.dtype) for module in modules):
         return "merged"
     return "beside" if beside.can_attach(modules, key) else "layers"

@@ -20,7 +20,7 @@ from loralift.generation.base_model import BaseModel
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded
 from loralift.generation.transformers_peft import TransformersGenerator
-from loralift.generation.variant_switch import Switch, copies_fit, how_it_acts, sums
+from loralift.generation.variant_switch import Switch, copies_fit, how_they_act, sums
 from loralift.generation.vllm_engine import VllmGenerator
 from loralift.generation.vllm_start import Work
 from loralift.records import BASE
@@ -69,8 +69,9 @@ def transformers_ways(loaded: Loaded, rows: int) -> list[Way]:
 def merges(loaded: Loaded, name: str) -> bool:
     """Whether a run takes an adapter out of PEFT's layers: merges it into the weights, or computes it beside them."""
     key = loaded.adapters[name].key
-    how = how_it_acts(loaded.base, key)
-    return how == "beside" or (how == "merged" and copies_fit(loaded.base, sums(loaded.base, key)))
+    modules = sums(loaded.base, key)
+    how = how_they_act(modules, key)
+    return how == "beside" or (how == "merged" and copies_fit(loaded.base, modules))
 
 
 @contextmanager
