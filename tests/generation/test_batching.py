@@ -65,3 +65,25 @@ def test_fits_bounds_a_batch_without_lowering_the_limit():
 
     assert list(run_in_batches(range(7), limit, run, lambda rest: min(3, len(rest)))) == list(range(7))
     assert (sizes, limit.rows) == ([3, 3, 1], FIRST_ROWS)
+
+
+def test_several_batches_run_before_their_results_are_given():
+    seen = []
+    results = run_in_batches(
+        range(10), RowLimit(2), lambda batch: [-row for row in batch], before=lambda: seen.append("before"), at_once=3
+    )
+    assert [next(results) for _ in range(6)] == [0, -1, -2, -3, -4, -5]
+    assert seen == ["before"]
+    assert list(results) == [-6, -7, -8, -9]
+    assert seen == ["before", "before"]
+
+
+def test_when_one_of_several_batches_runs_out_of_memory_all_run_again_smaller():
+    def run(batch):
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return [-row for row in batch]
+
+    limit = RowLimit(4)
+    assert list(run_in_batches(range(11), limit, run, at_once=2)) == [-row for row in range(11)]
+    assert limit.rows == 2

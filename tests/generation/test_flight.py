@@ -10,8 +10,9 @@ import torch
 from transformers import AutoModelForCausalLM as Auto
 from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
-from loralift.generation import GenerationSettings, lanes, packed_attention
-from loralift.generation.flight import Flight, columns, shared_tokens
+from loralift.generation import GenerationSettings, flights, lanes, packed_attention
+from loralift.generation.flight import columns, shared_tokens
+from loralift.generation.flights import Flights
 from loralift.generation.lanes import can_fly, rows_in_memory
 from loralift.generation.likelihood import Pair, score_batch
 from loralift.generation.packed_lanes import can_pack
@@ -86,10 +87,10 @@ def alone(model, prompt, steps, eos):
 
 
 def fly(model, prompts, settings, slots, eos):
-    flight = Flight(model, prompts, settings, slots, eos, 0, spell)
+    flights = Flights(model, prompts, settings, slots, eos, 0, spell)
     answers = {}
-    while not flight.done:
-        for answer in flight.advance():
+    while not flights.done:
+        for answer in flights.advance():
             assert answer.id not in answers
             answers[answer.id] = answer
     return answers
@@ -207,3 +208,36 @@ def test_shared_tokens_leave_each_prompt_its_last_and_are_none_when_few():
     assert shared(range(20)) == ()
     assert shared(range(20), range(5)) == ()
     assert shared([], range(20)) == ()
+
+
+@pytest.mark.parametrize("shared", [0, 11])
+def test_flights_side_by_side_answer_as_one_does(shared, monkeypatch):
+    model = model_of(MODELS["grouped"])
+    eos = tuple(range(0, VOCABULARY, 9))
+    prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(50)]
+    settings = GenerationSettings(max_new_tokens=30)
+    wanted = fly(model, prompts, settings, 50, eos)
+    monkeypatch.setattr(flights, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(flights, "MOST_FLIGHTS", 3)
+    monkeypatch.setattr(flights, "sides", lambda: 3)
+    many = Flights(model, prompts, settings, 10, eos, 0, spell)
+    assert [one.slots for one in many._flights] == [4, 3, 3]
+    found = fly(model, prompts, settings, 10, eos)
+    assert {key: answer.text for key, answer in found.items()} == {key: answer.text for key, answer in wanted.items()}
+
+
+def test_a_flight_that_fails_gives_back_what_was_not_answered(monkeypatch):
+    monkeypatch.setattr(flights, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(flights, "sides", lambda: 2)
+    prompts = random_prompts(20)
+    many = Flights(model_of(MODELS["llama"]), prompts, GenerationSettings(max_new_tokens=30), 8, (3,), 0, spell)
+    answered = {answer.id for answer in many.advance()}
+    monkeypatch.setattr(many._flights[1]._lanes, "step", broken)
+    with pytest.raises(torch.OutOfMemoryError):
+        many.advance()
+    assert {prompt.id for prompt in many.unanswered()} == {prompt.id for prompt in prompts} - answered
+    assert many._model.config._attn_implementation == "sdpa"
+
+
+def broken():
+    raise torch.OutOfMemoryError("out of memory")

@@ -50,6 +50,8 @@ def test_a_variant_scored_ahead_has_the_scores_and_files_of_one_scored_here(tmp_
         scorer.score_beside(ON_A_GPU)
         for variant in ("base", "mine"):
             scorer.begin(there, variant)
+        for begun in scorer._begun.values():
+            begun.result(timeout=60)
         assert {variant: scorer.scores(there, variant) for variant in ("base", "mine")} == wanted
     for variant in ("base", "mine"):
         assert there.directory.scores(variant).read_bytes() == here.directory.scores(variant).read_bytes()
@@ -85,3 +87,31 @@ def test_where_generating_needs_the_processor_there_is_no_process(tmp_path, scor
         scorer.score_beside(generator)
         scorer.begin(part, "base")
         assert len(scorer.scores(part, "base")) == len(ROWS)
+
+
+def test_variants_that_have_all_answered_are_shared_out(tmp_path, scoring, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 2)
+    monkeypatch.setattr(scoring_process, "MANY_ROWS", len(ROWS))
+    here, there = part_of(tmp_path / "here"), part_of(tmp_path / "there")
+    wanted = {variant: score_variant(here, variant, scoring) for variant in ("base", "mine")}
+    scored_here = []
+    monkeypatch.setattr(
+        scoring_process,
+        "score_variant",
+        lambda part, variant, how: scored_here.append(variant) or score_variant(part, variant, how),
+    )
+    with Scorer(scoring) as scorer:
+        scorer.share(there, ("base", "mine"))
+        assert {variant: scorer.scores(there, variant) for variant in ("base", "mine")} == wanted
+    assert scored_here == ["mine"]  # while the other process, which takes a second to start, scored the base
+    for variant in ("base", "mine"):
+        assert there.directory.scores(variant).read_bytes() == here.directory.scores(variant).read_bytes()
+
+
+def test_few_rows_are_not_worth_another_process(tmp_path, scoring, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 64)
+    monkeypatch.setattr(scoring_process, "start", lambda: pytest.fail("started"))
+    part = part_of(tmp_path)
+    with Scorer(scoring) as scorer:
+        scorer.share(part, ("base", "mine"))
+        assert len(scorer.scores(part, "mine")) == len(ROWS)

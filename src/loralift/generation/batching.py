@@ -6,9 +6,11 @@ import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import torch
 
+from loralift.cores import side_by_side
 from loralift.errors import ModelError
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ def run_in_batches[Row, Result](
     limit: RowLimit,
     run: Callable[[Sequence[Row]], Sequence[Result]],
     fits: Callable[[Sequence[Row]], int] | None = None,
+    before: Callable[[], object] = lambda: None,
+    at_once: int = 1,
 ) -> Iterator[Result]:
     """Run rows in batches and yield each batch's results; on out-of-memory halve the batch and go on.
 
@@ -64,25 +68,38 @@ def run_in_batches[Row, Result](
         limit: Most rows of a batch. It is halved in place, and holds for the caller's next rows too.
         run: Gives one result a row.
         fits: How many of the remaining rows may go in one batch, at least 1; None: as many as ``limit`` allows.
+        before: Called before batches run, in the caller's thread; between two results the caller may do anything.
+        at_once: Batches that run before their results are given, side by side where they are several.
 
     Raises:
         ModelError: One row alone does not fit.
     """
     start = 0
     while start < len(rows):
-        candidates = rows[start : start + limit.rows]
-        batch = candidates if fits is None else candidates[: fits(candidates)]
-        results: Sequence[Result] | None = None
+        batches = list(islice(_cut(rows, start, limit, fits), at_once))
+        results: list[Sequence[Result]] | None = None
+        before()
         try:
-            results = run(batch)
+            results = side_by_side(run, batches)
         except RuntimeError as error:
-            limit.halve(error, len(batch))
+            limit.halve(error, max(map(len, batches)))
         if results is None:
             # only here, outside of the except clause, does the traceback no longer hold the batch's tensors
             release_memory()
             continue
+        start += sum(map(len, batches))
+        yield from chain.from_iterable(results)
+
+
+def _cut[Row](
+    rows: Sequence[Row], start: int, limit: RowLimit, fits: Callable[[Sequence[Row]], int] | None
+) -> Iterator[Sequence[Row]]:
+    """The batches of the rows from the start-th on."""
+    while start < len(rows):
+        batch = rows[start : start + limit.rows]
+        batch = batch if fits is None else batch[: fits(batch)]
+        yield batch
         start += len(batch)
-        yield from results
 
 
 def release_memory() -> None:

@@ -122,6 +122,11 @@ class Flight:
         self._prefill_tokens = PREFILL_TOKENS if cpu else PREFILL_TOKENS_ACCELERATED
 
     @property
+    def attention(self) -> str:
+        """The attention of transformers' interface that the model must have while it advances."""
+        return self._lanes.attention
+
+    @property
     def done(self) -> bool:
         """Whether every prompt is answered."""
         return not self._waiting and not self._flying()
@@ -132,20 +137,20 @@ class Flight:
         return sum(len(row.made) for row in self._flying())
 
     def unanswered(self) -> list[Prompt]:
-        """The prompts whose answers have not been given, longest first."""
+        """The prompts whose answers have not been taken, longest first."""
         rest = [*(row.prompt for row in (*self._ended, *self._flying())), *self._waiting]
         return sorted(rest, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
 
-    def advance(self) -> list[Answer]:
-        """Go on until rows end or progress is due.
+    def advance(self, share: float = 1.0) -> None:
+        """Go on until progress is due; the answers of rows that end meanwhile are there to be taken.
 
-        Returns:
-            The answers that ended; their seconds are equal parts of the time of each step.
+        Args:
+            share: What part of the time is this flight's, others being in the air beside it.
         """
         steps = 0
         with torch.inference_mode():
-            while steps < REPORT_EVERY and not self._ended and not self.done:
-                began = time.perf_counter()
+            while steps < REPORT_EVERY and not self.done:
+                began, ended = time.perf_counter(), len(self._ended)
                 self._make_room()
                 if flying := self._flying():
                     count = min(self._read_every, *(self._settings.max_new_tokens - len(row.made) for row in flying))
@@ -153,10 +158,13 @@ class Flight:
                     for slot, tokens in enumerate(block):
                         self._take(slot, tokens)
                     steps += count
-                present = [*self._flying(), *self._ended]
-                share = (time.perf_counter() - began) / len(present)
+                present = [*self._flying(), *self._ended[ended:]]
+                seconds = share * (time.perf_counter() - began) / len(present)
                 for row in present:
-                    row.seconds += share
+                    row.seconds += seconds
+
+    def take_answers(self) -> list[Answer]:
+        """The answers that have ended and were not taken yet; their seconds are equal parts of each step's time."""
         answers = [self._answer(row) for row in self._ended]
         self._ended = []
         return answers

@@ -57,7 +57,7 @@ def rows_in_memory(base: Any, span: int, free: int) -> int:
 
 @contextmanager
 def attending(base: Any, name: str) -> Iterator[None]:
-    """A model's attention replaced by another of transformers' interface for one forward pass."""
+    """A model's attention replaced by another of transformers' interface, for all threads."""
     config = base.config
     own = config._attn_implementation
     config._attn_implementation = name
@@ -73,6 +73,8 @@ class Lanes:
     Attributes:
         window: Where the rows are in the cache. Its ``rows`` and ``origin`` follow ``trim`` and ``compact``.
     """
+
+    attention = row_cache.NAME
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Lanes:
         """
         self.window = Window(slots)
         self._shared = tuple(shared)
+        self._shares = False
         self._model = model
         self._pad = pad
         self._cache = RowCache(model.config.get_text_config().num_hidden_layers, self.window)
@@ -114,15 +117,17 @@ class Lanes:
             prompts: As many; none longer than the window, unless the lanes are empty.
         """
         window = self.window
-        lengths = [len(prompt.token_ids) for prompt in prompts]
+        lengths = [len(prompt.token_ids) - len(self._shared) for prompt in prompts]
         if window.rows == 0:
             window.origin, window.end = 0, max(lengths)
         window.rows = max(window.rows, *(slot + 1 for slot in slots))
         for slot, length in zip(slots, lengths, strict=True):
             self._starts[slot] = window.end - length
         places = torch.tensor(slots, device=self._tokens.device)
+        if self._shared and not self._shares:
+            self._share()
         logits = self._compute(places, prompts)
-        self._positions[places] = torch.tensor(lengths, device=places.device)
+        self._positions[places] = torch.tensor(lengths, device=places.device) + len(self._shared)
         tokens = self._drawing.first(logits, places, prompts)
         self._tokens[places] = tokens
         self._lay_bias()
@@ -131,67 +136,53 @@ class Lanes:
 
     def _compute(self, places: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
         """The logits after each prompt; its keys and values go to its slot."""
-        window, device = self.window, places.device
-        if self._shared:
-            self._share()
-        ids, mask = left_pad([prompt.token_ids[window.shared :] for prompt in prompts], self._pad, device)
-        window.entering = places
-        window.aligned = self._aligned(mask) if window.shared else None
+        begun = len(self._shared)
+        ids, mask = left_pad([prompt.token_ids[begun:] for prompt in prompts], self._pad, places.device)
+        self.window.entering = places
         try:
             output = self._model(
                 input_ids=ids,
-                attention_mask=self._causal(mask) if window.shared or not mask.all() else None,
-                position_ids=(mask.cumsum(-1) - 1).clamp(min=0) + window.shared,
+                attention_mask=self._causal(mask) if begun or not mask.all() else None,
+                position_ids=(mask.cumsum(-1) - 1).clamp(min=0) + begun,
                 past_key_values=self._cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
         finally:
-            window.entering = window.aligned = None
+            self.window.entering = None
         logits: torch.Tensor = output.logits[:, -1]
         return logits
 
-    def _aligned(self, mask: torch.Tensor) -> torch.Tensor:
-        """Where each column comes from when a row's shared tokens move up to its own, over its padding."""
-        shared, width = self.window.shared, mask.shape[1]
-        padding = (mask == 0).sum(-1, keepdim=True)
-        columns = torch.arange(shared + width, device=mask.device)[None]
-        moved = torch.where(columns < padding + shared, columns - padding, columns)
-        # what stands before the row is its padding's, and never seen
-        return torch.where(columns < padding, columns + shared, moved)
-
     def _share(self) -> None:
         """Compute, once, the tokens with which all prompts begin."""
-        if self.window.shared:
-            return
+        window = self.window
         ids = torch.tensor([self._shared], device=self._tokens.device)
-        self.window.shared = len(self._shared)
-        self.window.entering = torch.zeros(1, dtype=torch.long, device=ids.device)
+        window.entering, window.sharing = torch.zeros(1, dtype=torch.long, device=ids.device), True
         try:
             places = torch.arange(ids.shape[1], device=ids.device)[None]
             self._model(
                 input_ids=ids, position_ids=places, past_key_values=self._cache, use_cache=True, logits_to_keep=1
             )
         finally:
-            self.window.entering = None
+            window.entering, window.sharing = None, False
+        self._shares = True
 
     def step(self) -> torch.Tensor:
         """One more token of every row; rows, on the device."""
         window = self.window
         window.end += 1
-        if window.blocks * BLOCK > self._bias.shape[-1]:
+        if len(self._shared) + window.blocks * BLOCK > self._bias.shape[-1]:
             self._lay_bias()
         rows = slice(0, window.rows)
-        self._bias[rows, :, :, window.end - window.origin - 1] = 0.0
-        with attending(self._model, row_cache.NAME):
-            output = self._model(
-                input_ids=self._tokens[rows, None],
-                attention_mask=self._bias[rows],
-                position_ids=self._positions[rows, None],
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
+        self._bias[rows, :, :, len(self._shared) + window.end - window.origin - 1] = 0.0
+        output = self._model(
+            input_ids=self._tokens[rows, None],
+            attention_mask=self._bias[rows],
+            position_ids=self._positions[rows, None],
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
         tokens = self._drawing.next(output.logits[:, -1], rows)
         self._tokens[rows] = tokens
         self._positions[rows] += 1
@@ -223,11 +214,12 @@ class Lanes:
         self.window.rows = rows
 
     def _lay_bias(self) -> None:
-        """What attention adds to the columns of each row: nothing from its start to the window's end."""
+        """What attention adds to the columns of each row: nothing to the shared ones and from its start to the end."""
         window, device = self.window, self._bias.device
         starts = torch.tensor(self._starts, device=device)[:, None, None, None]
         columns = torch.arange(window.origin, window.origin + window.blocks * BLOCK, device=device)
         hidden = (columns < starts) | (columns >= window.end)
+        hidden = torch.nn.functional.pad(hidden, (len(self._shared), 0))
         self._bias = torch.zeros(hidden.shape, dtype=self._bias.dtype, device=device).masked_fill_(hidden, self._hidden)
 
     def _causal(self, mask: torch.Tensor) -> torch.Tensor:
@@ -240,4 +232,4 @@ class Lanes:
         before = places[None, :] <= places[:, None]
         seen = before & (mask[:, None, None, :].bool() | (places[None, :] == places[:, None]))
         bias = torch.zeros(seen.shape, dtype=self._bias.dtype, device=mask.device).masked_fill_(~seen, self._hidden)
-        return torch.nn.functional.pad(bias, (self.window.shared, 0))  # the shared tokens are seen by all
+        return torch.nn.functional.pad(bias, (len(self._shared), 0))  # the shared tokens are seen by all

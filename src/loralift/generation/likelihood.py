@@ -19,8 +19,9 @@ from loralift.records import Prompt
 LOGITS_BYTES = 2 << 30
 
 # A CPU gains nothing from wide batches and loses to fresh memory and padding: 128 FiQA references on 2 cores took
-# 26.5 s at 2 GiB, 6.7 s at 128 MiB, 4.6 s at 32 MiB, 4.7 s at 16 MiB.
-CPU_LOGITS_BYTES = 32 << 20
+# 26.5 s at 2 GiB, 6.7 s at 128 MiB, 4.6 s at 32 MiB, 4.7 s at 16 MiB; 162 of them, two batches at a time on a core
+# each, 7.0 s at 32 MiB, 6.3 s at 16 MiB, 6.5 s at 8 MiB.
+CPU_LOGITS_BYTES = 16 << 20
 
 type Encode = Callable[[Sequence[str], bool], list[tuple[int, ...]]]
 

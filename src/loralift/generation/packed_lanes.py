@@ -7,7 +7,6 @@ that comes later needs to know nothing of the others, and moving one costs a few
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from transformers.cache_utils import CacheLayerMixin
 from loralift.generation import packed_attention
 from loralift.generation.base import GenerationSettings
 from loralift.generation.drawing import Drawing
-from loralift.generation.lanes import attending, can_fly
+from loralift.generation.lanes import can_fly
 from loralift.generation.step_graphs import StepGraphs, can_record
 from loralift.records import Prompt
 
@@ -77,6 +76,8 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
 
 class PackedLanes:
     """Slots for rows, with all that the GPU keeps of each: its place in the cache, its length, last token, numbers."""
+
+    attention = packed_attention.NAME
 
     def __init__(
         self,
@@ -158,18 +159,18 @@ class PackedLanes:
         lengths, places = self._lengths[:rows], self._places[:rows]
         lengths += 1  # with the token whose keys are written now
         starts = places * self._capacity
-        with self._packed(starts + lengths - 1):
-            logits = self._model(
-                input_ids=self._tokens[None, :rows],
-                position_ids=(lengths - 1).long()[None],
-                past_key_values=self._cache,
-                use_cache=True,
-                cu_seq_lens_q=self._one_each[: rows + 1],
-                cu_seq_lens_k=torch.nn.functional.pad(starts, (0, 1)).int(),
-                max_length_q=1,
-                max_length_k=self._capacity,
-                seqused_k=lengths,
-            ).logits[0]
+        self._write_to(starts + lengths - 1)
+        logits = self._model(
+            input_ids=self._tokens[None, :rows],
+            position_ids=(lengths - 1).long()[None],
+            past_key_values=self._cache,
+            use_cache=True,
+            cu_seq_lens_q=self._one_each[: rows + 1],
+            cu_seq_lens_k=torch.nn.functional.pad(starts, (0, 1)).int(),
+            max_length_q=1,
+            max_length_k=self._capacity,
+            seqused_k=lengths,
+        ).logits[0]
         tokens = self._drawing.next(logits, slice(0, rows))
         self._tokens[:rows] = tokens
         # rows that have ended are computed on; their last column is theirs to spoil
@@ -193,19 +194,19 @@ class PackedLanes:
         positions = columns.to(device)
         if begun:
             self._copy_shared(starts, begun)
-        with self._packed(starts[rows.to(device)] + positions):
-            logits: torch.Tensor = self._model(
-                input_ids=torch.tensor([token for text in texts for token in text], device=device)[None],
-                position_ids=positions[None],
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=(ends - 1).to(device),
-                cu_seq_lens_q=torch.nn.functional.pad(ends, (1, 0)).to(device, torch.int32),
-                cu_seq_lens_k=torch.nn.functional.pad(starts, (0, 1)).int(),
-                max_length_q=int(counts.max()),
-                max_length_k=self._capacity,
-                seqused_k=(counts + begun).to(device, torch.int32),
-            ).logits[0]
+        self._write_to(starts[rows.to(device)] + positions)
+        logits: torch.Tensor = self._model(
+            input_ids=torch.tensor([token for text in texts for token in text], device=device)[None],
+            position_ids=positions[None],
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=(ends - 1).to(device),
+            cu_seq_lens_q=torch.nn.functional.pad(ends, (1, 0)).to(device, torch.int32),
+            cu_seq_lens_k=torch.nn.functional.pad(starts, (0, 1)).int(),
+            max_length_q=int(counts.max()),
+            max_length_k=self._capacity,
+            seqused_k=(counts + begun).to(device, torch.int32),
+        ).logits[0]
         return logits
 
     def _copy_shared(self, starts: torch.Tensor, count: int) -> None:
@@ -217,12 +218,7 @@ class PackedLanes:
             for buffer in (layer.keys, layer.values):
                 buffer[targets] = buffer[source : source + count].repeat(len(starts), 1, 1)
 
-    def _packed(self, writing: torch.Tensor) -> AbstractContextManager[None]:
-        """The model's own attention replaced for one forward pass.
-
-        Args:
-            writing: The place of each token's keys and values.
-        """
+    def _write_to(self, places: torch.Tensor) -> None:
+        """Say where the next forward pass puts each token's keys and values."""
         for layer in self._cache.layers:
-            layer.writing = writing
-        return attending(self._model, packed_attention.NAME)
+            layer.writing = places

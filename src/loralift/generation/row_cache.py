@@ -37,9 +37,7 @@ class Window:
         origin: The first column of the first block; columns are counted on and on.
         end: One beyond the last column.
         entering: The slots of the rows whose prompts are being computed; None in a step.
-        shared: Tokens with which every prompt begins, whose keys and values are kept apart.
-        aligned: Where the columns of each row that enters come from, rows x (shared + width), so that its shared tokens
-            stand right before its own; None while the shared ones are being computed, or where there are none.
+        sharing: Whether what is being computed are the tokens with which every prompt begins.
     """
 
     slots: int
@@ -47,13 +45,26 @@ class Window:
     origin: int = 0
     end: int = 0
     entering: torch.Tensor | None = None
-    shared: int = 0
-    aligned: torch.Tensor | None = None
+    sharing: bool = False
 
     @property
     def blocks(self) -> int:
         """Blocks that hold the window."""
         return -(-(self.end - self.origin) // BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One layer's keys or values, as a step attends over them.
+
+    Attributes:
+        shared: Those of the tokens with which every prompt begins, 1 x heads x tokens x head dimension; None: no such
+            tokens. They are kept once and read once, not once a row.
+        blocks: The rows' own, each slots x heads x BLOCK x head dimension.
+    """
+
+    shared: torch.Tensor | None
+    blocks: Sequence[torch.Tensor]
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
@@ -83,7 +94,8 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         place = (window.end - 1 - window.origin) % BLOCK
         self.keys[window.blocks - 1][: window.rows, :, place] = key_states[:, :, 0]
         self.values[window.blocks - 1][: window.rows, :, place] = value_states[:, :, 0]
-        return self.keys[: window.blocks], self.values[: window.blocks]
+        shared = (None, None) if self.shared is None else self.shared
+        return Columns(shared[0], self.keys[: window.blocks]), Columns(shared[1], self.values[: window.blocks])
 
     def _grow(self, *states: torch.Tensor) -> None:
         """Make sure that there are blocks for the window; of zeros, since what a mask hides must still be a number."""
@@ -92,24 +104,21 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
                 blocks.append(new.new_zeros((self.window.slots, new.shape[1], BLOCK, new.shape[3])))
 
     def _enter(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write rows that enter; they see nothing but themselves."""
-        window = self.window
-        if window.shared and window.aligned is None:
+        """Write rows that enter; they see nothing but themselves and what all begin with."""
+        if self.window.sharing:
             self.shared = keys.clone(), values.clone()
             return keys, values
         self._grow(keys, values)
-        if self.shared is not None:
-            before = [shared.expand(keys.shape[0], -1, -1, -1) for shared in self.shared]
-            keys, values = (torch.cat(pair, dim=2) for pair in zip(before, (keys, values), strict=True))
         for blocks, new in ((self.keys, keys), (self.values, values)):
             self._write(blocks, new)
-        return keys, values
+        if self.shared is None:
+            return keys, values
+        before = [shared.expand(keys.shape[0], -1, -1, -1) for shared in self.shared]
+        return torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
 
     def _write(self, blocks: Sequence[torch.Tensor], new: torch.Tensor) -> None:
         """Put rows x heads x columns x head dimension so that they end at the window's end."""
         window = self.window
-        if window.aligned is not None:
-            new = new.gather(2, window.aligned[:, None, :, None].expand(new.shape))
         begin = window.end - new.shape[2] - window.origin
         for number, block in enumerate(blocks[: window.blocks]):
             low, high = max(begin, number * BLOCK), min(window.end - window.origin, (number + 1) * BLOCK)
@@ -120,9 +129,8 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
     def get_seq_length(self) -> int:
         """Columns before those of the present forward pass."""
         window = self.window
-        if window.entering is not None:
-            return 0 if window.aligned is None else window.shared
-        return window.end - window.origin - 1
+        shared = 0 if self.shared is None else int(self.shared[0].shape[2])
+        return shared if window.entering is not None else shared + window.end - window.origin - 1
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Columns with those of the present forward pass, and the first one's place."""
@@ -170,9 +178,9 @@ class RowCache(Cache):  # type: ignore[misc]
 def attend(
     module: Any,
     query: torch.Tensor,
-    key: Sequence[torch.Tensor],
-    value: Sequence[torch.Tensor],
-    attention_mask: torch.Tensor,
+    key: Any,
+    value: Any,
+    attention_mask: torch.Tensor | None,
     *,
     scaling: float | None = None,
     **more: Any,
@@ -181,31 +189,55 @@ def attend(
 
     Args:
         module: The layer.
-        query: Rows x heads x 1 x head dimension.
-        key: Blocks, each slots x key heads x BLOCK x head dimension.
+        query: Rows x heads x 1 x head dimension; of prompts, rows x heads x tokens x head dimension.
+        key: ``Columns``; of prompts, a tensor.
         value: Likewise.
-        attention_mask: What is added to the scores, rows x 1 x 1 x columns of all blocks.
+        attention_mask: What is added to the scores, rows x 1 x 1 x columns.
         scaling: Of the scores.
         more: All else.
 
     Returns:
-        Rows x 1 x heads x head dimension, and None for the weights.
+        Rows x tokens x heads x head dimension, and None for the weights.
     """
+    if not isinstance(key, Columns):
+        return PROMPTS(module, query, key, value, attention_mask, scaling=scaling, **more)  # type: ignore[no-any-return]
     refuse_more(more)
     rows, heads, _, width = query.shape
-    key_heads = key[0].shape[1]
+    key_heads = key.blocks[0].shape[1]
     groups = heads // key_heads
     asked = (query * (width**-0.5 if scaling is None else scaling)).view(rows * key_heads, groups, width)
-    scores = torch.cat([torch.bmm(asked, block[:rows].flatten(0, 1).transpose(1, 2)) for block in key], dim=-1)
-    scores = scores.view(rows, key_heads, groups, -1) + attention_mask
+    parts = [torch.bmm(asked, block[:rows].flatten(0, 1).transpose(1, 2)) for block in key.blocks]
+    if key.shared is not None:
+        parts.insert(0, _of_shared(asked, key.shared.transpose(2, 3), rows))
+    scores = torch.cat(parts, dim=-1).view(rows, key_heads, groups, -1) + attention_mask
     weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype).view(rows * key_heads, groups, -1)
-    out: Any = None
-    for part, block in zip(weights.split(BLOCK, dim=-1), value, strict=True):
-        one = block[:rows].flatten(0, 1)
-        out = torch.bmm(part, one) if out is None else out.baddbmm_(part, one)
+    shares = list(weights.split([part.shape[-1] for part in parts], dim=-1))
+    first = shares.pop(0) if key.shared is not None else None
+    out = torch.zeros_like(asked) if first is None else _of_shared(first, value.shared, rows)
+    for share, block in zip(shares, value.blocks, strict=True):
+        out.baddbmm_(share, block[:rows].flatten(0, 1))
     return out.view(rows, 1, heads, width), None
 
 
+def _of_shared(part: torch.Tensor, shared: torch.Tensor, rows: int) -> torch.Tensor:
+    """A product with what all rows share: one for all of them.
+
+    Args:
+        part: (rows * heads) x groups x inner.
+        shared: 1 x heads x inner x outer.
+        rows: How many.
+
+    Returns:
+        (rows * heads) x groups x outer.
+    """
+    heads = shared.shape[1]
+    groups, inner = part.shape[1:]
+    by_head = part.reshape(rows, heads, groups, inner).transpose(0, 1).reshape(heads, rows * groups, inner)
+    product = torch.bmm(by_head, shared[0])
+    return product.view(heads, rows, groups, -1).transpose(0, 1).reshape(rows * heads, groups, -1)
+
+
+PROMPTS = AttentionInterface()["sdpa"]
 AttentionInterface.register(NAME, attend)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loralift.cores import sides
 from loralift.generation import likelihood, plain
 from loralift.generation.adapters import AdapterInfo
 from loralift.generation.base import (
@@ -21,13 +22,17 @@ from loralift.generation.base import (
 from loralift.generation.base_model import BaseModel
 from loralift.generation.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.describe import describe
-from loralift.generation.flight import Flight, rows_at_once
+from loralift.generation.flight import rows_at_once
+from loralift.generation.flights import Flights
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window, load_model
 from loralift.generation.packed_lanes import can_pack
 from loralift.generation.packed_likelihood import score_packed
 from loralift.generation.variant_switch import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
+
+# Batches of references that a processor's cores share out before their results are given: the last leave cores idle.
+BATCHES_A_SIDE = 4
 
 
 def load(
@@ -145,21 +150,21 @@ class TransformersGenerator:
         waiting = list(prompts)
         while waiting:
             limit = self._limit(settings, waiting)
-            flight = Flight(loaded.base, waiting, settings, limit.rows, loaded.eos, loaded.pad, loaded.text.decode)
+            flights = Flights(loaded.base, waiting, settings, limit.rows, loaded.eos, loaded.pad, loaded.text.decode)
             ran_out = False
-            while not flight.done and not ran_out:
+            while not flights.done and not ran_out:
                 try:
                     # between two calls the caller may have asked for another variant
                     self._switch.to(variant)
-                    answers = flight.advance()
+                    answers = flights.advance()
                 except RuntimeError as error:
-                    limit.halve(error, flight.slots)
+                    limit.halve(error, flights.slots)
                     ran_out, answers = True, []
-                tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers), flight.tokens)
+                tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers), flights.tokens)
                 yield from answers
-            waiting = flight.unanswered()
+            waiting = flights.unanswered()
             if ran_out:
-                del flight
+                del flights
                 release_memory()
 
     def _limit(self, settings: GenerationSettings, prompts: Sequence[Prompt]) -> RowLimit:
@@ -176,7 +181,6 @@ class TransformersGenerator:
         """Answer by transformers' ``generate``."""
 
         def run(batch: Sequence[Prompt]) -> list[Answer]:
-            self._switch.to(variant)
             answers = plain.answer_batch(self._loaded, batch, settings, tally.running)
             tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers))
             return answers
@@ -185,7 +189,7 @@ class TransformersGenerator:
         limit = self._limits.setdefault(
             settings.batch_size, RowLimit() if settings.batch_size is None else RowLimit(settings.batch_size)
         )
-        return run_in_batches(prompts, limit, run)
+        return run_in_batches(prompts, limit, run, before=lambda: self._switch.to(variant))
 
     def reference_likelihoods(
         self,
@@ -212,11 +216,11 @@ class TransformersGenerator:
         loaded = self._loaded
 
         def run(batch: Sequence[Prompt]) -> list[NDArray[np.float64]]:
-            self._switch.to(variant)
             return likelihood.next_token_batch(loaded.model, loaded.base, batch, loaded.pad)
 
         limit = RowLimit() if batch_size is None else RowLimit(batch_size)
-        return np.stack(list(run_in_batches(prompts, limit, run)))
+        batches = run_in_batches(prompts, limit, run, before=lambda: self._switch.to(variant))
+        return np.stack(list(batches))
 
     def _score_pairs(self, variant: str, pairs: list[likelihood.Pair], tally: _Tally) -> Iterator[ReferenceLikelihood]:
         window = context_window(self._loaded.base)
@@ -230,22 +234,29 @@ class TransformersGenerator:
         base = self._loaded.base
         vocabulary = base.config.get_text_config().vocab_size
         keeps = likelihood.takes(base, "logits_to_keep")
-        budget = likelihood.CPU_LOGITS_BYTES if base.device.type == "cpu" else likelihood.LOGITS_BYTES
+        on_cpu = base.device.type == "cpu"
+        budget = likelihood.CPU_LOGITS_BYTES if on_cpu else likelihood.LOGITS_BYTES
 
         def run(batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
-            self._switch.to(variant)
             if self._packs:
                 sums = score_packed(base, batch)
             else:
                 sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
-            tally.finished(len(batch), sum(pair.reference for pair in batch))
             return [
                 ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)
             ]
 
-        yield from run_in_batches(
-            rows, self._scoring_limit, run, lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps, budget)
+        found = run_in_batches(
+            rows,
+            self._scoring_limit,
+            run,
+            lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps, budget),
+            before=lambda: self._switch.to(variant),
+            at_once=BATCHES_A_SIDE * sides() if on_cpu else 1,
         )
+        for one in found:
+            tally.finished(1, one.tokens)
+            yield one
 
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))

@@ -37,7 +37,7 @@ def stemming_tokenizer() -> Callable[[str], list[str]]:
     return stemming
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def tokens_of(text: str, stem: bool) -> Tokens:
     """The text as ``rouge_score`` tokenises it: lower case, runs of ``a-z0-9``, optionally stemmed."""
     if stem:

@@ -22,7 +22,7 @@ _PUNCTUATION = string.punctuation.encode()
 _WORDS = (string.ascii_letters + string.digits + " \t\n\r").encode()
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def words_of(text: str) -> tuple[str, ...]:
     """The text's words: lower case, then without punctuation, then without articles."""
     try:

@@ -64,7 +64,7 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
         return VerifyResult(
             reward=0.0 if reward is None else float(reward),
             extracted_answer=response,
-            scoring_details={"method": f"loralift_{self.primary}", **score.values},
+            scoring_details=score.values,
         )
 
     @property

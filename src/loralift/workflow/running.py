@@ -175,6 +175,7 @@ def _score_and_compare(
     known: _Known,
 ) -> Comparison | None:
     scores: dict[str, Sequence[Score]] = {}
+    scorer.share(part, (BASE, *config.adapters))
     for variant in (BASE, *config.adapters):
         with clock.stage(_stage(f"score {variant}", part)):
             watcher.say(f"{variant}: scoring {len(part.questions)} answers{f' of {part.name}' if part.name else ''}")

@@ -88,8 +88,10 @@ def score_variant(part: Part, variant: str, scoring: Scoring) -> list[Score]:
     from loralift.nemo.summaries import summarise_all
 
     directory = part.directory
+    examples = _examples(part, variant)
+    garbage.give_back()
     scores, bundle = score_recorded(
-        _examples(part, variant),
+        examples,
         list(scoring.metrics),
         scoring.settings,
         primary=scoring.primary,

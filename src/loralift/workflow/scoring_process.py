@@ -1,4 +1,4 @@
-"""Scoring in a process of its own, so that what a variant answered is scored while a GPU generates the next one's.
+"""Scoring in a process of its own: beside a GPU that generates the next variant's answers, and beside this process.
 
 A thread would not do: scoring is Python's own work, and so is handing the GPU its next step, and Python does one thing
 at a time in a process. The other process is this package started again, not a fork, which CUDA forbids, and not one of
@@ -12,16 +12,22 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO, Any
 
+from loralift.cores import cores
 from loralift.generation import Generator
 from loralift.records import Score
+from loralift.workflow import garbage
 from loralift.workflow.parts import Part
 from loralift.workflow.scoring import Scoring, score_variant
 
 # Generating on a GPU keeps one core busy, scoring another, and libraries some threads of their own.
 FEWEST_CORES = 4
+
+# Fewer rows are scored before another process has loaded its libraries.
+MANY_ROWS = 5_000
 
 
 class Scorer:
@@ -58,6 +64,15 @@ class Scorer:
             job = (part, variant, self.scoring)
             self._begun[part.name, variant] = self._thread.submit(_ask, self._process, job)
 
+    def share(self, part: Part, variants: Sequence[str]) -> None:
+        """Let the process score some of these variants, which all have answered, while this one scores the others."""
+        if self._process is None and len(variants) > 1 and len(part.questions) >= MANY_ROWS and cores() > 1:
+            self._process = start()
+        garbage.give_back()
+        for variant in variants:
+            if (part.name, variant) not in self._begun:
+                self.begin(part, variant)
+
     def scores(self, part: Part, variant: str) -> list[Score]:
         """A variant's scores, with all its files written.
 
@@ -65,14 +80,21 @@ class Scorer:
             LoraLiftError: What `score_variant` raises.
         """
         begun = self._begun.pop((part.name, variant), None)
-        found = begun.result() if begun is not None else None
+        if begun is None or begun.cancel():
+            return score_variant(part, variant, self.scoring)
+        for other in [other for name, other in reversed(self._begun) if name == part.name]:
+            if not begun.done() and self._begun[part.name, other].cancel():
+                self._begun[part.name, other] = _known(score_variant(part, other, self.scoring))
+        found = begun.result()
         # what went wrong there is said here, where it goes wrong again
         return found if found is not None else score_variant(part, variant, self.scoring)
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _known(scores: list[Score]) -> Future[list[Score] | None]:
+    """Scores that are there already."""
+    known: Future[list[Score] | None] = Future()
+    known.set_result(scores)
+    return known
 
 
 def start() -> subprocess.Popen[bytes]:
