@@ -33,6 +33,7 @@ EVERY_METRIC_ALSO = (
 )
 DID_NOT = {
     processes.LOOP: (*LORALIFT_ALSO, *EVERY_METRIC_ALSO),
+    processes.OURS_AGAIN: ("the embeddings of the references: they were on the disk",),
     processes.OURS_ROUGE: EVERY_METRIC_ALSO,
     "lm-evaluation-harness": (
         *LORALIFT_ALSO,

@@ -19,9 +19,11 @@ from benchmarks.timing import Texts, Timing, extrapolate, identical, tells
 from benchmarks.workload import KEPT, ROOT, Workload, read_rows
 
 LM_EVAL = KEPT / "lm_eval" / "bin" / "lm-eval"
+CACHE = KEPT / "cache"
 TASK = ROOT / "benchmarks" / "rivals" / "lm_eval"
 LOOP = "the plan's loop"
 OURS_ALL = "LoraLift, every metric"
+OURS_AGAIN = "LoraLift, every metric, references known from another run"
 OURS_ROUGE = "LoraLift, rougeL alone"
 LM_EVAL_ROUGE = "lm-evaluation-harness, rougeL"
 # `--batch_size auto` runs batches of 64 rows of this many tokens five times before the first answer: 4,096, the model's
@@ -43,12 +45,14 @@ class Way:
         read: What the output folder holds: variant to texts.
         few: Rows of the smaller of two measurements; None: all rows are measured.
         once: Whether one round must do.
+        remembers: Whether what LoraLift kept of other runs is there.
     """
 
     commands: Commands
     read: Reader
     few: int | None = None
     once: bool = False
+    remembers: bool = False
 
 
 def ways_of(work: Workload, new_tokens: int) -> dict[str, Way]:
@@ -56,11 +60,12 @@ def ways_of(work: Workload, new_tokens: int) -> dict[str, Way]:
     return {
         LOOP: Way(_loop(work, new_tokens), _read_loop, few=16, once=True),
         OURS_ALL: Way(_ours(work, new_tokens), _read_ours),
+        OURS_AGAIN: Way(_ours(work, new_tokens), _read_ours, remembers=True),
         OURS_ROUGE: Way(_ours(work, new_tokens, "--metrics", "rougeL"), _read_ours),
         f"{LM_EVAL_ROUGE}, batch 128": Way(_lm_eval(work, new_tokens, "128"), _read_lm_eval),
     } | {
         f"{LM_EVAL_ROUGE}, batch {batch}": Way(_lm_eval(work, new_tokens, batch), _read_lm_eval, few, once=True)
-        for batch, few in (("auto", 64), ("32", 64), ("1", 8))
+        for batch, few in (("64", None), ("32", None), ("auto", None), ("1", 32))
     }
 
 
@@ -112,7 +117,10 @@ def run_once(way: Way, rows: int, out: Path) -> float:
     """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    if not way.remembers:
+        shutil.rmtree(CACHE, ignore_errors=True)
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(KEPT / "datasets")}
+    environment["LORALIFT_CACHE"] = str(CACHE)
     began = time.perf_counter()
     for command in way.commands(rows, out):
         with (out / "log").open("a", encoding="utf-8") as log:

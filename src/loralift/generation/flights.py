@@ -15,8 +15,8 @@ from loralift.generation.flight import Flight
 from loralift.generation.lanes import attending
 from loralift.records import Answer, Prompt
 
-# Fewer rows would not pay for reading the weights once for each flight: a core makes some 100 operations in the time
-# in which it reads a number, and a row takes two of them a weight.
+# Fewer rows would not pay for reading the weights once for each flight: a core makes some 25 operations in the time in
+# which it reads a number from memory, and a row takes two of them a weight.
 FEWEST_ROWS = 32
 
 
