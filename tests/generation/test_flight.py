@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM as Auto
 from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from loralift.generation import GenerationSettings, flights, lanes, packed_attention
-from loralift.generation.flight import columns, shared_tokens
+from loralift.generation.flight import Flight, columns, shared_tokens
 from loralift.generation.flights import Flights
 from loralift.generation.lanes import can_fly, rows_in_memory
 from loralift.generation.likelihood import Pair, score_batch
@@ -86,8 +86,12 @@ def alone(model, prompt, steps, eos):
     return made
 
 
+def flights_of(model, prompts, settings, slots, eos):
+    return Flights(model, prompts, slots, lambda rows, of: Flight(model, rows, settings, of, eos, 0, spell))
+
+
 def fly(model, prompts, settings, slots, eos):
-    flights = Flights(model, prompts, settings, slots, eos, 0, spell)
+    flights = flights_of(model, prompts, settings, slots, eos)
     answers = {}
     while not flights.done:
         for answer in flights.advance():
@@ -220,7 +224,7 @@ def test_flights_side_by_side_answer_as_one_does(shared, monkeypatch):
     monkeypatch.setattr(flights, "FEWEST_ROWS", 3)
     monkeypatch.setattr(flights, "MOST_FLIGHTS", 3)
     monkeypatch.setattr(flights, "sides", lambda: 3)
-    many = Flights(model, prompts, settings, 10, eos, 0, spell)
+    many = flights_of(model, prompts, settings, 10, eos)
     assert [one.slots for one in many._flights] == [4, 3, 3]
     found = fly(model, prompts, settings, 10, eos)
     assert {key: answer.text for key, answer in found.items()} == {key: answer.text for key, answer in wanted.items()}
@@ -230,7 +234,7 @@ def test_a_flight_that_fails_gives_back_what_was_not_answered(monkeypatch):
     monkeypatch.setattr(flights, "FEWEST_ROWS", 3)
     monkeypatch.setattr(flights, "sides", lambda: 2)
     prompts = random_prompts(20)
-    many = Flights(model_of(MODELS["llama"]), prompts, GenerationSettings(max_new_tokens=30), 8, (3,), 0, spell)
+    many = flights_of(model_of(MODELS["llama"]), prompts, GenerationSettings(max_new_tokens=30), 8, (3,))
     answered = {answer.id for answer in many.advance()}
     monkeypatch.setattr(many._flights[1]._lanes, "step", broken)
     with pytest.raises(torch.OutOfMemoryError):

@@ -5,12 +5,10 @@ The prompts are dealt out before the start, so that a run's rows are always in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from loralift.cores import side_by_side, sides
-from loralift.generation.base import GenerationSettings
-from loralift.generation.decoding import Decode
 from loralift.generation.flight import Flight
 from loralift.generation.lanes import attending
 from loralift.records import Answer, Prompt
@@ -32,20 +30,21 @@ class Flights:
         self,
         model: Any,
         prompts: Sequence[Prompt],
-        settings: GenerationSettings,
         slots: int,
-        eos: Sequence[int],
-        pad: int,
-        decode: Decode,
+        begin: Callable[[Sequence[Prompt], int], Flight],
     ) -> None:
-        """Nothing large is allocated before the first ``advance``; for the arguments see ``Flight``."""
+        """Nothing large is allocated before the first ``advance``.
+
+        Args:
+            model: The transformers model itself, which ``can_fly``.
+            prompts: Longest first; not empty.
+            slots: Most rows in flight.
+            begin: Prompts and slots to one of the flights among which they are dealt out.
+        """
         self.slots = min(slots, len(prompts))
         count = max(min(sides(), MOST_FLIGHTS, self.slots // FEWEST_ROWS), 1) if model.device.type == "cpu" else 1
         self._model = model
-        self._flights = [
-            Flight(model, prompts[place::count], settings, -(-(self.slots - place) // count), eos, pad, decode)
-            for place in range(count)
-        ]
+        self._flights = [begin(prompts[place::count], -(-(self.slots - place) // count)) for place in range(count)]
 
     @property
     def done(self) -> bool:

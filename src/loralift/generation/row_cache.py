@@ -211,10 +211,9 @@ def attend(
         parts.insert(0, _of_shared(asked, key.shared.transpose(2, 3), rows))
     scores = torch.cat(parts, dim=-1).view(rows, key_heads, groups, -1) + attention_mask
     weights = scores.softmax(dim=-1, dtype=torch.float32).to(query.dtype).view(rows * key_heads, groups, -1)
-    shares = list(weights.split([part.shape[-1] for part in parts], dim=-1))
-    first = shares.pop(0) if key.shared is not None else None
-    out = torch.zeros_like(asked) if first is None else _of_shared(first, value.shared, rows)
-    for share, block in zip(shares, value.blocks, strict=True):
+    shares = weights.split([part.shape[-1] for part in parts], dim=-1)
+    out = torch.zeros_like(asked) if value.shared is None else _of_shared(shares[0], value.shared, rows)
+    for share, block in zip(shares[-len(value.blocks) :], value.blocks, strict=True):
         out.baddbmm_(share, block[:rows].flatten(0, 1))
     return out.view(rows, 1, heads, width), None
 

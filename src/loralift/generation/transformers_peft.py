@@ -22,7 +22,7 @@ from loralift.generation.base import (
 from loralift.generation.base_model import BaseModel
 from loralift.generation.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.describe import describe
-from loralift.generation.flight import rows_at_once
+from loralift.generation.flight import Flight, rows_at_once
 from loralift.generation.flights import Flights
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window, load_model
@@ -147,10 +147,14 @@ class TransformersGenerator:
     ) -> Iterator[Answer]:
         """Answer by our own decoding loop."""
         loaded = self._loaded
+
+        def begin(rows: Sequence[Prompt], slots: int) -> Flight:
+            return Flight(loaded.base, rows, settings, slots, loaded.eos, loaded.pad, loaded.text.decode)
+
         waiting = list(prompts)
         while waiting:
             limit = self._limit(settings, waiting)
-            flights = Flights(loaded.base, waiting, settings, limit.rows, loaded.eos, loaded.pad, loaded.text.decode)
+            flights = Flights(loaded.base, waiting, limit.rows, begin)
             ran_out = False
             while not flights.done and not ran_out:
                 try:
