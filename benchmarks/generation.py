@@ -24,7 +24,7 @@ from benchmarks.workload import read_rows
 from loralift.generation import GenerationSettings, load_transformers
 from loralift.generation.decoding import finish_row, left_pad
 from loralift.generation.loading import Loaded
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 from loralift.records import BASE, Prompt
 
 OURS = "LoraLift"

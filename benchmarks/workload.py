@@ -98,7 +98,7 @@ def _random_lora(base: Path, out: Path) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from loralift.generation.quiet import quiet_loading
+    from loralift.generation.model.quiet import quiet_loading
 
     tiny.train_lora(base, [("a", "b")], out, rank=RANK, steps=0)
     with quiet_loading():

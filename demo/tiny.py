@@ -53,7 +53,7 @@ def train_base(
     """
     import torch
 
-    from loralift.generation.quiet import quiet_loading
+    from loralift.generation.model.quiet import quiet_loading
 
     tokenizer = _train_tokenizer(texts, vocab_size, context)
     torch.manual_seed(seed)
@@ -112,7 +112,7 @@ def train_lora(
     from peft import LoraConfig, get_peft_model
     from transformers import AutoTokenizer, LlamaForCausalLM
 
-    from loralift.generation.quiet import quiet_loading
+    from loralift.generation.model.quiet import quiet_loading
 
     tokenizer = AutoTokenizer.from_pretrained(base_dir)
     torch.manual_seed(seed)

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from demo.tiny import _masked_rows, train_base, train_lora
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 from tests.models import PAIRS, TEXTS, tiny_base
 
 __all__ = ["tiny_base"]

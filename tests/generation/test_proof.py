@@ -16,8 +16,8 @@ from transformers import LlamaForCausalLM
 from demo.tiny import train_lora
 from loralift.errors import AdapterError, ModelError
 from loralift.generation import adapters, load_transformers, prove
+from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.proof import MOST_PROMPTS, divergences, spread
-from loralift.generation.quiet import quiet_loading
 from loralift.records import Prompt
 from tests.generation.broken import BROKEN, each, settings
 from tests.models import PAIRS

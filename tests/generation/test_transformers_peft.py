@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from loralift.errors import ModelError, UsageError
 from loralift.generation import GenerationSettings, load_transformers
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 from loralift.records import Prompt
 from tests.models import PROMPTS
 

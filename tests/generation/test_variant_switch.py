@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from demo.tiny import train_lora
 from loralift.generation import load_transformers, variant_switch
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.variant_switch import Switch
 from tests.models import PAIRS
 

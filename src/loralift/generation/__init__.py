@@ -14,7 +14,7 @@ from loralift.records import AdapterProof, Prompt
 
 if TYPE_CHECKING:
     from loralift.generation.adapters import AdapterInfo
-    from loralift.generation.base_model import BaseModel
+    from loralift.generation.model.base_model import BaseModel
     from loralift.generation.transformers_peft import TransformersGenerator
     from loralift.generation.vllm_engine import VllmGenerator
 
@@ -44,7 +44,7 @@ def inspect_base(model: str, revision: str | None = None) -> BaseModel:
     Raises:
         ModelError: There is no such model, or it is not a complete causal language model.
     """
-    from loralift.generation import base_model
+    from loralift.generation.model import base_model
 
     return base_model.inspect_base(model, revision)
 

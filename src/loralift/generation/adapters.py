@@ -14,8 +14,8 @@ from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, some, wrong_argument
 from loralift.generation import fit, origin
-from loralift.generation.hub import find_folder, hash_files
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.hub import find_folder, hash_files
+from loralift.generation.model.quiet import quiet_loading
 from loralift.records import BASE
 
 logger = logging.getLogger(__name__)

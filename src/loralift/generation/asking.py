@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from loralift.generation.base import GenerationSettings, Generator, OnProgress
 from loralift.generation.decoding import finish_row
-from loralift.generation.texts import Texts
+from loralift.generation.model.tokenization import Texts
 from loralift.records import Answer, Prompt, ReferenceLikelihood
 
 END = -1

@@ -14,7 +14,7 @@ from loralift.records import Answer, Prompt, ReferenceLikelihood
 
 if TYPE_CHECKING:
     from loralift.generation.adapters import AdapterInfo
-    from loralift.generation.base_model import BaseModel
+    from loralift.generation.model.base_model import BaseModel
 
 
 @dataclass(frozen=True, slots=True)

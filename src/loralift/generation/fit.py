@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, some
 from loralift.generation.mismatch import Expected, explain_keys, explain_shapes
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 
 _PROOF = "loralift_proof"
 

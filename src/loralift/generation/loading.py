@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, some, wrong_argument
 from loralift.generation import fit
 from loralift.generation.adapters import WEIGHTS, AdapterInfo
-from loralift.generation.base_model import BaseModel
 from loralift.generation.batching import is_out_of_memory
-from loralift.generation.quiet import quiet_loading
-from loralift.generation.texts import Texts
+from loralift.generation.model.base_model import BaseModel
+from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.model.tokenization import Texts
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from loralift.errors import AdapterError
-from loralift.generation.base_model import BaseModel
+from loralift.generation.model.base_model import BaseModel
 
 if TYPE_CHECKING:
     from loralift.generation.adapters import AdapterInfo

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM
 from loralift.errors import AdapterError, UsageError, wrong_argument
 from loralift.generation import merging, vllm_start
 from loralift.generation.adapters import AdapterInfo
-from loralift.generation.base_model import BaseModel
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.base_model import BaseModel
+from loralift.generation.model.quiet import quiet_loading
 
 # Their experts are one fused tensor in vLLM, which has no place for the update of one expert.
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")

@@ -15,8 +15,8 @@ from transformers import AutoTokenizer
 
 from loralift.errors import ModelError, some
 from loralift.generation.adapters import TOKENIZER_FILES
-from loralift.generation.base_model import TOKENIZERS
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.base_model import TOKENIZERS
+from loralift.generation.model.quiet import quiet_loading
 from loralift.records import Prompt
 
 

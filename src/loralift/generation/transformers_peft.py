@@ -19,13 +19,13 @@ from loralift.generation.base import (
     refuse_too_long,
     refuse_unknown_variant,
 )
-from loralift.generation.base_model import BaseModel
 from loralift.generation.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.describe import describe
 from loralift.generation.flight import Flight, rows_at_once
 from loralift.generation.flights import Flights
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window, load_model
+from loralift.generation.model.base_model import BaseModel
 from loralift.generation.packed_lanes import can_pack
 from loralift.generation.packed_likelihood import score_packed
 from loralift.generation.variant_switch import Switch, free_memory

@@ -22,8 +22,8 @@ from loralift.generation.base import (
     refuse_too_long,
     refuse_unknown_variant,
 )
-from loralift.generation.base_model import BaseModel
 from loralift.generation.decoding import finish_row
+from loralift.generation.model.base_model import BaseModel
 from loralift.generation.vllm_load import Engine, release
 from loralift.generation.vllm_loop import Flight, Landed, sampling_seed
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood

@@ -17,13 +17,13 @@ from loralift.errors import ModelError, UsageError, about_adapter, wrong_argumen
 from loralift.generation import vllm_start
 from loralift.generation.adapters import AdapterInfo
 from loralift.generation.base import Description
-from loralift.generation.base_model import BaseModel
 from loralift.generation.describe import _describe_adapter
 from loralift.generation.loading import _eos_tokens, _first_line, _load_tokenizer, choose_dtype
 from loralift.generation.merging import LowRank, bytes_touched, read_updates
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.base_model import BaseModel
+from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.model.tokenization import Texts
 from loralift.generation.serving import refuse_unservable, way_to_serve
-from loralift.generation.texts import Texts
 from loralift.generation.vllm_start import Work
 from loralift.generation.vllm_weights import SwitchedWeights
 from loralift.records import BASE

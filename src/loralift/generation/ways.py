@@ -16,9 +16,9 @@ from loralift.generation import serving, vllm_load
 from loralift.generation.adapters import AdapterInfo
 from loralift.generation.asking import TokenIds
 from loralift.generation.base import Generator
-from loralift.generation.base_model import BaseModel
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded
+from loralift.generation.model.base_model import BaseModel
 from loralift.generation.transformers_peft import TransformersGenerator
 from loralift.generation.variant_switch import Switch, copies_fit, how_they_act, sums
 from loralift.generation.vllm_engine import VllmGenerator

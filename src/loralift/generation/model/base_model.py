@@ -11,8 +11,8 @@ from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from loralift.errors import ModelError
-from loralift.generation.hub import find_folder, hash_files
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.hub import find_folder, hash_files
+from loralift.generation.model.quiet import quiet_loading
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "*.tiktoken", "tekken.json", "vocab.json", "spiece.model")

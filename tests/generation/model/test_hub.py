@@ -9,7 +9,7 @@ import pytest
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
 from loralift.errors import ModelError
-from loralift.generation import hub
+from loralift.generation.model import hub
 
 MIB = 1 << 20
 
