@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.generation.broken import BROKEN, each
+from tests.generation.adapter.broken import BROKEN, each
 
 # without the default system prompt, whose letters alone would fill the tiny model's context window
 PLAIN = ("--system-prompt", "", "--device", "cpu", "--max-new-tokens", "8")

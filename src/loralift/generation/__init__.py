@@ -13,7 +13,7 @@ from loralift.generation.base import Description, GenerationSettings, Generator,
 from loralift.records import AdapterProof, Prompt
 
 if TYPE_CHECKING:
-    from loralift.generation.adapters import AdapterInfo
+    from loralift.generation.adapter.info import AdapterInfo
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.transformers_peft import TransformersGenerator
     from loralift.generation.vllm_engine import VllmGenerator
@@ -62,10 +62,10 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
         AdapterError: There is no such adapter, or it does not fit the base.
         UsageError: The name cannot be a variant's.
     """
-    from loralift.generation import adapters
+    from loralift.generation.adapter import info
 
     with about_adapter(name):
-        return adapters.inspect_adapter(name, path, base_config, revision)
+        return info.inspect_adapter(name, path, base_config, revision)
 
 
 def load_transformers(
@@ -194,13 +194,13 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
         ModelError: The prompts begin with two BOS tokens, or the base computes NaN.
         AdapterError: An adapter is dead, or makes the model compute NaN.
     """
-    from loralift.generation import proof
+    from loralift.generation.adapter import proof
 
     return proof.prove(generator, prompts, chat_template=chat_template)
 
 
 def spread(prompts: Sequence[Prompt]) -> list[Prompt]:
     """The few prompts that `prove` looks at."""
-    from loralift.generation import proof
+    from loralift.generation.adapter import proof
 
     return proof.spread(prompts)

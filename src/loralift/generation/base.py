@@ -13,7 +13,7 @@ from loralift.errors import ModelError, UsageError, some, wrong_argument
 from loralift.records import Answer, Prompt, ReferenceLikelihood
 
 if TYPE_CHECKING:
-    from loralift.generation.adapters import AdapterInfo
+    from loralift.generation.adapter.info import AdapterInfo
     from loralift.generation.model.base_model import BaseModel
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Description
 from loralift.generation.lanes import can_fly
 from loralift.generation.loading import Loaded, context_window

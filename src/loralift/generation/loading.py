@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, some, wrong_argument
-from loralift.generation import fit
-from loralift.generation.adapters import WEIGHTS, AdapterInfo
+from loralift.generation.adapter import fit
+from loralift.generation.adapter.info import WEIGHTS, AdapterInfo
 from loralift.generation.batching import is_out_of_memory
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading

@@ -9,8 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, UsageError, wrong_argument
-from loralift.generation import merging, vllm_start
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation import vllm_start
+from loralift.generation.adapter import low_rank
+from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
 
@@ -55,19 +56,19 @@ def way_to_serve(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> 
         return "merged"
     if getattr(source.config, "quantization_config", None) or any(getattr(config, name, None) for name in _EXPERTS):
         return "request"
-    if any(merging.obstacle_to_merging(info) for info in infos):
+    if any(low_rank.obstacle_to_merging(info) for info in infos):
         return "merged"  # neither way: the refusal names what merging lacks
-    kept = merging.bytes_touched([merging.read_updates(info) for info in infos], 2)
+    kept = low_rank.bytes_touched([low_rank.read_updates(info) for info in infos], 2)
     return "merged" if vllm_start.merging_fits(free, 2 * _parameters(source.config), kept) else "request"
 
 
 def obstacle(info: AdapterInfo, *, merged: bool) -> str | None:
     """Why vLLM cannot serve an adapter; None where it can."""
     if merged:
-        return merging.obstacle_to_merging(info)
+        return low_rank.obstacle_to_merging(info)
     if vllm_start.request_rank(info.rank or 1) is None:
         return f"rank {info.rank}"
-    return merging.obstacle_to_request(info)
+    return low_rank.obstacle_to_request(info)
 
 
 def refuse_unservable(infos: Sequence[AdapterInfo], *, merged: bool) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from loralift.cores import sides
 from loralift.generation import likelihood, plain
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Description,
     GenerationSettings,

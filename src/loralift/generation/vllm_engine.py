@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from loralift.errors import UsageError, about_adapter, wrong_argument
 from loralift.generation import likelihood, vllm_start
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Description,
     GenerationSettings,

@@ -15,11 +15,11 @@ from transformers import GenerationConfig
 
 from loralift.errors import ModelError, UsageError, about_adapter, wrong_argument
 from loralift.generation import vllm_start
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation.adapter.info import AdapterInfo
+from loralift.generation.adapter.low_rank import LowRank, bytes_touched, read_updates
 from loralift.generation.base import Description
 from loralift.generation.describe import _describe_adapter
 from loralift.generation.loading import _eos_tokens, _first_line, _load_tokenizer, choose_dtype
-from loralift.generation.merging import LowRank, bytes_touched, read_updates
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.model.tokenization import Texts

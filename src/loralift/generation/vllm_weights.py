@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from loralift.errors import AdapterError, some
-from loralift.generation.merging import LowRank
+from loralift.generation.adapter.low_rank import LowRank
 
 
 class SwitchedWeights:

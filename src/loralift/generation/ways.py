@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from loralift.generation import serving, vllm_load
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.asking import TokenIds
 from loralift.generation.base import Generator
 from loralift.generation.lanes import can_fly

@@ -16,7 +16,7 @@ from loralift.workflow.generating import generation_settings, load_generator, re
 from loralift.workflow.watching import Watcher
 
 if TYPE_CHECKING:
-    from loralift.generation.adapters import AdapterInfo
+    from loralift.generation.adapter.info import AdapterInfo
 
 SHORT = 32
 """Tokens of the answers that are looked at for a change."""

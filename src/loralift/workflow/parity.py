@@ -9,7 +9,7 @@ from loralift.config import RunConfig
 from loralift.data import CHAT_SEPARATOR, PLAIN_SEPARATOR
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.generation import Generator, inspect_adapter, inspect_base, ways
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.asking import Asked, Given, ask
 from loralift.generation.batching import release_memory
 from loralift.generation.loading import load_model

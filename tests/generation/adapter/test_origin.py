@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from loralift.generation import inspect_adapter, inspect_base
+from loralift.generation.adapter.origin import compare_base
 from loralift.generation.model.base_model import BaseModel
-from loralift.generation.origin import compare_base
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "89abcdef0123456789abcdef0123456789abcdef"

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, some
-from loralift.generation.mismatch import Expected, explain_keys, explain_shapes
+from loralift.generation.adapter.mismatch import Expected, explain_keys, explain_shapes
 from loralift.generation.model.quiet import quiet_loading
 
 _PROOF = "loralift_proof"

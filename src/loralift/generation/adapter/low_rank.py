@@ -13,8 +13,8 @@ import torch
 from peft.utils.other import get_pattern_key
 
 from loralift.errors import AdapterError, some
-from loralift.generation import fit
-from loralift.generation.adapters import CONFIG, WEIGHTS, AdapterInfo
+from loralift.generation.adapter import fit
+from loralift.generation.adapter.info import CONFIG, WEIGHTS, AdapterInfo
 
 _PREFIX = "base_model.model."
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"

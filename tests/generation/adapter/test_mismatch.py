@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loralift.generation.mismatch import Expected, explain_keys, explain_shapes
+from loralift.generation.adapter.mismatch import Expected, explain_keys, explain_shapes
 
 A, B = "m.layers.0.q_proj.lora_A.weight", "m.layers.0.q_proj.lora_B.weight"
 EMBEDDINGS = "m.embed_tokens.weight"

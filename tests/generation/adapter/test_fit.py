@@ -6,7 +6,7 @@ import pytest
 from safetensors.torch import load_file
 
 from loralift.errors import AdapterError
-from loralift.generation.fit import verify_loaded
+from loralift.generation.adapter.fit import verify_loaded
 
 
 def test_a_tensor_changed_after_loading_is_found(generator, tiny_adapter):

@@ -14,7 +14,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from loralift.errors import ModelError, some
-from loralift.generation.adapters import TOKENIZER_FILES
+from loralift.generation.adapter.info import TOKENIZER_FILES
 from loralift.generation.model.base_model import TOKENIZERS
 from loralift.generation.model.quiet import quiet_loading
 from loralift.records import Prompt

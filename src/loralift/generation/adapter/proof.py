@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.errors import AdapterError, ModelError, about_adapter, some
-from loralift.generation import origin, tokenizers
-from loralift.generation.adapters import AdapterInfo
+from loralift.generation.adapter import origin, tokenizer_match
+from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Generator
 from loralift.records import BASE, AdapterProof, Prompt
 
@@ -46,7 +46,7 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
         ModelError: The prompts begin with two BOS tokens, or the base computes NaN.
         AdapterError: An adapter is dead, or makes the model compute NaN; the message says why and what to do.
     """
-    tokenizers.refuse_doubled_bos(generator.tokenizer, prompts)
+    tokenizer_match.refuse_doubled_bos(generator.tokenizer, prompts)
     if not generator.adapters:
         return ()
     few = spread(prompts)
@@ -67,7 +67,7 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
         notes = (
             *origin.compare_base(info, generator.base_model),
             *_settings_notes(info),
-            *tokenizers.compare_tokenizers(Path(info.path), generator.tokenizer, prompts, chat_template),
+            *tokenizer_match.compare_tokenizers(Path(info.path), generator.tokenizer, prompts, chat_template),
             *_weakness(shift, noise),
         )
         changed = float((adapted.argmax(axis=1) != base.argmax(axis=1)).mean())

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError
 from loralift.generation import inspect_adapter, inspect_base, serving
-from loralift.generation.merging import bytes_touched, obstacle_to_merging, obstacle_to_request, read_updates
+from loralift.generation.adapter.low_rank import bytes_touched, obstacle_to_merging, obstacle_to_request, read_updates
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.vllm_weights import SwitchedWeights
 

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from loralift.errors import ModelError
 from loralift.generation import GenerationSettings, load_transformers, prove
-from loralift.generation.tokenizers import compare_tokenizers, refuse_doubled_bos
+from loralift.generation.adapter.tokenizer_match import compare_tokenizers, refuse_doubled_bos
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
 

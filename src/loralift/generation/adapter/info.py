@@ -13,7 +13,7 @@ from typing import Any
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, some, wrong_argument
-from loralift.generation import fit, origin
+from loralift.generation.adapter import fit, origin
 from loralift.generation.model.hub import find_folder, hash_files
 from loralift.generation.model.quiet import quiet_loading
 from loralift.records import BASE

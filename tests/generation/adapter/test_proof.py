@@ -15,11 +15,11 @@ from transformers import LlamaForCausalLM
 
 from demo.tiny import train_lora
 from loralift.errors import AdapterError, ModelError
-from loralift.generation import adapters, load_transformers, prove
+from loralift.generation import load_transformers, prove
+from loralift.generation.adapter.proof import MOST_PROMPTS, divergences, spread
 from loralift.generation.model.quiet import quiet_loading
-from loralift.generation.proof import MOST_PROMPTS, divergences, spread
 from loralift.records import Prompt
-from tests.generation.broken import BROKEN, each, settings
+from tests.generation.adapter.broken import BROKEN, each, settings
 from tests.models import PAIRS
 
 
@@ -138,7 +138,7 @@ def test_an_adapter_that_was_never_trained_may_hide_behind_its_magnitudes(tiny_b
 
 def test_an_adapter_that_changes_the_base_is_refused_whatever_its_kind(tiny_base, tmp_path, monkeypatch):
     folder = train_lora(tiny_base, PAIRS, tmp_path / "deep", rank=2, steps=2, layer_replication=[[0, 2], [1, 2]])
-    monkeypatch.setattr(adapters, "_refuse_unsupported", lambda argument, config: None)
+    monkeypatch.setattr(info, "_refuse_unsupported", lambda argument, config: None)
     with pytest.raises(AdapterError, match=r"`--adapter mine=.* changes the base even when it is switched off"):
         load_transformers(str(tiny_base), {"mine": str(folder)})
 

@@ -12,7 +12,7 @@ from loralift.errors import AdapterError
 from loralift.generation.model.base_model import BaseModel
 
 if TYPE_CHECKING:
-    from loralift.generation.adapters import AdapterInfo
+    from loralift.generation.adapter.info import AdapterInfo
 
 _CACHED = re.compile(r"models--(?P<owner>[^/\\]+?)--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<commit>[0-9a-f]{40})")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
