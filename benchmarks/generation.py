@@ -22,9 +22,9 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from benchmarks.workload import read_rows
 from loralift.generation import GenerationSettings, load_transformers
-from loralift.generation.decoding import finish_row, left_pad
-from loralift.generation.loading import Loaded
 from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.transformers_engine.load import Loaded
+from loralift.generation.transformers_engine.stopping import finish_row, left_pad
 from loralift.records import BASE, Prompt
 
 OURS = "LoraLift"

@@ -35,7 +35,7 @@ def token_ids(base: Path, questions: Path) -> list[list[int]]:
 
 def loralift(engine: str, folder: Path, questions: Path, new_tokens: int, out: Path) -> list[Call]:
     """The whole of `loralift run`, with each call of the generator timed."""
-    from loralift.generation.transformers_peft import TransformersGenerator
+    from loralift.generation.transformers_engine.generator import TransformersGenerator
     from loralift.generation.vllm_engine import VllmGenerator
 
     random_llama.use_random_weights()
@@ -89,7 +89,7 @@ def generate(folder: Path, questions: Path, new_tokens: int, rows: int, static: 
     import torch
     from transformers import AutoConfig, GenerationConfig
 
-    from loralift.generation.decoding import left_pad
+    from loralift.generation.transformers_engine.stopping import left_pad
 
     base = folder / "base"
     model = random_llama.random_base(

@@ -101,9 +101,10 @@ def _save_adapter(folder: Path, config: Any) -> None:
 
 def use_random_weights() -> None:
     """Make both engines of this process fill their models with random numbers on the GPU, which takes 0.3 s."""
-    from loralift.generation import loading, vllm_load
+    from loralift.generation import vllm_load
+    from loralift.generation.transformers_engine import load
 
-    loading._load_base = random_base
+    load._load_base = random_base
     start = vllm_load._start
 
     def start_random(source: Any, dtype: str, window: int, work: Any, kept: int, options: Any) -> Any:
@@ -116,7 +117,7 @@ def use_random_weights() -> None:
 
 
 def random_base(source: Any, dtype: Any, device: Any) -> Any:
-    """A base of the configuration's shape, in place of `loading._load_base`."""
+    """A base of the configuration's shape, in place of `load._load_base`."""
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -12,7 +12,7 @@ import torch
 from loralift.errors import UsageError
 from loralift.generation import GenerationSettings, inspect_adapter, inspect_base, load_transformers, prove
 from loralift.generation.asking import END, Asked, ask
-from loralift.generation.loading import Loaded, load_model
+from loralift.generation.transformers_engine.load import Loaded, load_model
 from loralift.generation.ways import (
     BATCHED,
     REFERENCE,
@@ -49,14 +49,14 @@ def asked(prompts: list[Prompt]) -> Asked:
 def test_ways_of_transformers(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [way.name for way in transformers_ways(loaded, 20)]
     assert names[:2] == [REFERENCE.name, BATCHED.name]
-    assert names[2:] == ["loop, single", "loop, batch", "loop, 5 in flight", "loop, as in a run"]
+    assert names[2:] == ["loop, single", "loop, batch", "loop, 5 rows", "loop, as in a run"]
     assert all(merges(loaded, name) for name in loaded.adapters)
     monkeypatch.setattr("loralift.generation.ways.merges", lambda loaded, name: False)
-    assert [way.name for way in transformers_ways(loaded, 3)][-1] == "loop, 2 in flight"
+    assert [way.name for way in transformers_ways(loaded, 3)][-1] == "loop, 2 running"
 
 
 def test_a_model_that_cannot_fly_has_the_ways_of_generate(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loralift.generation.ways.can_fly", lambda base: False)
+    monkeypatch.setattr("loralift.generation.ways.can_loop", lambda base: False)
     names = [way.name for way in transformers_ways(loaded, 20)]
     assert names == ["generate, single", "generate, batch", "generate, as in a run"]
 

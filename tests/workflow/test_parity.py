@@ -13,8 +13,8 @@ from peft.tuners import lora
 
 from loralift import demo
 from loralift.config import parse
-from loralift.generation.lanes import Lanes
-from loralift.generation.loading import load_model
+from loralift.generation.transformers_engine.load import load_model
+from loralift.generation.transformers_engine.loop.block_slots import BlockSlots
 from loralift.records import Parity, WayParity
 from loralift.workflow import parity as workflow
 from loralift.workflow.codec import decode, plain
@@ -98,13 +98,13 @@ def test_half_of_an_update_lost_in_merging_moves_metrics(
 
 
 def test_wrong_positions_move_metrics(check: Callable[..., Parity], monkeypatch: pytest.MonkeyPatch) -> None:
-    step = Lanes.step
+    step = BlockSlots.step
 
     def skipping(self: Any) -> torch.Tensor:
         self._positions += 9
         return step(self)
 
-    monkeypatch.setattr(Lanes, "step", skipping)
+    monkeypatch.setattr(BlockSlots, "step", skipping)
     ways = by_way(check())
     assert ways["generate, batch"].verdict == "identical"
     assert ways["loop, single"].verdict == ways["loop, as in a run"].verdict == "MOVES"

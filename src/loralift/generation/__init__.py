@@ -15,7 +15,7 @@ from loralift.records import AdapterProof, Prompt
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
     from loralift.generation.model.base_model import BaseModel
-    from loralift.generation.transformers_peft import TransformersGenerator
+    from loralift.generation.transformers_engine.generator import TransformersGenerator
     from loralift.generation.vllm_engine import VllmGenerator
 
 __all__ = [
@@ -90,11 +90,11 @@ def load_transformers(
         AdapterError: An adapter does not fit, or does not act.
         UsageError: An argument is not what it must be.
     """
-    from loralift.generation import transformers_peft
+    from loralift.generation.transformers_engine import generator
 
     base = inspect_base(model, revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
-    return transformers_peft.load(base, infos, dtype=dtype, device=device)
+    return generator.load(base, infos, dtype=dtype, device=device)
 
 
 def load_vllm(
@@ -152,13 +152,13 @@ def load_generator(
         AdapterError: An adapter does not fit, does not act, or cannot be served by the engine that was asked for.
         UsageError: An argument is not what it must be.
     """
-    from loralift.generation import transformers_peft
+    from loralift.generation.transformers_engine import generator
 
     base = inspect_base(model, revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
     if choose_engine(engine, base, infos, dtype=dtype, device=device) == "vllm":
         return _start_vllm(base, infos, dtype, rows)
-    return transformers_peft.load(base, infos, dtype=dtype, device=device)
+    return generator.load(base, infos, dtype=dtype, device=device)
 
 
 def choose_engine(

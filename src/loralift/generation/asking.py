@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.generation.base import GenerationSettings, Generator, OnProgress
-from loralift.generation.decoding import finish_row
 from loralift.generation.model.tokenization import Texts
+from loralift.generation.transformers_engine.stopping import finish_row
 from loralift.records import Answer, Prompt, ReferenceLikelihood
 
 END = -1

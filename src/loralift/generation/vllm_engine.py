@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.errors import UsageError, about_adapter, wrong_argument
-from loralift.generation import likelihood, vllm_start
+from loralift.generation import vllm_start
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Description,
@@ -22,8 +22,9 @@ from loralift.generation.base import (
     refuse_too_long,
     refuse_unknown_variant,
 )
-from loralift.generation.decoding import finish_row
 from loralift.generation.model.base_model import BaseModel
+from loralift.generation.transformers_engine import likelihood
+from loralift.generation.transformers_engine.stopping import finish_row
 from loralift.generation.vllm_load import Engine, release
 from loralift.generation.vllm_loop import Flight, Landed, sampling_seed
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood

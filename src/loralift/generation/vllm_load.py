@@ -18,12 +18,12 @@ from loralift.generation import vllm_start
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.adapter.low_rank import LowRank, bytes_touched, read_updates
 from loralift.generation.base import Description
-from loralift.generation.describe import _describe_adapter
-from loralift.generation.loading import _eos_tokens, _first_line, _load_tokenizer, choose_dtype
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.serving import refuse_unservable, way_to_serve
+from loralift.generation.transformers_engine.describe import _describe_adapter
+from loralift.generation.transformers_engine.load import _eos_tokens, _first_line, _load_tokenizer, choose_dtype
 from loralift.generation.vllm_start import Work
 from loralift.generation.vllm_weights import SwitchedWeights
 from loralift.records import BASE

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loralift.generation.base import OnProgress
-from loralift.generation.decoding import Decode, stop_tail
+from loralift.generation.transformers_engine.stopping import Decode, stop_tail
 
 type Request = tuple[str, tuple[int, ...], Any]
 """An id, the prompt's token ids, and vLLM's sampling parameters."""

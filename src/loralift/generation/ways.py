@@ -16,11 +16,11 @@ from loralift.generation import serving, vllm_load
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.asking import TokenIds
 from loralift.generation.base import Generator
-from loralift.generation.lanes import can_fly
-from loralift.generation.loading import Loaded
 from loralift.generation.model.base_model import BaseModel
-from loralift.generation.transformers_peft import TransformersGenerator
-from loralift.generation.variant_switch import Switch, copies_fit, how_they_act, sums
+from loralift.generation.transformers_engine.capability import can_loop
+from loralift.generation.transformers_engine.generator import TransformersGenerator
+from loralift.generation.transformers_engine.load import Loaded
+from loralift.generation.transformers_engine.variants import Switch, copies_fit, how_they_act, sums
 from loralift.generation.vllm_engine import VllmGenerator
 from loralift.generation.vllm_start import Work
 from loralift.records import BASE
@@ -56,22 +56,22 @@ def transformers_ways(loaded: Loaded, rows: int) -> list[Way]:
 
     Args:
         loaded: The model.
-        rows: Questions; a quarter of them in flight shows whether rows may follow on rows.
+        rows: Questions; a quarter of them running shows whether rows may follow on rows.
     """
-    flies = can_fly(loaded.base)
-    follow = Way(f"loop, {max(rows // 4, 2)} in flight", own_loop=True, batch_size=max(rows // 4, 2))
-    found = [REFERENCE, BATCHED, *((*_LOOP, follow) if flies else ())]
+    loops = can_loop(loaded.base)
+    follow = Way(f"loop, {max(rows // 4, 2)} rows", own_loop=True, batch_size=max(rows // 4, 2))
+    found = [REFERENCE, BATCHED, *((*_LOOP, follow) if loops else ())]
     if any(merges(loaded, name) for name in loaded.adapters):
-        found.append(Way(f"{'loop' if flies else 'generate'}, as in a run", own_loop=flies, merged=True))
+        found.append(Way(f"{'loop' if loops else 'generate'}, as in a run", own_loop=loops, merged=True))
     return found
 
 
 def merges(loaded: Loaded, name: str) -> bool:
-    """Whether a run takes an adapter out of PEFT's layers: merges it into the weights, or computes it beside them."""
+    """Whether a run takes an adapter out of PEFT's layers: merges it, or computes it beside the weights."""
     key = loaded.adapters[name].key
     modules = sums(loaded.base, key)
     how = how_they_act(modules, key)
-    return how == "beside" or (how == "merged" and copies_fit(loaded.base, modules))
+    return how == "unmerged" or (how == "merged" and copies_fit(loaded.base, modules))
 
 
 @contextmanager

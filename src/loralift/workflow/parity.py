@@ -11,9 +11,9 @@ from loralift.errors import UsageError, some, wrong_argument
 from loralift.generation import Generator, inspect_adapter, inspect_base, ways
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.asking import Asked, Given, ask
-from loralift.generation.batching import release_memory
-from loralift.generation.loading import load_model
 from loralift.generation.model.base_model import BaseModel
+from loralift.generation.transformers_engine.batching import release_memory
+from loralift.generation.transformers_engine.load import load_model
 from loralift.records import BASE, Parity, Question
 from loralift.workflow.checking import check_adapters, questions_to_check
 from loralift.workflow.comparing_ways import compare_ways, judged_metrics

@@ -16,6 +16,7 @@ from transformers import LlamaForCausalLM
 from demo.tiny import train_lora
 from loralift.errors import AdapterError, ModelError
 from loralift.generation import load_transformers, prove
+from loralift.generation.adapter import info
 from loralift.generation.adapter.proof import MOST_PROMPTS, divergences, spread
 from loralift.generation.model.quiet import quiet_loading
 from loralift.records import Prompt

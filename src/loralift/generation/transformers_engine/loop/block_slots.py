@@ -1,4 +1,4 @@
-"""The device's side of rows in flight: one forward pass for the prompts that enter, one a step for all rows."""
+"""The device's side of running rows: one forward pass for the prompts that enter, one a step for all rows."""
 
 from __future__ import annotations
 
@@ -7,52 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
-from loralift.generation import row_cache
 from loralift.generation.base import GenerationSettings
-from loralift.generation.decoding import left_pad
-from loralift.generation.drawing import Drawing
-from loralift.generation.likelihood import takes
-from loralift.generation.row_cache import BLOCK, RowCache, Window
+from loralift.generation.transformers_engine.loop import block_cache
+from loralift.generation.transformers_engine.loop.block_cache import BLOCK, RowCache, Window
+from loralift.generation.transformers_engine.sampling import Sampler
+from loralift.generation.transformers_engine.stopping import left_pad
 from loralift.records import Prompt
-
-# Of the memory that is free, the share for the rows' caches; the rest is for activations, prompts' above all.
-SHARE_FOR_ROWS = 0.6
-
-
-def can_fly(base: Any) -> bool:
-    """Whether a transformers model is an ordinary decoder: every layer attends over all tokens before its own."""
-    config = base.config
-    layers = DynamicCache(config=config).layers
-    return (
-        not config.is_encoder_decoder
-        and not getattr(base, "_is_stateful", False)
-        and getattr(base, "_supports_attention_backend", False)
-        and config._attn_implementation in ("sdpa", "eager")  # these take any mask
-        and len(layers) == config.get_text_config().num_hidden_layers
-        and all(type(layer) is DynamicLayer for layer in layers)
-        and all(takes(base, name) for name in ("position_ids", "past_key_values", "logits_to_keep"))
-    )
-
-
-def rows_in_memory(base: Any, span: int, free: int) -> int:
-    """How many rows the free memory holds; at least 1.
-
-    Args:
-        base: The transformers model.
-        span: Columns of the cache a row: prompt, answer, and what is kept for rows that follow.
-        free: Bytes that are free.
-    """
-    config = base.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    number = torch.finfo(base.dtype).bits // 8
-    cache = 2 * config.num_hidden_layers * heads * width * number * span
-    # float64 logits are what sampling makes of them
-    logits = 3 * 8 * config.vocab_size
-    return max(int(SHARE_FOR_ROWS * free / (cache + logits)), 1)
 
 
 @contextmanager
@@ -67,14 +28,14 @@ def attending(base: Any, name: str) -> Iterator[None]:
         config._attn_implementation = own
 
 
-class Lanes:
+class BlockSlots:
     """Slots for rows, with all that the device keeps of each: its cache, last token, position and random numbers.
 
     Attributes:
         window: Where the rows are in the cache. Its ``rows`` and ``origin`` follow ``trim`` and ``compact``.
     """
 
-    attention = row_cache.NAME
+    attention = block_cache.NAME
 
     def __init__(
         self,
@@ -87,7 +48,7 @@ class Lanes:
         """Allocate all but the cache, which the first prompts bring.
 
         Args:
-            model: The transformers model itself, which ``can_fly``.
+            model: The transformers model itself, which ``can_loop``.
             slots: Most rows.
             settings: How tokens are drawn.
             pad: The padding token.
@@ -107,14 +68,14 @@ class Lanes:
         # all that moves with a row
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._positions = torch.zeros_like(self._tokens)
-        self._drawing = Drawing(settings, slots, device)
+        self._sampler = Sampler(settings, slots, device)
 
     def enter(self, slots: Sequence[int], prompts: Sequence[Prompt]) -> list[int]:
         """Compute prompts, and give the first token of each answer.
 
         Args:
             slots: Where they go; free ones.
-            prompts: As many; none longer than the window, unless the lanes are empty.
+            prompts: As many; none longer than the window, unless no row runs.
         """
         window = self.window
         lengths = [len(prompt.token_ids) - len(self._shared) for prompt in prompts]
@@ -128,7 +89,7 @@ class Lanes:
             self._share()
         logits = self._compute(places, prompts)
         self._positions[places] = torch.tensor(lengths, device=places.device) + len(self._shared)
-        tokens = self._drawing.first(logits, places, prompts)
+        tokens = self._sampler.first(logits, places, prompts)
         self._tokens[places] = tokens
         self._lay_bias()
         made: list[int] = tokens.tolist()
@@ -183,7 +144,7 @@ class Lanes:
             use_cache=True,
             logits_to_keep=1,
         )
-        tokens = self._drawing.next(output.logits[:, -1], rows)
+        tokens = self._sampler.next(output.logits[:, -1], rows)
         self._tokens[rows] = tokens
         self._positions[rows] += 1
         return tokens
@@ -192,7 +153,7 @@ class Lanes:
         """Leave out the columns that only rows which have ended used.
 
         Args:
-            alive: The slots of the others; with none, the lanes are empty.
+            alive: The slots of the others; with none, no row runs.
         """
         starts = [self._starts[slot] for slot in alive]
         if not starts:
@@ -201,12 +162,12 @@ class Lanes:
             self._lay_bias()
 
     def compact(self, source: Sequence[int], target: Sequence[int], rows: int) -> None:
-        """Move rows to other slots, so that the first ``rows`` slots hold all that are in flight."""
+        """Move rows to other slots, so that the first ``rows`` slots hold all that are running."""
         device = self._tokens.device
         if source:
             self._cache.move_rows(source, target, device)
             places, goals = torch.tensor(source, device=device), torch.tensor(target, device=device)
-            for state in (self._tokens, self._positions, *self._drawing.states):
+            for state in (self._tokens, self._positions, *self._sampler.states):
                 state[goals] = state[places]
             for one, other in zip(source, target, strict=True):
                 self._starts[other] = self._starts[one]

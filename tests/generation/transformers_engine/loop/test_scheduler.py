@@ -10,14 +10,19 @@ import torch
 from transformers import AutoModelForCausalLM as Auto
 from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
-from loralift.generation import GenerationSettings, flights, lanes, packed_attention
-from loralift.generation.flight import Flight, columns, shared_tokens
-from loralift.generation.flights import Flights
-from loralift.generation.lanes import can_fly, rows_in_memory
-from loralift.generation.likelihood import Pair, score_batch
-from loralift.generation.packed_lanes import can_pack
-from loralift.generation.packed_likelihood import score_packed
-from loralift.generation.row_cache import BLOCK, RowCache
+from loralift.generation import GenerationSettings
+from loralift.generation.transformers_engine import capability
+from loralift.generation.transformers_engine.capability import SHARE_FOR_ROWS, can_loop, can_pack, rows_in_memory
+from loralift.generation.transformers_engine.likelihood import Pair, score_batch
+from loralift.generation.transformers_engine.loop import packed_attention, scheduler
+from loralift.generation.transformers_engine.loop.block_cache import BLOCK, RowCache
+from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
+from loralift.generation.transformers_engine.loop.scheduler import (
+    ContinuousBatch,
+    Scheduler,
+    cache_columns,
+    shared_tokens,
+)
 from loralift.records import Prompt
 
 VOCABULARY = 97
@@ -86,15 +91,18 @@ def alone(model, prompt, steps, eos):
     return made
 
 
-def flights_of(model, prompts, settings, slots, eos):
-    return Flights(model, prompts, slots, lambda rows, of: Flight(model, rows, settings, of, eos, 0, spell))
+def scheduler_of(model, prompts, settings, slots, eos):
+    def begin(rows, of):
+        return ContinuousBatch(model, rows, settings, of, eos, 0, spell, packed=can_pack(model))
+
+    return Scheduler(model, prompts, slots, begin)
 
 
-def fly(model, prompts, settings, slots, eos):
-    flights = flights_of(model, prompts, settings, slots, eos)
+def answer_all(model, prompts, settings, slots, eos):
+    running = scheduler_of(model, prompts, settings, slots, eos)
     answers = {}
-    while not flights.done:
-        for answer in flights.advance():
+    while not running.done:
+        for answer in running.advance():
             assert answer.id not in answers
             answers[answer.id] = answer
     return answers
@@ -107,7 +115,7 @@ def test_every_answer_is_that_of_the_row_alone(model, slots, shared):
     eos = tuple(range(0, VOCABULARY, 9))
     prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(50)]
     assert len(shared_tokens(prompts)) == shared
-    answers = fly(model, prompts, GenerationSettings(max_new_tokens=30), slots, eos)
+    answers = answer_all(model, prompts, GenerationSettings(max_new_tokens=30), slots, eos)
     assert set(answers) == {prompt.id for prompt in prompts}
     for prompt in prompts:
         made = alone(model, prompt, 30, eos)
@@ -123,10 +131,10 @@ def test_every_answer_is_that_of_the_row_alone(model, slots, shared):
 
 @pytest.mark.parametrize("read_every", [1, 3, 8])
 def test_reading_tokens_later_changes_nothing(model, read_every, monkeypatch):
-    monkeypatch.setattr("loralift.generation.flight.READ_EVERY", read_every)
+    monkeypatch.setattr("loralift.generation.transformers_engine.loop.scheduler.READ_EVERY", read_every)
     eos, prompts = tuple(range(0, VOCABULARY, 9)), random_prompts(20)
     settings = GenerationSettings(max_new_tokens=17, stop=(chr(0x100 + 50), chr(0x100 + 61) + chr(0x100 + 3)))
-    answers = fly(model, prompts, settings, 6, eos)
+    answers = answer_all(model, prompts, settings, 6, eos)
     for prompt in prompts:
         made = alone(model, prompt, 17, {*eos, 50})
         assert answers[prompt.id].output_tokens == len(made) - (made[-1] in eos)
@@ -149,15 +157,16 @@ def test_references_are_scored_packed_as_they_are_padded(model):
 def test_samples_do_not_depend_on_the_rows_around(model):
     prompts = random_prompts(12)
     settings = GenerationSettings(max_new_tokens=12, temperature=1.2, top_p=0.9)
-    one, many = (fly(model, prompts, settings, slots, (3, 4)) for slots in (1, 5))
+    one, many = (answer_all(model, prompts, settings, slots, (3, 4)) for slots in (1, 5))
     assert {key: answer.text for key, answer in one.items()} == {key: answer.text for key, answer in many.items()}
     assert len({answer.text for answer in one.values()}) > 6
 
 
 def test_the_seconds_of_all_answers_are_the_whole_time(monkeypatch):
     ticks = iter(range(10_000))
-    monkeypatch.setattr("loralift.generation.flight.time.perf_counter", lambda: float(next(ticks)))
-    answers = fly(model_of(MODELS["llama"]), random_prompts(9), GenerationSettings(max_new_tokens=6), 4, (5, 6, 7))
+    monkeypatch.setattr(scheduler.time, "perf_counter", lambda: float(next(ticks)))
+    settings = GenerationSettings(max_new_tokens=6)
+    answers = answer_all(model_of(MODELS["llama"]), random_prompts(9), settings, 4, (5, 6, 7))
     # each look at the clock is a second after the one before, two a step
     assert sum(answer.seconds for answer in answers.values()) == pytest.approx(next(ticks) / 2)
 
@@ -170,10 +179,10 @@ def test_blocks_are_used_again(monkeypatch):
     )
     prompts = random_prompts(60, longest=40)
     settings = GenerationSettings(max_new_tokens=50)
-    fly(model_of(MODELS["llama"]), prompts, settings, 4, tuple(range(0, VOCABULARY, 25)))
+    answer_all(model_of(MODELS["llama"]), prompts, settings, 4, tuple(range(0, VOCABULARY, 25)))
     cache, blocks = found[-1]
     assert cache.window.origin > 2 * BLOCK
-    assert max(count for _, count in found) == blocks <= -(-columns(prompts, settings) // BLOCK) + 2
+    assert max(count for _, count in found) == blocks <= -(-cache_columns(prompts, settings) // BLOCK) + 2
 
 
 @pytest.mark.parametrize(
@@ -185,21 +194,21 @@ def test_blocks_are_used_again(monkeypatch):
     ids=["mistral", "qwen"],
 )
 def test_a_sliding_window_is_left_to_transformers(config):
-    assert not can_fly(model_of(config))
+    assert not can_loop(model_of(config))
 
 
 def test_a_model_that_takes_no_positions_is_left_to_transformers(monkeypatch):
     base = model_of(MODELS["llama"])
-    assert can_fly(base)
-    monkeypatch.setattr(lanes, "takes", lambda model, name: name != "position_ids")
-    assert not can_fly(base)
+    assert can_loop(base)
+    monkeypatch.setattr(capability, "takes", lambda model, name: name != "position_ids")
+    assert not can_loop(base)
 
 
 def test_rows_in_memory():
     base = model_of(MODELS["grouped"])
     row = 2 * 2 * 2 * 8 * 4 * 100 + 3 * 8 * VOCABULARY  # keys and values, layers, heads, width, bytes, columns; logits
     assert rows_in_memory(base, 100, 0) == 1
-    assert rows_in_memory(base, 100, int(10.5 * row / lanes.SHARE_FOR_ROWS)) == 10
+    assert rows_in_memory(base, 100, int(10.5 * row / SHARE_FOR_ROWS)) == 10
 
 
 def test_shared_tokens_leave_each_prompt_its_last_and_are_none_when_few():
@@ -215,28 +224,28 @@ def test_shared_tokens_leave_each_prompt_its_last_and_are_none_when_few():
 
 
 @pytest.mark.parametrize("shared", [0, 11])
-def test_flights_side_by_side_answer_as_one_does(shared, monkeypatch):
+def test_batches_side_by_side_answer_as_one_does(shared, monkeypatch):
     model = model_of(MODELS["grouped"])
     eos = tuple(range(0, VOCABULARY, 9))
     prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(50)]
     settings = GenerationSettings(max_new_tokens=30)
-    wanted = fly(model, prompts, settings, 50, eos)
-    monkeypatch.setattr(flights, "FEWEST_ROWS", 3)
-    monkeypatch.setattr(flights, "MOST_FLIGHTS", 3)
-    monkeypatch.setattr(flights, "sides", lambda: 3)
-    many = flights_of(model, prompts, settings, 10, eos)
-    assert [one.slots for one in many._flights] == [4, 3, 3]
-    found = fly(model, prompts, settings, 10, eos)
+    wanted = answer_all(model, prompts, settings, 50, eos)
+    monkeypatch.setattr(scheduler, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(scheduler, "MOST_BATCHES", 3)
+    monkeypatch.setattr(scheduler, "sides", lambda: 3)
+    many = scheduler_of(model, prompts, settings, 10, eos)
+    assert [one.slots for one in many._batches] == [4, 3, 3]
+    found = answer_all(model, prompts, settings, 10, eos)
     assert {key: answer.text for key, answer in found.items()} == {key: answer.text for key, answer in wanted.items()}
 
 
-def test_a_flight_that_fails_gives_back_what_was_not_answered(monkeypatch):
-    monkeypatch.setattr(flights, "FEWEST_ROWS", 3)
-    monkeypatch.setattr(flights, "sides", lambda: 2)
+def test_a_batch_that_fails_gives_back_what_was_not_answered(monkeypatch):
+    monkeypatch.setattr(scheduler, "FEWEST_ROWS", 3)
+    monkeypatch.setattr(scheduler, "sides", lambda: 2)
     prompts = random_prompts(20)
-    many = flights_of(model_of(MODELS["llama"]), prompts, GenerationSettings(max_new_tokens=30), 8, (3,))
+    many = scheduler_of(model_of(MODELS["llama"]), prompts, GenerationSettings(max_new_tokens=30), 8, (3,))
     answered = {answer.id for answer in many.advance()}
-    monkeypatch.setattr(many._flights[1]._lanes, "step", broken)
+    monkeypatch.setattr(many._batches[1]._state, "step", broken)
     with pytest.raises(torch.OutOfMemoryError):
         many.advance()
     assert {prompt.id for prompt in many.unanswered()} == {prompt.id for prompt in prompts} - answered

@@ -16,10 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, some, wrong_argument
 from loralift.generation.adapter import fit
 from loralift.generation.adapter.info import WEIGHTS, AdapterInfo
-from loralift.generation.batching import is_out_of_memory
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.model.tokenization import Texts
+from loralift.generation.transformers_engine.batching import is_out_of_memory
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 

@@ -159,13 +159,13 @@ def limited(model, most):
     return forward, rows
 
 
-@pytest.mark.parametrize("flies", [True, False])
+@pytest.mark.parametrize("loops", [True, False])
 @pytest.mark.parametrize("batch_size", [None, 9])
 def test_out_of_memory_halves_the_batch_and_loses_nothing(
-    batch_size, flies, prompts, tiny_base, tiny_adapter, monkeypatch, caplog
+    batch_size, loops, prompts, tiny_base, tiny_adapter, monkeypatch, caplog
 ):
     own = load_transformers(str(tiny_base), {"letters": str(tiny_adapter)})
-    own._flies = flies
+    own._loops = loops
     settings = GenerationSettings(max_new_tokens=24, batch_size=batch_size)
     whole = list(own.generate("base", prompts, settings))
     forward, rows = limited(own._loaded.base, 3)
@@ -199,10 +199,10 @@ def test_out_of_memory_later_on_gives_each_answer_once(prompts, tiny_base, monke
     assert calls[12] <= calls[11] // 2 + 1
 
 
-@pytest.mark.parametrize("flies", [True, False])
-def test_out_of_memory_with_one_row_says_what_to_do(flies, prompts, tiny_base, monkeypatch):
+@pytest.mark.parametrize("loops", [True, False])
+def test_out_of_memory_with_one_row_says_what_to_do(loops, prompts, tiny_base, monkeypatch):
     own = load_transformers(str(tiny_base))
-    own._flies = flies
+    own._loops = loops
     forward, _ = limited(own._loaded.base, 0)
     monkeypatch.setattr(own._loaded.base, "forward", forward)
     with pytest.raises(ModelError, match=r"memory ran out with a single row.*--max-new-tokens"):

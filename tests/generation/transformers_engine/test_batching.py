@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from loralift.errors import ModelError
-from loralift.generation.batching import FIRST_ROWS, RowLimit, is_out_of_memory, run_in_batches
+from loralift.generation.transformers_engine.batching import FIRST_ROWS, RowLimit, is_out_of_memory, run_in_batches
 
 
 @pytest.mark.parametrize(

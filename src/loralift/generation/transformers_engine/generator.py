@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.cores import sides
-from loralift.generation import likelihood, plain
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Description,
@@ -19,16 +18,15 @@ from loralift.generation.base import (
     refuse_too_long,
     refuse_unknown_variant,
 )
-from loralift.generation.batching import RowLimit, release_memory, run_in_batches
-from loralift.generation.describe import describe
-from loralift.generation.flight import Flight, rows_at_once
-from loralift.generation.flights import Flights
-from loralift.generation.lanes import can_fly
-from loralift.generation.loading import Loaded, context_window, load_model
 from loralift.generation.model.base_model import BaseModel
-from loralift.generation.packed_lanes import can_pack
-from loralift.generation.packed_likelihood import score_packed
-from loralift.generation.variant_switch import Switch, free_memory
+from loralift.generation.transformers_engine import fallback, likelihood
+from loralift.generation.transformers_engine.batching import RowLimit, release_memory, run_in_batches
+from loralift.generation.transformers_engine.capability import can_loop, can_pack, can_record, rows_at_once
+from loralift.generation.transformers_engine.describe import describe
+from loralift.generation.transformers_engine.load import Loaded, context_window, load_model
+from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
+from loralift.generation.transformers_engine.loop.scheduler import ContinuousBatch, Scheduler
+from loralift.generation.transformers_engine.variants import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
 # Batches of references that a processor's cores share out before their results are given: the last leave cores idle.
@@ -87,8 +85,9 @@ class TransformersGenerator:
         """
         self._loaded = loaded
         self._switch = switch or Switch(loaded)
-        self._flies = own_loop and can_fly(loaded.base)
+        self._loops = own_loop and can_loop(loaded.base)
         self._packs = own_loop and can_pack(loaded.base)
+        self._records = can_record(loaded.base, loaded.base.device)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
 
@@ -140,39 +139,49 @@ class TransformersGenerator:
         self._check_window(prompts, settings.max_new_tokens)
         rows = sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
         tally = _Tally(on_progress)
-        return (self._fly if self._flies else self._answer_in_batches)(variant, rows, settings, tally)
+        return (self._answer_in_loop if self._loops else self._answer_in_batches)(variant, rows, settings, tally)
 
-    def _fly(
+    def _answer_in_loop(
         self, variant: str, prompts: Sequence[Prompt], settings: GenerationSettings, tally: _Tally
     ) -> Iterator[Answer]:
         """Answer by our own decoding loop."""
         loaded = self._loaded
 
-        def begin(rows: Sequence[Prompt], slots: int) -> Flight:
-            return Flight(loaded.base, rows, settings, slots, loaded.eos, loaded.pad, loaded.text.decode)
+        def begin(rows: Sequence[Prompt], slots: int) -> ContinuousBatch:
+            return ContinuousBatch(
+                loaded.base,
+                rows,
+                settings,
+                slots,
+                loaded.eos,
+                loaded.pad,
+                loaded.text.decode,
+                packed=self._packs,
+                records=self._records,
+            )
 
         waiting = list(prompts)
         while waiting:
             limit = self._limit(settings, waiting)
-            flights = Flights(loaded.base, waiting, limit.rows, begin)
+            scheduler = Scheduler(loaded.base, waiting, limit.rows, begin)
             ran_out = False
-            while not flights.done and not ran_out:
+            while not scheduler.done and not ran_out:
                 try:
                     # between two calls the caller may have asked for another variant
                     self._switch.to(variant)
-                    answers = flights.advance()
+                    answers = scheduler.advance()
                 except RuntimeError as error:
-                    limit.halve(error, flights.slots)
+                    limit.halve(error, scheduler.slots)
                     ran_out, answers = True, []
-                tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers), flights.tokens)
+                tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers), scheduler.tokens)
                 yield from answers
-            waiting = flights.unanswered()
+            waiting = scheduler.unanswered()
             if ran_out:
-                del flights
+                del scheduler
                 release_memory()
 
     def _limit(self, settings: GenerationSettings, prompts: Sequence[Prompt]) -> RowLimit:
-        """Most rows in flight; what fitted one variant is where the next begins."""
+        """Most running rows; what fitted one variant is where the next begins."""
         base = self._loaded.base
         if settings.batch_size not in self._limits:
             rows = rows_at_once(base, prompts, settings, free_memory(base.device))
@@ -185,7 +194,7 @@ class TransformersGenerator:
         """Answer by transformers' ``generate``."""
 
         def run(batch: Sequence[Prompt]) -> list[Answer]:
-            answers = plain.answer_batch(self._loaded, batch, settings, tally.running)
+            answers = fallback.answer_batch(self._loaded, batch, settings, tally.running)
             tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers))
             return answers
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from loralift.errors import ModelError
-from loralift.generation import likelihood
+from loralift.generation.transformers_engine import likelihood
 from loralift.records import Prompt
-from tests.generation.test_transformers_peft import plain_model
+from tests.generation.transformers_engine.test_generator import plain_model
 from tests.models import PROMPTS, TEXTS
 
 REFERENCES = [f"Some say {word} are like gold, or {'rather ' * n}not." for n, word in enumerate("abcdefghij")]

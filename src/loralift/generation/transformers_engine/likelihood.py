@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from loralift.generation.decoding import left_pad
+from loralift.generation.transformers_engine.stopping import left_pad
 from loralift.records import Prompt
 
 # Logits are by far the largest tensor of a forward pass: 300 reference tokens times a vocabulary of 128k take 154 MB a

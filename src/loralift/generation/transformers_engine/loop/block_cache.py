@@ -1,4 +1,4 @@
-"""The keys and values of all rows in flight, in blocks of columns that are written in place and never copied by a step.
+"""The keys and values of all running rows, in blocks of columns that are written in place and never copied by a step.
 
 transformers' DynamicCache concatenates, which copies everything at every step; its StaticCache attends over its whole
 capacity. Here all rows share a window of columns, and each row ends at the window's end, so a step writes one column of
@@ -23,7 +23,7 @@ NAME = "loralift_rows"
 BLOCK = 64
 """Columns of a block. Wider ones are fewer products, and more columns that no row uses in the first and the last one.
 
-Two CPU cores with a 7M-parameter model and 256 rows in flight made 2,480, 2,500 and 2,890 tokens/s with 16, 32 and 64.
+Two CPU cores with a 7M-parameter model and 256 running rows made 2,480, 2,500 and 2,890 tokens/s with 16, 32 and 64.
 """
 
 

@@ -1,28 +1,30 @@
-"""Rows in flight: our own decoding loop, where rows that end make room for prompts that wait.
+"""Continuous batching: our own decoding loop, where rows that end make room for prompts that wait.
 
-A step is one forward pass over all rows in flight. Nothing is copied, no mask is built, and nothing is read back from
-the device but the new tokens, on an accelerator only every few steps.
+A step is one forward pass over all running rows. Nothing is copied, no mask is built, and nothing is read back from the
+device but the new tokens, on an accelerator only every few steps. On a processor several such batches run side by side,
+each on its share of the cores; the prompts are dealt out before the start, so that a run's rows are always in the same
+batches.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from loralift.cores import side_by_side, sides
 from loralift.generation.base import GenerationSettings
-from loralift.generation.decoding import REPORT_EVERY, Decode, finish_row, stop_tail
-from loralift.generation.lanes import Lanes, rows_in_memory
-from loralift.generation.packed_lanes import PackedLanes, can_pack
-from loralift.generation.row_cache import BLOCK
+from loralift.generation.transformers_engine.loop.block_slots import BlockSlots, attending
+from loralift.generation.transformers_engine.loop.packed_slots import PackedSlots
+from loralift.generation.transformers_engine.stopping import REPORT_EVERY, Decode, finish_row, stop_tail
 from loralift.records import Answer, Prompt
 
 # Rows that have ended are computed on until they are this share of all: then others take their slots, or the rest move
-# together. 149 answers of up to 144 tokens, 48 in flight: 1,935, 1,989, 1,811 and 1,442 tokens/s at a 64th, an eighth,
+# together. 149 answers of up to 144 tokens, 48 running: 1,935, 1,989, 1,811 and 1,442 tokens/s at a 64th, an eighth,
 # a quarter and a half (one noisy round).
 MOST_ENDED = 1 / 8
 
@@ -38,29 +40,6 @@ READ_EVERY = 1
 READ_EVERY_ACCELERATED = 8
 
 
-# Most rows in flight. Two CPU cores with a 7M-parameter model made 2,790, 3,180 and 3,620 tokens/s in steps of 256, 384
-# and 648 rows; a large GPU is bound by arithmetic beyond.
-MOST_ROWS = 1024
-
-
-def rows_at_once(model: Any, prompts: Sequence[Prompt], settings: GenerationSettings, free: int) -> int:
-    """How many rows may be in flight: as many as were asked for, as gain anything, and as the memory holds.
-
-    Args:
-        model: The transformers model itself, which ``can_fly``.
-        prompts: Longest first.
-        settings: How they are answered.
-        free: Bytes that are free.
-    """
-    # the first and the last block are not full
-    return min(settings.batch_size or MOST_ROWS, rows_in_memory(model, columns(prompts, settings) + 2 * BLOCK, free))
-
-
-def columns(prompts: Sequence[Prompt], settings: GenerationSettings) -> int:
-    """Columns of the cache for rows of prompts, longest first, and their answers."""
-    return len(prompts[0].token_ids) + settings.max_new_tokens
-
-
 def shared_tokens(prompts: Sequence[Prompt]) -> tuple[int, ...]:
     """The tokens with which all of several prompts begin, but for the last token of each; too few are none."""
     first, last = (choose(prompts, key=lambda prompt: prompt.token_ids).token_ids for choose in (min, max))
@@ -69,9 +48,14 @@ def shared_tokens(prompts: Sequence[Prompt]) -> tuple[int, ...]:
     return first[:count] if len(prompts) > 1 and count >= FEWEST_SHARED else ()
 
 
+def cache_columns(prompts: Sequence[Prompt], settings: GenerationSettings) -> int:
+    """Columns of the cache for rows of prompts, longest first, and their answers."""
+    return len(prompts[0].token_ids) + settings.max_new_tokens
+
+
 @dataclass(slots=True)
 class _Row:
-    """One prompt in flight, its tokens so far and its share of the time."""
+    """One prompt running, its tokens so far and its share of the time."""
 
     prompt: Prompt
     made: list[int] = field(default_factory=list)
@@ -79,7 +63,7 @@ class _Row:
     seconds: float = 0.0
 
 
-class Flight:
+class ContinuousBatch:
     """Decoding of some prompts by one variant, a few steps at a time."""
 
     def __init__(
@@ -91,17 +75,22 @@ class Flight:
         eos: Sequence[int],
         pad: int,
         decode: Decode,
+        *,
+        packed: bool = False,
+        records: bool = False,
     ) -> None:
         """Nothing large is allocated before the first ``advance``.
 
         Args:
-            model: The transformers model itself, which ``can_fly``.
-            prompts: Longest first, so that one that waits is never longer than one in flight; not empty.
+            model: The transformers model itself, which ``can_loop``.
+            prompts: Longest first, so that one that waits is never longer than one running; not empty.
             settings: How they are answered.
-            slots: Most rows in flight.
+            slots: Most running rows.
             eos: Tokens that end an answer.
             pad: The padding token.
             decode: Tokens to text.
+            packed: Whether rows are packed, which the model must allow; else they lie in blocks.
+            records: Whether packed steps are recorded, which the model must allow too.
         """
         self.slots = min(slots, len(prompts))
         self._settings = settings
@@ -112,10 +101,10 @@ class Flight:
         self._rows: list[_Row | None] = []
         self._ended: list[_Row] = []
         self._shared = shared_tokens(prompts)
-        self._lanes: Lanes | PackedLanes = (
-            PackedLanes(model, self.slots, columns(prompts, settings), settings, self._shared)
-            if can_pack(model)
-            else Lanes(model, self.slots, settings, pad, self._shared)
+        self._state: BlockSlots | PackedSlots = (
+            PackedSlots(model, self.slots, cache_columns(prompts, settings), settings, self._shared, records=records)
+            if packed
+            else BlockSlots(model, self.slots, settings, pad, self._shared)
         )
         cpu = model.device.type == "cpu"
         self._read_every = READ_EVERY if cpu else READ_EVERY_ACCELERATED
@@ -124,41 +113,41 @@ class Flight:
     @property
     def attention(self) -> str:
         """The attention of transformers' interface that the model must have while it advances."""
-        return self._lanes.attention
+        return self._state.attention
 
     @property
     def done(self) -> bool:
         """Whether every prompt is answered."""
-        return not self._waiting and not self._flying()
+        return not self._waiting and not self._running()
 
     @property
     def tokens(self) -> int:
-        """Tokens made by the rows in flight."""
-        return sum(len(row.made) for row in self._flying())
+        """Tokens made by the running rows."""
+        return sum(len(row.made) for row in self._running())
 
     def unanswered(self) -> list[Prompt]:
         """The prompts whose answers have not been taken, longest first."""
-        rest = [*(row.prompt for row in (*self._ended, *self._flying())), *self._waiting]
+        rest = [*(row.prompt for row in (*self._ended, *self._running())), *self._waiting]
         return sorted(rest, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
 
     def advance(self, share: float = 1.0) -> None:
         """Go on until progress is due; the answers of rows that end meanwhile are there to be taken.
 
         Args:
-            share: What part of the time is this flight's, others being in the air beside it.
+            share: What part of the time is this batch's, others running beside it.
         """
         steps = 0
         with torch.inference_mode():
             while steps < REPORT_EVERY and not self.done:
                 began, ended = time.perf_counter(), len(self._ended)
                 self._make_room()
-                if flying := self._flying():
-                    count = min(self._read_every, *(self._settings.max_new_tokens - len(row.made) for row in flying))
-                    block = torch.stack([self._lanes.step() for _ in range(count)], dim=1).tolist()
+                if running := self._running():
+                    count = min(self._read_every, *(self._settings.max_new_tokens - len(row.made) for row in running))
+                    block = torch.stack([self._state.step() for _ in range(count)], dim=1).tolist()
                     for slot, tokens in enumerate(block):
                         self._take(slot, tokens)
                     steps += count
-                present = [*self._flying(), *self._ended[ended:]]
+                present = [*self._running(), *self._ended[ended:]]
                 seconds = share * (time.perf_counter() - began) / len(present)
                 for row in present:
                     row.seconds += seconds
@@ -169,7 +158,7 @@ class Flight:
         self._ended = []
         return answers
 
-    def _flying(self) -> list[_Row]:
+    def _running(self) -> list[_Row]:
         return [row for row in self._rows if row is not None]
 
     def _make_room(self) -> None:
@@ -180,14 +169,14 @@ class Flight:
         if len(free) == len(self._rows):
             self._rows = [None] * min(self.slots, len(self._waiting))
             free = list(range(len(self._rows)))
-            self._lanes.trim(())
+            self._state.trim(())
         else:
-            self._lanes.trim(slot for slot, row in enumerate(self._rows) if row is not None)
+            self._state.trim(slot for slot, row in enumerate(self._rows) if row is not None)
         while free and self._waiting:
             free = free[self._enter(free) :]
         if free:
             self._compact()
-        self._lanes.trim(slot for slot, row in enumerate(self._rows) if row is not None)
+        self._state.trim(slot for slot, row in enumerate(self._rows) if row is not None)
 
     def _enter(self, free: Sequence[int]) -> int:
         """Compute as many waiting prompts as one forward pass may take; says how many."""
@@ -195,7 +184,7 @@ class Flight:
         count = min(len(free), len(self._waiting), max(self._prefill_tokens // longest, 1))
         slots = free[:count]
         prompts = [self._waiting[place] for place in range(count)]
-        first = self._lanes.enter(slots, prompts)
+        first = self._state.enter(slots, prompts)
         for slot, prompt, token in zip(slots, prompts, first, strict=True):
             self._waiting.popleft()
             self._rows[slot] = _Row(prompt)
@@ -204,10 +193,10 @@ class Flight:
 
     def _compact(self) -> None:
         """Move the last rows into the free slots before them."""
-        count = len(self._flying())
+        count = len(self._running())
         target = [slot for slot in range(count) if self._rows[slot] is None]
         source = [slot for slot in range(count, len(self._rows)) if self._rows[slot] is not None]
-        self._lanes.compact(source, target, count)
+        self._state.compact(source, target, count)
         for one, other in zip(source, target, strict=True):
             self._rows[other] = self._rows[one]
         del self._rows[count:]
@@ -238,3 +227,64 @@ class Flight:
             row.made, row.stopped_after, tuple(self._eos), self._settings.stop, self._decode
         )
         return Answer(row.prompt.id, text, reason, len(row.prompt.token_ids), count, row.seconds)
+
+
+# Fewer rows would not pay for reading the weights once for each batch: a core makes some 25 operations in the time in
+# which it reads a number from memory, and a row takes two of them a weight.
+FEWEST_ROWS = 32
+
+
+# A step is many short operations, which Python hands to all batches, one at a time. On 16 cores 648 rows took 7.5 s
+# with one batch, 6.3, 7.1, 13.6 and 36 s with 2, 4, 8 and 16.
+MOST_BATCHES = 2
+
+
+class Scheduler:
+    """Decoding of some prompts by one variant, a few steps at a time."""
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[Prompt],
+        slots: int,
+        begin: Callable[[Sequence[Prompt], int], ContinuousBatch],
+    ) -> None:
+        """Nothing large is allocated before the first ``advance``.
+
+        Args:
+            model: The transformers model itself, which ``can_loop``.
+            prompts: Longest first; not empty.
+            slots: Most running rows.
+            begin: Prompts and slots to one of the batches among which they are dealt out.
+        """
+        self.slots = min(slots, len(prompts))
+        count = max(min(sides(), MOST_BATCHES, self.slots // FEWEST_ROWS), 1) if model.device.type == "cpu" else 1
+        self._model = model
+        self._batches = [begin(prompts[place::count], -(-(self.slots - place) // count)) for place in range(count)]
+
+    @property
+    def done(self) -> bool:
+        """Whether every prompt is answered."""
+        return all(batch.done for batch in self._batches)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens made by the running rows."""
+        return sum(batch.tokens for batch in self._batches)
+
+    def unanswered(self) -> list[Prompt]:
+        """The prompts whose answers have not been given, longest first."""
+        rest = [prompt for batch in self._batches for prompt in batch.unanswered()]
+        return sorted(rest, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
+
+    def advance(self) -> list[Answer]:
+        """Go on until progress is due; gives the answers that ended.
+
+        Raises:
+            RuntimeError: What torch raises; the answers that ended meanwhile count as unanswered.
+        """
+        running = [batch for batch in self._batches if not batch.done]
+        share = 1 / len(running)
+        with attending(self._model, running[0].attention):
+            side_by_side(lambda batch: batch.advance(share), running)
+        return [answer for batch in running for answer in batch.take_answers()]

@@ -1,8 +1,7 @@
-"""One batch of decoding: when each row ends, how tokens are drawn, what text they make."""
+"""When each row of a batch ends, and what text its tokens make."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,67 +91,6 @@ class RowWatch:
                 self.lengths[row] = len(made)
                 found.append(row)
         return found
-
-
-class CommonRandomNumbers:
-    """A logits processor that samples: with numbers fixed by seed, prompt and position.
-
-    Each token is drawn by inverting the cumulative distribution at such a number. So a prompt's answer depends
-    neither on the batch it is in nor on what was generated before, and the base and an adapter draw with common random
-    numbers: where their distributions agree they take the same token, which takes the sampling's noise out of their
-    difference. All scores but the drawn token's become -inf, for greedy decoding to take it.
-    """
-
-    def __init__(self, ids: Sequence[str], seed: int, temperature: float, top_p: float, steps: int) -> None:
-        self._uniform = torch.stack([uniform(seed, key, steps) for key in ids])
-        self._temperature = temperature
-        self._top_p = top_p
-        self._step = 0
-
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Scores, rows x vocabulary, that leave one token each."""
-        numbers = self._uniform[:, self._step, None].to(scores.device, exact_dtype(scores.device))
-        token = draw(scores, numbers, self._temperature, self._top_p)
-        self._step += 1
-        return torch.full_like(scores, float("-inf")).scatter(1, token[:, None], 0.0)
-
-
-def draw(scores: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
-    """Draw a token for each row by inverting its cumulative distribution.
-
-    Args:
-        scores: Logits, rows x vocabulary.
-        numbers: Where to invert it, in [0, 1); rows x 1, of ``exact_dtype``.
-        temperature: Above 0.
-        top_p: Nucleus, in (0, 1].
-    """
-    likely = torch.softmax(scores.to(numbers.dtype) / temperature, dim=-1)
-    if top_p < 1:
-        likely = _nucleus(likely, top_p)
-    cumulative = likely.cumsum(dim=-1)
-    # the first token whose cumulative probability exceeds the number; tokens of probability 0 never do so first
-    token = torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True)
-    return token.clamp(max=scores.shape[-1] - 1).squeeze(-1)
-
-
-def exact_dtype(device: torch.device) -> torch.dtype:
-    """float64, which keeps the sum over 128k tokens exact enough for the last of them; mps has none."""
-    return torch.float32 if device.type == "mps" else torch.float64
-
-
-def _nucleus(likely: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Keep the fewest most likely tokens whose probabilities sum to top_p (Holtzman et al., 2020)."""
-    ordered, order = likely.sort(dim=-1, descending=True)
-    beyond = ordered.cumsum(dim=-1) - ordered >= top_p
-    return likely.masked_fill(beyond.scatter(1, order, beyond), 0.0)
-
-
-def uniform(seed: int, key: str, steps: int) -> torch.Tensor:
-    """Numbers in [0, 1), one a step, always the same for a seed and a prompt's id."""
-    digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
-    # 63 bits, since torch takes signed seeds
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)
-    return torch.rand(steps, generator=generator, dtype=torch.float64)
 
 
 def finish_row(

@@ -8,9 +8,10 @@ from peft import AdaLoraConfig, LoHaConfig, LoKrConfig, PeftModel, get_peft_mode
 from transformers import AutoModelForCausalLM
 
 from demo.tiny import train_lora
-from loralift.generation import load_transformers, variant_switch
+from loralift.generation import load_transformers
 from loralift.generation.model.quiet import quiet_loading
-from loralift.generation.variant_switch import Switch
+from loralift.generation.transformers_engine import variants
+from loralift.generation.transformers_engine.variants import Switch
 from tests.models import PAIRS
 
 TARGETS = ["q_proj", "v_proj", "down_proj"]
@@ -113,7 +114,7 @@ def test_from_one_adapter_to_another_and_back(generator):
 
 @pytest.mark.parametrize("settings", [LORA["lora"], LORA["rslora"], LORA["patterns"], LORA["saved head"]])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_in_half_precision_it_is_computed_beside_the_weights(dtype, settings, tiny_base, tmp_path):
+def test_in_half_precision_it_is_computed_unmerged(dtype, settings, tiny_base, tmp_path):
     folder = train_lora(tiny_base, PAIRS, tmp_path / "adapter", rank=4, steps=5, **settings)
     generator = load_transformers(str(tiny_base), {"mine": str(folder)}, dtype=dtype)
     base = generator._loaded.base
@@ -135,23 +136,23 @@ def test_in_half_precision_it_is_computed_beside_the_weights(dtype, settings, ti
         generator._switch.to("base")
         assert torch.equal(logits(base), plain)
     assert all(torch.equal(after, before[name]) for name, after in weights(generator).items())
-    assert generator.describe().numerics["adapters_act"] == {"mine": "beside"}
+    assert generator.describe().numerics["adapters_act"] == {"mine": "unmerged"}
 
 
 def test_a_switch_that_does_not_merge_leaves_all_to_peft(tiny_base, tiny_adapter):
     generator = load_transformers(str(tiny_base), {"mine": str(tiny_adapter)}, dtype="bfloat16")
     generator._switch.to("mine")
-    beside = logits(generator._loaded.base)
+    unmerged = logits(generator._loaded.base)
     generator._switch.to("base")
     switch = Switch(generator._loaded, merge=False)
     switch.to("mine")
     assert not switch._attached
     in_layers = logits(generator._loaded.base)
-    assert (beside - in_layers).float().norm() < 0.02 * in_layers.float().norm()
+    assert (unmerged - in_layers).float().norm() < 0.02 * in_layers.float().norm()
 
 
 def test_where_memory_is_short_it_stays_unmerged(tiny_base, tiny_adapter, monkeypatch):
     generator = load_transformers(str(tiny_base), {"mine": str(tiny_adapter)})
-    monkeypatch.setattr(variant_switch, "free_memory", lambda device: 1000)
+    monkeypatch.setattr(variants, "free_memory", lambda device: 1000)
     generator._switch.to("mine")
     assert not generator._switch._kept

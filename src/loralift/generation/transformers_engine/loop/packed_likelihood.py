@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from loralift.generation import packed_attention
-from loralift.generation.lanes import attending
-from loralift.generation.likelihood import Pair
+from loralift.generation.transformers_engine.likelihood import Pair
+from loralift.generation.transformers_engine.loop import packed_attention
+from loralift.generation.transformers_engine.loop.block_slots import attending
 
 # Rows of logits that are in float32 at a time: each is a vocabulary wide.
 ROWS_AT_A_TIME = 512

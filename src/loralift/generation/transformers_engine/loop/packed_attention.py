@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from loralift.generation.row_cache import refuse_more
+from loralift.generation.transformers_engine.loop.block_cache import refuse_more
 
 NAME = "loralift_packed"
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import TopPLogitsWarper
 
-from loralift.generation.decoding import CommonRandomNumbers, RowWatch, _nucleus, finish_row, left_pad
+from loralift.generation.transformers_engine.sampling import CommonRandomNumbers, _nucleus
+from loralift.generation.transformers_engine.stopping import RowWatch, finish_row, left_pad
 
 
 def spell(tokens):

@@ -1,37 +1,23 @@
-"""The device's side of rows in flight on a GPU: rows packed without padding, steps recorded and replayed.
+"""The device's side of packed rows on a GPU: no padding, and steps recorded as CUDA graphs and replayed.
 
-What `lanes.Lanes` is elsewhere. Each row has a place in the cache and grows there from its first column, so a row
-that comes later needs to know nothing of the others, and moving one costs a few numbers.
+What `block_slots.BlockSlots` is elsewhere. Each row has a place in the cache and grows there from its first column, so
+a row that comes later needs to know nothing of the others, and moving one costs a few numbers. A step of a large model
+is a thousand small launches; a recorded one is replayed as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-from loralift.generation import packed_attention
 from loralift.generation.base import GenerationSettings
-from loralift.generation.drawing import Drawing
-from loralift.generation.lanes import can_fly
-from loralift.generation.step_graphs import StepGraphs, can_record
+from loralift.generation.transformers_engine.loop import packed_attention
+from loralift.generation.transformers_engine.sampling import Sampler
 from loralift.records import Prompt
-
-
-def can_pack(base: Any) -> bool:
-    """Whether a model's rows can be packed: an ordinary decoder on a GPU that has the attention for it."""
-    config = base.config.get_text_config()
-    heads = config.num_attention_heads
-    key_heads = getattr(config, "num_key_value_heads", None) or heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return (
-        can_fly(base)
-        and not getattr(config, "v_head_dim", None)
-        and packed_attention.is_there(base.device, base.dtype, heads, key_heads, width)
-    )
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
@@ -74,7 +60,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         return self._places
 
 
-class PackedLanes:
+class PackedSlots:
     """Slots for rows, with all that the GPU keeps of each: its place in the cache, its length, last token, numbers."""
 
     attention = packed_attention.NAME
@@ -86,6 +72,8 @@ class PackedLanes:
         capacity: int,
         settings: GenerationSettings,
         shared: Sequence[int] = (),
+        *,
+        records: bool = False,
     ) -> None:
         """Allocate all but the cache, which the first prompts bring.
 
@@ -95,6 +83,7 @@ class PackedLanes:
             capacity: Columns of the cache a row: the longest prompt with its answer.
             settings: How tokens are drawn.
             shared: Tokens with which every prompt begins, each having more; computed once.
+            records: Whether steps are recorded.
         """
         self._model = model
         self._capacity = capacity
@@ -110,9 +99,9 @@ class PackedLanes:
         self._places = torch.arange(slots + 1, device=device)
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._lengths = torch.zeros(slots, dtype=torch.int32, device=device)
-        self._drawing = Drawing(settings, slots, device)
+        self._sampler = Sampler(settings, slots, device)
         self._one_each = torch.arange(slots + 1, dtype=torch.int32, device=device)
-        self._graphs = StepGraphs(slots, records=can_record(model, device))
+        self._graphs = StepGraphs(slots, records=records)
 
     def enter(self, slots: Sequence[int], prompts: Sequence[Prompt]) -> list[int]:
         """Compute prompts, and give the first token of each answer.
@@ -127,10 +116,10 @@ class PackedLanes:
         self._rows = max(self._rows, *(slot + 1 for slot in slots))
         begun = len(self._shared)
         logits = self._prefill(slots, [prompt.token_ids[begun:] for prompt in prompts], begun)
-        lanes = torch.tensor(slots, device=self._tokens.device)
-        self._lengths[lanes] = torch.tensor([len(prompt.token_ids) for prompt in prompts]).to(self._lengths)
-        tokens = self._drawing.first(logits, lanes, prompts)
-        self._tokens[lanes] = tokens
+        at = torch.tensor(slots, device=self._tokens.device)
+        self._lengths[at] = torch.tensor([len(prompt.token_ids) for prompt in prompts]).to(self._lengths)
+        tokens = self._sampler.first(logits, at, prompts)
+        self._tokens[at] = tokens
         made: list[int] = tokens.tolist()
         return made
 
@@ -144,14 +133,14 @@ class PackedLanes:
             self._rows = 0
 
     def compact(self, source: Sequence[int], target: Sequence[int], rows: int) -> None:
-        """Move rows to other slots, so that the first ``rows`` slots hold all that are in flight."""
+        """Move rows to other slots, so that the first ``rows`` slots hold all that are running."""
         if source:
             device = self._tokens.device
-            lanes, goals = torch.tensor(source, device=device), torch.tensor(target, device=device)
-            for state in (self._tokens, self._lengths, *self._drawing.states):
-                state[goals] = state[lanes]
+            origins, goals = torch.tensor(source, device=device), torch.tensor(target, device=device)
+            for state in (self._tokens, self._lengths, *self._sampler.states):
+                state[goals] = state[origins]
             # a slot that is left keeps the place of the row that was there, for one that enters
-            self._places[torch.cat([goals, lanes])] = self._places[torch.cat([lanes, goals])]
+            self._places[torch.cat([goals, origins])] = self._places[torch.cat([origins, goals])]
         self._rows = rows
 
     def _compute_step(self, rows: int) -> torch.Tensor:
@@ -171,7 +160,7 @@ class PackedLanes:
             max_length_k=self._capacity,
             seqused_k=lengths,
         ).logits[0]
-        tokens = self._drawing.next(logits, slice(0, rows))
+        tokens = self._sampler.next(logits, slice(0, rows))
         self._tokens[:rows] = tokens
         # rows that have ended are computed on; their last column is theirs to spoil
         lengths.clamp_(max=self._capacity - 1)
@@ -222,3 +211,59 @@ class PackedLanes:
         """Say where the next forward pass puts each token's keys and values."""
         for layer in self._cache.layers:
             layer.writing = places
+
+
+type Step = Callable[[int], torch.Tensor]
+
+# Fewer rows cost no less: a step then reads the weights and little else.
+FEWEST_ROWS = 16
+
+
+def size_of(rows: int, slots: int) -> int:
+    """How many rows the recorded step for so many has: two sizes an octave, since each must be recorded."""
+    unit = 1 << max((rows - 1).bit_length() - 2, 0)
+    return min(max(-(-rows // unit) * unit, FEWEST_ROWS), slots)
+
+
+class StepGraphs:
+    """Steps by their number of rows, each recorded when it is wanted a second time.
+
+    The first time it is run as it is, which lets libraries set themselves up outside of the recording.
+
+    Args:
+        slots: Most rows.
+        records: Whether the device and the model can.
+    """
+
+    def __init__(self, slots: int, *, records: bool) -> None:
+        self._slots = slots
+        self._records = records
+        self._seen: set[int] = set()
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
+
+    def run(self, step: Step, rows: int) -> torch.Tensor:
+        """Do a step; the tokens of the first ``rows`` slots, which the next step does not overwrite.
+
+        Args:
+            step: Computes a step of the first so many slots, all from tensors that stay where they are, and returns
+                their tokens; always the same.
+            rows: How many are wanted.
+        """
+        if not self._records:
+            return step(rows)
+        size = size_of(rows, self._slots)
+        if size not in self._seen:
+            self._seen.add(size)
+            return step(size)[:rows]
+        if size not in self._graphs:
+            self._graphs[size] = self._record(step, size)
+        graph, tokens = self._graphs[size]
+        graph.replay()
+        return tokens[:rows].clone()
+
+    def _record(self, step: Step, size: int) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+        graph = torch.cuda.CUDAGraph()
+        pool = next(iter(self._graphs.values()))[0].pool() if self._graphs else None
+        with torch.cuda.graph(graph, pool=pool):
+            tokens = step(size)
+        return graph, tokens

@@ -10,10 +10,9 @@ import torch
 
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Description
-from loralift.generation.lanes import can_fly
-from loralift.generation.loading import Loaded, context_window
-from loralift.generation.packed_lanes import can_pack
-from loralift.generation.variant_switch import how_they_act, sums
+from loralift.generation.transformers_engine.capability import can_loop, can_pack
+from loralift.generation.transformers_engine.load import Loaded, context_window
+from loralift.generation.transformers_engine.variants import how_they_act, sums
 
 
 def describe(loaded: Loaded) -> Description:
@@ -35,7 +34,7 @@ def describe(loaded: Loaded) -> Description:
             "device": device.type,
             "attention": base.config._attn_implementation,
             "adapters_act": _adapters_act(loaded),
-            "decoding": "packed" if can_pack(base) else "in flight" if can_fly(base) else "generate",
+            "decoding": "packed" if can_pack(base) else "loop" if can_loop(base) else "generate",
         },
         information={
             "model": loaded.source.source,

@@ -1,4 +1,4 @@
-"""Answers by transformers' own ``generate``, a batch at a time: for models that ``lanes.can_fly`` leaves out."""
+"""Answers by transformers' own ``generate``, a batch at a time: for models that ``capability.can_loop`` leaves out."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from loralift.generation.base import GenerationSettings
-from loralift.generation.decoding import CommonRandomNumbers, RowWatch, finish_row, left_pad
-from loralift.generation.loading import Loaded
+from loralift.generation.transformers_engine.load import Loaded
+from loralift.generation.transformers_engine.sampling import CommonRandomNumbers
+from loralift.generation.transformers_engine.stopping import RowWatch, finish_row, left_pad
 from loralift.records import Answer, Prompt
 
 
