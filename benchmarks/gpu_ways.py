@@ -36,7 +36,7 @@ def token_ids(base: Path, questions: Path) -> list[list[int]]:
 def loralift(engine: str, folder: Path, questions: Path, new_tokens: int, out: Path) -> list[Call]:
     """The whole of `loralift run`, with each call of the generator timed."""
     from loralift.generation.transformers_engine.generator import TransformersGenerator
-    from loralift.generation.vllm_engine import VllmGenerator
+    from loralift.generation.vllm.generator import VllmGenerator
 
     random_llama.use_random_weights()
     calls: list[Call] = []

@@ -101,8 +101,8 @@ def _save_adapter(folder: Path, config: Any) -> None:
 
 def use_random_weights() -> None:
     """Make both engines of this process fill their models with random numbers on the GPU, which takes 0.3 s."""
-    from loralift.generation import vllm_load
     from loralift.generation.transformers_engine import load
+    from loralift.generation.vllm import load as vllm_load
 
     load._load_base = random_base
     start = vllm_load._start

@@ -11,7 +11,7 @@ import torch
 
 from loralift.generation import load_transformers
 from loralift.records import Prompt
-from tests.generation.fake_vllm import fake
+from tests.generation.vllm.fake import fake
 from tests.models import PROMPTS
 
 __all__ = ["fake"]

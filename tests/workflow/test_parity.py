@@ -20,7 +20,7 @@ from loralift.workflow import parity as workflow
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.parity import check_parity
 from loralift.workflow.watching import Silent
-from tests.generation.fake_vllm import fake
+from tests.generation.vllm.fake import fake
 from tests.models import SUBJECTS
 
 __all__ = ["fake"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.transformers_engine.generator import TransformersGenerator
-    from loralift.generation.vllm_engine import VllmGenerator
+    from loralift.generation.vllm.generator import VllmGenerator
 
 __all__ = [
     "Description",
@@ -170,16 +170,16 @@ def choose_engine(
         MissingExtraError: vLLM was asked for and is not installed.
         UsageError: vLLM was asked for on another device than the first GPU.
     """
-    from loralift.generation import serving
+    from loralift.generation.vllm import choose
 
-    return serving.choose_engine(engine, base, infos, dtype, device)
+    return choose.choose_engine(engine, base, infos, dtype, device)
 
 
 def _start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, rows: Sequence[int]) -> VllmGenerator:
-    from loralift.generation import vllm_engine, vllm_load, vllm_start
+    from loralift.generation.vllm import generator, load, start
 
-    work = vllm_start.Work(tuple(rows), 1 + len(infos))
-    return vllm_engine.VllmGenerator(vllm_load.load_engine(base, infos, dtype, work))
+    work = start.Work(tuple(rows), 1 + len(infos))
+    return generator.VllmGenerator(load.load_engine(base, infos, dtype, work))
 
 
 def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:

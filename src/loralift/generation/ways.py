@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from loralift.generation import serving, vllm_load
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.asking import TokenIds
 from loralift.generation.base import Generator
@@ -21,8 +20,9 @@ from loralift.generation.transformers_engine.capability import can_loop
 from loralift.generation.transformers_engine.generator import TransformersGenerator
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.generation.transformers_engine.variants import Switch, copies_fit, how_they_act, sums
-from loralift.generation.vllm_engine import VllmGenerator
-from loralift.generation.vllm_start import Work
+from loralift.generation.vllm import choose, load
+from loralift.generation.vllm.generator import VllmGenerator
+from loralift.generation.vllm.start import Work
 from loralift.records import BASE
 
 
@@ -91,19 +91,19 @@ def vllm_ways(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype:
         MissingExtraError: vLLM was asked for and is not installed.
         UsageError: vLLM was asked for on another device than the first GPU.
     """
-    if serving.choose_engine(engine, base, infos, dtype, device) != "vllm":
+    if choose.choose_engine(engine, base, infos, dtype, device) != "vllm":
         return []
     free, _ = torch.cuda.mem_get_info()
     serves = {
-        True: serving.way_to_serve(base, infos, free) == "merged",
-        False: bool(infos) and all(serving.obstacle(info, merged=False) is None for info in infos),
+        True: choose.way_to_serve(base, infos, free) == "merged",
+        False: bool(infos) and all(choose.obstacle(info, merged=False) is None for info in infos),
     }
     return [way for way in _VLLM if serves[way.merged]]
 
 
 def start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, way: Way, rows: int) -> VllmGenerator:
     """A generator that answers a way of vLLM, in token ids; its engine ends with it."""
-    engine = vllm_load.load_engine(base, infos, dtype, Work((rows,), 1 + len(infos)), merged=way.merged)
+    engine = load.load_engine(base, infos, dtype, Work((rows,), 1 + len(infos)), merged=way.merged)
     engine.text = TokenIds(engine.text.tokenizer, engine.text.eos)
     return VllmGenerator(engine)
 

@@ -16,10 +16,11 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError
-from loralift.generation import inspect_adapter, inspect_base, serving
+from loralift.generation import inspect_adapter, inspect_base
 from loralift.generation.adapter.low_rank import bytes_touched, obstacle_to_merging, obstacle_to_request, read_updates
 from loralift.generation.model.quiet import quiet_loading
-from loralift.generation.vllm_weights import SwitchedWeights
+from loralift.generation.vllm import choose
+from loralift.generation.vllm.weights import SwitchedWeights
 
 type Make = Callable[..., Path]
 
@@ -99,7 +100,7 @@ def test_what_stands_in_the_way(
         with pytest.raises(
             AdapterError, match=r"cannot be served by vLLM: it has .*; use --engine transformers"
         ) as raised:
-            serving.refuse_unservable([info], merged=True)
+            choose.refuse_unservable([info], merged=True)
         assert raised.value.adapter == "made"
 
 

@@ -17,7 +17,7 @@ type Request = tuple[str, tuple[int, ...], Any]
 
 
 @dataclass
-class Landed:
+class Finished:
     """A request and what came of it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Landed:
             self.prompt_logprobs = output.prompt_logprobs.logprobs
 
 
-class Flight:
+class Requests:
     """One call's requests in an engine that has no others.
 
     Attributes:
@@ -62,12 +62,12 @@ class Flight:
         self.decode = decode
         self.lora = lora
         self._tail = stop_tail(stop)
-        self._flying: dict[str, Landed] = {}
+        self._running: dict[str, Finished] = {}
         self._done = [0, 0]
 
     def run(
         self, requests: Sequence[Request], at_once: int | None, on_progress: OnProgress | None = None
-    ) -> Generator[list[Landed], None, None]:
+    ) -> Generator[list[Finished], None, None]:
         """Yield the requests that finished, those of one step together.
 
         Args:
@@ -78,33 +78,33 @@ class Flight:
         waiting = deque(requests)
         busy = 0.0
         try:
-            while waiting or self._flying:
+            while waiting or self._running:
                 began = time.perf_counter()
                 self._begin(waiting, at_once)
                 outputs = self.engine.step()
-                landed = [one for output in outputs if (one := self._watch(output)) is not None]
+                finished = [one for output in outputs if (one := self._watch(output)) is not None]
                 busy += time.perf_counter() - began
                 if outputs and on_progress is not None:
-                    self._report(landed, on_progress)
-                if landed:
-                    for one in landed:
-                        one.seconds = busy / len(landed)
+                    self._report(finished, on_progress)
+                if finished:
+                    for one in finished:
+                        one.seconds = busy / len(finished)
                     busy = 0.0
-                    yield landed
+                    yield finished
         finally:
-            if self._flying:
-                self.engine.abort_request(list(self._flying))
+            if self._running:
+                self.engine.abort_request(list(self._running))
 
     def _begin(self, waiting: deque[Request], at_once: int | None) -> None:
-        while waiting and (at_once is None or len(self._flying) < at_once):
+        while waiting and (at_once is None or len(self._running) < at_once):
             key, token_ids, params = waiting.popleft()
-            self._flying[key] = Landed(key)
+            self._running[key] = Finished(key)
             prompt = {"type": "token", "prompt_token_ids": list(token_ids)}
             self.engine.add_request(key, prompt, params, lora_request=self.lora)
 
-    def _watch(self, output: Any) -> Landed | None:
+    def _watch(self, output: Any) -> Finished | None:
         """Take an output; its request where this ended it."""
-        one = self._flying.get(output.request_id)
+        one = self._running.get(output.request_id)
         if one is None:
             return None  # what was on its way when its request had been stopped
         before = len(one.tokens)
@@ -114,7 +114,7 @@ class Flight:
             self.engine.abort_request([one.key])
         elif not output.finished:
             return None
-        return self._flying.pop(one.key)
+        return self._running.pop(one.key)
 
     def _stopped(self, tokens: Sequence[int], before: int) -> int | None:
         """How many tokens complete a stop string, looked for after each that is new."""
@@ -124,10 +124,10 @@ class Flight:
                 return end
         return None
 
-    def _report(self, landed: Sequence[Landed], on_progress: OnProgress) -> None:
-        self._done[0] += len(landed)
-        self._done[1] += sum(len(one.tokens) for one in landed)
-        on_progress(self._done[0], self._done[1] + sum(len(one.tokens) for one in self._flying.values()))
+    def _report(self, finished: Sequence[Finished], on_progress: OnProgress) -> None:
+        self._done[0] += len(finished)
+        self._done[1] += sum(len(one.tokens) for one in finished)
+        on_progress(self._done[0], self._done[1] + sum(len(one.tokens) for one in self._running.values()))
 
 
 def sampling_seed(seed: int, key: str) -> int:

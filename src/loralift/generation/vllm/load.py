@@ -14,18 +14,18 @@ import torch
 from transformers import GenerationConfig
 
 from loralift.errors import ModelError, UsageError, about_adapter, wrong_argument
-from loralift.generation import vllm_start
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.adapter.low_rank import LowRank, bytes_touched, read_updates
 from loralift.generation.base import Description
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.model.tokenization import Texts
-from loralift.generation.serving import refuse_unservable, way_to_serve
 from loralift.generation.transformers_engine.describe import _describe_adapter
 from loralift.generation.transformers_engine.load import _eos_tokens, _first_line, _load_tokenizer, choose_dtype
-from loralift.generation.vllm_start import Work
-from loralift.generation.vllm_weights import SwitchedWeights
+from loralift.generation.vllm import start
+from loralift.generation.vllm.choose import refuse_unservable, way_to_serve
+from loralift.generation.vllm.start import Work
+from loralift.generation.vllm.weights import SwitchedWeights
 from loralift.records import BASE
 
 
@@ -152,7 +152,7 @@ def load_engine(
         AdapterError: vLLM cannot serve an adapter.
         UsageError: ``dtype`` is none of vLLM's, or two adapters share a name.
     """
-    vllm_start.require_vllm()
+    start.require_vllm()
     names = [info.name for info in infos]
     if len(set(names)) < len(names):
         raise UsageError(wrong_argument("--adapter", "given once for each name", ", ".join(names)))
@@ -167,7 +167,7 @@ def load_engine(
     kept = bytes_touched(list(updates.values()), chosen.itemsize)
     tokenizer = _load_tokenizer(source)
     text = Texts(tokenizer, _eos_tokens(SimpleNamespace(generation_config=_generation_config(source)), tokenizer))
-    window = min(vllm_start.LONGEST, _own_window(source) or vllm_start.LONGEST)
+    window = min(start.LONGEST, _own_window(source) or start.LONGEST)
     prepared = time.perf_counter()
     import vllm  # noqa: F401  # many seconds, told apart from the engine's own
 
@@ -194,8 +194,8 @@ def release(llm: Any) -> None:
 
 def _start(source: BaseModel, dtype: str, window: int, work: Work, kept: int, options: Mapping[str, Any]) -> Any:
     try:
-        vllm_start.know_model(source.config.architectures)
-        return vllm_start.start(source.source, source.revision, dtype, window, work, kept, options)
+        start.know_model(source.config.architectures)
+        return start.start(source.source, source.revision, dtype, window, work, kept, options)
     except torch.OutOfMemoryError as cause:
         raise ModelError(f"memory ran out while vLLM loaded {source.source}: use --engine transformers") from cause
     except (ValueError, RuntimeError, OSError, KeyError) as cause:
@@ -205,7 +205,7 @@ def _start(source: BaseModel, dtype: str, window: int, work: Work, kept: int, op
 
 
 def _lora_options(infos: Sequence[AdapterInfo]) -> dict[str, Any]:
-    rank = vllm_start.request_rank(max(info.rank or 1 for info in infos))
+    rank = start.request_rank(max(info.rank or 1 for info in infos))
     return {"enable_lora": True, "max_loras": 1, "max_cpu_loras": len(infos), "max_lora_rank": rank}
 
 

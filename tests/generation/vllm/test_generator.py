@@ -10,20 +10,13 @@ import pytest
 import torch
 
 from loralift.errors import AdapterError, MissingExtraError, ModelError, UsageError
-from loralift.generation import (
-    GenerationSettings,
-    choose_engine,
-    inspect_adapter,
-    inspect_base,
-    prove,
-    vllm_load,
-    vllm_start,
-)
-from loralift.generation.vllm_engine import VllmGenerator
-from loralift.generation.vllm_loop import sampling_seed
-from loralift.generation.vllm_start import Work, capture_sizes, compilation, memory_share, merging_fits, request_rank
+from loralift.generation import GenerationSettings, choose_engine, inspect_adapter, inspect_base, prove
+from loralift.generation.vllm import load, start
+from loralift.generation.vllm.generator import VllmGenerator
+from loralift.generation.vllm.requests import sampling_seed
+from loralift.generation.vllm.start import Work, capture_sizes, compilation, memory_share, merging_fits, request_rank
 from loralift.records import Prompt
-from tests.generation.fake_vllm import SamplingParams
+from tests.generation.vllm.fake import SamplingParams
 
 GREEDY = GenerationSettings(max_new_tokens=12)
 
@@ -33,7 +26,7 @@ def fast(fake: Any, tiny_base: Path, tiny_adapter: Path, other_adapter: Path) ->
     base = inspect_base(str(tiny_base))
     infos = [inspect_adapter("letters", str(tiny_adapter), base.config)]
     infos.append(inspect_adapter("mlp", str(other_adapter), base.config))
-    return VllmGenerator(vllm_load.load_engine(base, infos, "auto", Work((20,), 3)))
+    return VllmGenerator(load.load_engine(base, infos, "auto", Work((20,), 3)))
 
 
 def as_rows(answers: Any) -> dict[str, Any]:
@@ -72,7 +65,7 @@ def test_next_tokens_are_the_other_engines(fast: Any, generator: Any, prompts: l
     assert [proof.adapter for proof in prove(fast, prompts)] == ["letters", "mlp"]
 
 
-def test_progress_counts_rows_in_flight_and_seconds_are_the_whole_time(fast: Any, prompts: list[Prompt]) -> None:
+def test_progress_counts_running_rows_and_seconds_are_the_whole_time(fast: Any, prompts: list[Prompt]) -> None:
     seen: list[tuple[int, int]] = []
     answers = list(fast.generate("letters", prompts, GREEDY, lambda *told: seen.append(told)))
     assert seen[-1][0] == len(prompts)
@@ -81,7 +74,7 @@ def test_progress_counts_rows_in_flight_and_seconds_are_the_whole_time(fast: Any
     assert all(answer.seconds > 0 for answer in answers)
 
 
-def test_a_batch_size_bounds_the_rows_in_flight(fast: Any, prompts: list[Prompt]) -> None:
+def test_a_batch_size_bounds_the_running_rows(fast: Any, prompts: list[Prompt]) -> None:
     many = as_rows(fast.generate("base", prompts, GREEDY))
     fast._engine.llm.llm_engine.most_at_once = 0
     few = as_rows(fast.generate("base", prompts, GenerationSettings(max_new_tokens=12, batch_size=4)))
@@ -135,7 +128,7 @@ def test_it_is_described_and_ends(fake: Any, fast: Any) -> None:
         update.shape[0] * update.shape[1] for update in fast._engine.updates["letters"].values()
     )
     engine = fast._engine.llm.llm_engine
-    vllm_load.release(fast._engine.llm)
+    load.release(fast._engine.llm)
     assert engine.shut
 
 
@@ -145,7 +138,7 @@ def test_what_cannot_be_merged_goes_by_request(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1 << 30, 140 << 30))
     base = inspect_base(str(tiny_base))
     info = inspect_adapter("letters", str(tiny_adapter), base.config)
-    engine = vllm_load.load_engine(base, [info], "bfloat16", Work())
+    engine = load.load_engine(base, [info], "bfloat16", Work())
     assert fake["more"] == {"enable_lora": True, "max_loras": 1, "max_cpu_loras": 1, "max_lora_rank": 8}
     assert engine.describe().numerics["adapters_act"] == "LoRARequest"
     assert engine.switch("base") is None
@@ -187,9 +180,9 @@ def test_auto_takes_vllm_where_it_can(
 
 
 def test_vllm_that_is_missing_is_named(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm_start, "is_installed", lambda: False)
+    monkeypatch.setattr(start, "is_installed", lambda: False)
     with pytest.raises(MissingExtraError, match=r"`--engine vllm` needs .* pip install 'loralift\[vllm\]'"):
-        vllm_load.load_engine(inspect_base(str(tiny_base)), [], "auto", Work())
+        load.load_engine(inspect_base(str(tiny_base)), [], "auto", Work())
 
 
 def test_an_adapter_without_effect_is_refused(fast: Any) -> None:

@@ -9,11 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, UsageError, wrong_argument
-from loralift.generation import vllm_start
 from loralift.generation.adapter import low_rank
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.vllm import start
 
 # Their experts are one fused tensor in vLLM, which has no place for the update of one expert.
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -30,11 +30,11 @@ def choose_engine(engine: str, source: BaseModel, infos: Sequence[AdapterInfo], 
         UsageError: vLLM was asked for on another device than the first GPU.
     """
     if engine == "vllm":
-        vllm_start.require_vllm()
+        start.require_vllm()
         if device not in _FIRST_GPU:
             raise UsageError(wrong_argument("--device", "cuda with --engine vllm (CUDA_VISIBLE_DEVICES=N)", device))
         return engine
-    if engine != "auto" or not vllm_start.is_installed() or not torch.cuda.is_available():
+    if engine != "auto" or not start.is_installed() or not torch.cuda.is_available():
         return "transformers"
     if device not in _FIRST_GPU or dtype == "float32":
         return "transformers"
@@ -59,14 +59,14 @@ def way_to_serve(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> 
     if any(low_rank.obstacle_to_merging(info) for info in infos):
         return "merged"  # neither way: the refusal names what merging lacks
     kept = low_rank.bytes_touched([low_rank.read_updates(info) for info in infos], 2)
-    return "merged" if vllm_start.merging_fits(free, 2 * _parameters(source.config), kept) else "request"
+    return "merged" if start.merging_fits(free, 2 * _parameters(source.config), kept) else "request"
 
 
 def obstacle(info: AdapterInfo, *, merged: bool) -> str | None:
     """Why vLLM cannot serve an adapter; None where it can."""
     if merged:
         return low_rank.obstacle_to_merging(info)
-    if vllm_start.request_rank(info.rank or 1) is None:
+    if start.request_rank(info.rank or 1) is None:
         return f"rank {info.rank}"
     return low_rank.obstacle_to_request(info)
 

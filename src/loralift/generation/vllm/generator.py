@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.errors import UsageError, about_adapter, wrong_argument
-from loralift.generation import vllm_start
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Description,
@@ -25,8 +24,9 @@ from loralift.generation.base import (
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.transformers_engine import likelihood
 from loralift.generation.transformers_engine.stopping import finish_row
-from loralift.generation.vllm_load import Engine, release
-from loralift.generation.vllm_loop import Flight, Landed, sampling_seed
+from loralift.generation.vllm import start
+from loralift.generation.vllm.load import Engine, release
+from loralift.generation.vllm.requests import Finished, Requests, sampling_seed
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
 # What vLLM's sampling parameters take. It would raise a smaller temperature to 0.01 by itself.
@@ -118,8 +118,8 @@ class VllmGenerator:
         params = self._engine.params(max_tokens=1, logprobs=-1, flat_logprobs=True)
         requests = [(str(number), prompt.token_ids, params) for number, prompt in enumerate(prompts)]
         rows: dict[str, NDArray[np.float64]] = {}
-        for landed in self._fly(variant, requests, batch_size):
-            rows.update({one.key: _distribution(one.logprobs) for one in landed})
+        for finished in self._run(variant, requests, batch_size):
+            rows.update({one.key: _distribution(one.logprobs) for one in finished})
         return np.stack([rows[key] for key, _, _ in requests])
 
     def _generate(
@@ -142,8 +142,8 @@ class VllmGenerator:
             for prompt in sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
         ]
         # closing: a caller who gives up leaves requests in the engine, which only the inner generator's end takes out
-        with closing(self._fly(variant, requests, settings.batch_size, settings.stop, on_progress)) as flight:
-            for one in chain.from_iterable(flight):
+        with closing(self._run(variant, requests, settings.batch_size, settings.stop, on_progress)) as steps:
+            for one in chain.from_iterable(steps):
                 text, count, reason = finish_row(
                     one.tokens, one.stopped_after, engine.text.eos, settings.stop, engine.text.decode
                 )
@@ -162,35 +162,35 @@ class VllmGenerator:
         ordered = sorted(fitting.values(), key=lambda pair: (-len(pair.token_ids), pair.id))
         requests = [(pair.id, pair.token_ids, params) for pair in ordered]
         rows, tokens = len(pairs) - len(fitting), 0
-        with closing(self._fly(variant, requests, None)) as flight:
-            for landed in flight:
-                rows += len(landed)
-                tokens += sum(fitting[one.key].reference for one in landed)
+        with closing(self._run(variant, requests, None)) as steps:
+            for finished in steps:
+                rows += len(finished)
+                tokens += sum(fitting[one.key].reference for one in finished)
                 if on_progress is not None:
                     on_progress(rows, tokens)
-                for one in landed:
+                for one in finished:
                     reference = fitting[one.key].reference
                     own = one.prompt_logprobs[-reference:] if reference else ()
                     yield ReferenceLikelihood(one.key, math.fsum(own), reference)
 
-    def _fly(
+    def _run(
         self,
         variant: str,
         requests: Sequence[tuple[str, tuple[int, ...], Any]],
         batch_size: int | None,
         stop: Sequence[str] = (),
         on_progress: OnProgress | None = None,
-    ) -> Generator[list[Landed], None, None]:
+    ) -> Generator[list[Finished], None, None]:
         """Switch to a variant and let the engine run all requests; each step's finished ones together."""
         if self._engine.llm.llm_engine.has_unfinished_requests():
             raise RuntimeError("the answers of an earlier call must be taken, or given up, before the next is asked")
         with about_adapter(variant):
             lora = self._engine.switch(variant)
-        flight = Flight(self._engine.llm.llm_engine, stop, self._engine.text.decode, lora)
-        return flight.run(requests, batch_size, on_progress)
+        running = Requests(self._engine.llm.llm_engine, stop, self._engine.text.decode, lora)
+        return running.run(requests, batch_size, on_progress)
 
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
-        remedy = ", use --engine transformers" if self._engine.window == vllm_start.LONGEST else ""
+        remedy = ", use --engine transformers" if self._engine.window == start.LONGEST else ""
         refuse_too_long(prompts, new_tokens, self._engine.window, remedy)
 
 

@@ -65,7 +65,7 @@ class Work:
 def capture_sizes(rows: int) -> list[int]:
     """Row counts for which CUDA graphs are recorded.
 
-    The largest is the rows in flight, since a step costs what its graph's rows cost, padding included; then come
+    The largest is the running rows, since a step costs what its graph's rows cost, padding included; then come
     halves, for the end of a call, when few rows are left.
     """
     largest = max(math.ceil(rows / 8) * 8, 16)

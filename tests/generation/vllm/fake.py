@@ -1,4 +1,4 @@
-"""The few names of vLLM that the engine uses, on a transformers model: one token a step for every request in flight.
+"""The few names of vLLM that the engine uses, on a transformers model: one token a step for every running request.
 
 Outputs are as vLLM's: token ids as a delta, a flat list of log-probabilities, the stopping token among the tokens.
 """
@@ -15,8 +15,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from loralift.generation import vllm_load, vllm_start
-from loralift.generation.vllm_start import Work
+from loralift.generation.vllm import load as vllm_load
+from loralift.generation.vllm import start as vllm_start
+from loralift.generation.vllm.start import Work
 
 
 class RequestOutputKind(enum.Enum):
