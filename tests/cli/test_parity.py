@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from loralift.records import Interval, MetricComparison, MetricInfo, Parity, WayParity
+from loralift.records import Interval, MetricComparison, MetricInfo, ModeParity, Parity
 from loralift.workflow import parity as workflow
 
 QUICK = ("--system-prompt", "", "--device", "cpu", "--max-new-tokens", "6", "--limit", "4", "--metrics", "f1,rougeL")
@@ -32,16 +32,16 @@ def checked(cli: Callable[..., Any], tiny_base: Path, tiny_adapter: Path) -> Cal
     return lambda *more: cli(*common, *more)
 
 
-def test_every_way_of_a_right_model_is_identical(checked: Callable[..., Any]) -> None:
+def test_every_mode_of_a_right_model_is_identical(checked: Callable[..., Any]) -> None:
     outcome = checked()
     assert outcome.code == 0
     for expected in (
         "base, against 'generate, single'",
         "letters, against 'generate, single'",
-        "loop, 2 in flight   4 of 4 (100 %)                  –",
+        "loop, 2 rows        4 of 4 (100 %)                  –",
         "note: 4 questions (built-in questions), greedy answers of up to 6 tokens",
         "note: transformers in float32 on cpu",
-        "parity: 10 identical (each way of 2 variants); 40 of 40 answers are those of 'generate, single', token for",
+        "parity: 10 identical (each mode of 2 variants); 40 of 40 answers are those of 'generate, single', token for",
     ):
         assert expected in outcome.out
     assert "metrics: minus" not in outcome.out
@@ -53,7 +53,7 @@ def test_as_json(checked: Callable[..., Any]) -> None:
     found = json.loads(outcome.out)
     assert outcome.code == 0
     assert found["variants"] == ["base", "letters"]
-    assert {way["verdict"] for way in found["ways"]} == {"identical"}
+    assert {mode["verdict"] for mode in found["modes"]} == {"identical"}
     assert found["max_new_tokens"] == 6
     assert found["notes"] == []
 
@@ -70,18 +70,18 @@ def test_what_is_wrong_is_one_line(checked: Callable[..., Any], cli: Callable[..
 
 CI = Interval(-0.15, -0.05, 0.95, "t")
 ROW = MetricComparison("f1", "generate, single", "loop, batch", 32, 0, 0.5, 0.4, -0.1, CI, verdict="worse")
-WAY = WayParity("loop, batch", "mine", 32, 30, 7, 12.5, 2e-3, 6e-3, 1.6e-2, (ROW,), ("f1",), "MOVES")
+WAY = ModeParity("loop, batch", "mine", 32, 30, 7, 12.5, 2e-3, 6e-3, 1.6e-2, (ROW,), ("f1",), "MOVES")
 SAME = replace(WAY, identical=32, earliest_divergence=None, median_divergence=None, moved=(), verdict="identical")
 FOUND = Parity(
     reference="generate, single",
-    noise_way="generate, batch",
+    noise_mode="generate, batch",
     questions="built-in questions",
     max_new_tokens=64,
     numerics={"dtype": "bfloat16", "device": "cuda"},
     variants=("base", "mine"),
     metrics={"f1": MetricInfo("f1", "Token F1")},
     noise={"base": {"f1": 0.0}, "mine": {"f1": 0.002}},
-    ways=(replace(SAME, variant="base"), WAY),
+    modes=(replace(SAME, variant="base"), WAY),
     merging_lost={"mine": 0.059},
 )
 
@@ -97,7 +97,7 @@ def told(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[.
     return tell
 
 
-def test_a_way_that_moves_a_metric_is_exit_code_1(told: Callable[..., Any]) -> None:
+def test_a_mode_that_moves_a_metric_is_exit_code_1(told: Callable[..., Any]) -> None:
     outcome = told(FOUND)
     assert outcome.code == 1
     assert "30 of 32 (94 %)   token 7 (median 12.5)   2.0e-03, 6.0e-03" in outcome.out
@@ -105,14 +105,14 @@ def test_a_way_that_moves_a_metric_is_exit_code_1(told: Callable[..., Any]) -> N
     assert "−0.100 !" in outcome.out
     assert "! mine, loop, batch: MOVES Token F1 by −0.100, 95 % CI [−0.150, −0.050], noise floor 0.002" in outcome.out
     assert "note: vLLM: merging rounds 5.9 % of mine's update away (norm over norm)" in outcome.out
-    assert "parity: 1 identical, 1 MOVES (each way of 2 variants); 62 of 64 answers" in outcome.out
+    assert "parity: 1 identical, 1 MOVES (each mode of 2 variants); 62 of 64 answers" in outcome.out
     assert told(FOUND, "-f", "json").code == 1
 
 
 def test_what_is_not_decided_is_exit_code_2(told: Callable[..., Any]) -> None:
     row = replace(ROW, verdict="inconclusive")
     undecided = replace(WAY, metrics=(row,), moved=(), verdict="undecided")
-    outcome = told(replace(FOUND, ways=(FOUND.ways[0], undecided)))
+    outcome = told(replace(FOUND, modes=(FOUND.modes[0], undecided)))
     assert outcome.code == 2
     assert "! mine, loop, batch: undecided: Token F1 by −0.100" in outcome.out
     assert outcome.err.startswith("loralift: ")
@@ -121,7 +121,7 @@ def test_what_is_not_decided_is_exit_code_2(told: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("verdict", ["equivalent", "within noise"])
 def test_what_is_as_good_is_exit_code_0(told: Callable[..., Any], verdict: Any) -> None:
-    outcome = told(replace(FOUND, ways=(replace(WAY, moved=(), verdict=verdict), replace(SAME, variant="base"))))
+    outcome = told(replace(FOUND, modes=(replace(WAY, moved=(), verdict=verdict), replace(SAME, variant="base"))))
     assert outcome.code == 0
     assert not any(line.startswith("!") for line in outcome.out.splitlines())
 

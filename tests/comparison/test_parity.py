@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loralift.comparison import first_divergence, judge_way
+from loralift.comparison import first_divergence, judge_mode
 from loralift.records import MetricComparison, NoiseFloor, Verdict
 
 
@@ -25,7 +25,7 @@ def test_the_first_place_that_differs(one: tuple[int, ...], other: tuple[int, ..
 
 
 def row(metric: str, difference: float | None, verdict: Verdict) -> MetricComparison:
-    return MetricComparison(metric, "reference", "way", 32, 0, 0.5, 0.5, difference, verdict=verdict)
+    return MetricComparison(metric, "reference", "mode", 32, 0, 0.5, 0.5, difference, verdict=verdict)
 
 
 FLOORS = {name: NoiseFloor(name, 32, 0.0, 0.01) for name in ("f1", "rouge1")}
@@ -42,9 +42,9 @@ FLOORS = {name: NoiseFloor(name, 32, 0.0, 0.01) for name in ("f1", "rouge1")}
         ([row("f1", -0.005, "worse")], FLOORS, False, "within noise"),
         ([row("f1", 0.005, "inconclusive"), row("rouge1", 0.0, "equivalent")], FLOORS, False, "within noise"),
         ([row("f1", 0.02, "inconclusive"), row("rouge1", 0.001, "inconclusive")], FLOORS, False, "undecided"),
-        # nothing but 0 on both sides says nothing against a way, and None neither
+        # nothing but 0 on both sides says nothing against a mode, and None neither
         ([row("exact_match", 0.0, "inconclusive"), row("f1", None, "inconclusive")], FLOORS, False, "equivalent"),
-        # the way that is the noise has no floor to hide behind
+        # the mode that is the noise has no floor to hide behind
         ([row("f1", -0.005, "worse")], None, False, "MOVES"),
         ([row("f1", 0.02, "inconclusive")], None, False, "within noise"),
     ],
@@ -52,7 +52,7 @@ FLOORS = {name: NoiseFloor(name, 32, 0.0, 0.01) for name in ("f1", "rouge1")}
 def test_verdicts(
     rows: list[MetricComparison], floors: dict[str, NoiseFloor] | None, identical: bool, expected: str
 ) -> None:
-    verdict, moved = judge_way(rows, floors, identical=identical)
+    verdict, moved = judge_mode(rows, floors, identical=identical)
     assert verdict == expected
     assert bool(moved) == (expected == "MOVES")
     assert all(row.verdict in ("better", "worse") for row in rows if row.metric in moved)

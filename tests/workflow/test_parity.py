@@ -1,4 +1,4 @@
-"""Parity from a configuration to verdicts: right ways are identical, a wrong one moves metrics, rounding is shown."""
+"""Parity from a configuration to verdicts: right modes are identical, a wrong one moves metrics, rounding is shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loralift import demo
 from loralift.config import parse
 from loralift.generation.transformers_engine.load import load_model
 from loralift.generation.transformers_engine.loop.block_slots import BlockSlots
-from loralift.records import Parity, WayParity
+from loralift.records import ModeParity, Parity
 from loralift.workflow import parity as workflow
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.parity import check_parity
@@ -61,23 +61,23 @@ def check(tiny_base: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPath
     return lambda **more: check_parity(parse(settings | more), Silent())
 
 
-def by_way(parity: Parity, variant: str = "letters") -> dict[str, WayParity]:
-    return {way.way: way for way in parity.ways if way.variant == variant}
+def by_mode(parity: Parity, variant: str = "letters") -> dict[str, ModeParity]:
+    return {mode.mode: mode for mode in parity.modes if mode.variant == variant}
 
 
-def test_in_float32_every_way_is_identical(check: Callable[..., Parity]) -> None:
+def test_in_float32_every_mode_is_identical(check: Callable[..., Parity]) -> None:
     parity = check()
-    assert len(parity.ways) == 10
-    assert {way.verdict for way in parity.ways} == {"identical"}
-    assert all(way.identical == way.n == 30 for way in parity.ways)
-    assert all(way.earliest_divergence is None for way in parity.ways)
-    assert max(way.log_likelihood_max or 0 for way in parity.ways) < 1e-4
-    assert max(way.next_token_max for way in parity.ways) < 1e-4
-    assert by_way(parity)["loop, single"].log_likelihood_max == 0
+    assert len(parity.modes) == 10
+    assert {mode.verdict for mode in parity.modes} == {"identical"}
+    assert all(mode.identical == mode.n == 30 for mode in parity.modes)
+    assert all(mode.earliest_divergence is None for mode in parity.modes)
+    assert max(mode.log_likelihood_max or 0 for mode in parity.modes) < 1e-4
+    assert max(mode.next_token_max for mode in parity.modes) < 1e-4
+    assert by_mode(parity)["loop, single"].log_likelihood_max == 0
     assert parity.variants == ("base", "letters")
     assert list(parity.metrics) == ["f1", "rouge1", "bleu", "perplexity"]
     assert parity.numerics["dtype"] == "float32"
-    assert decode(Parity, plain(parity)).ways == parity.ways
+    assert decode(Parity, plain(parity)).modes == parity.modes
 
 
 def test_half_of_an_update_lost_in_merging_moves_metrics(
@@ -86,15 +86,15 @@ def test_half_of_an_update_lost_in_merging_moves_metrics(
     whole = lora.Linear.get_delta_weight
     monkeypatch.setattr(lora.Linear, "get_delta_weight", lambda self, key: 0.5 * whole(self, key))
     parity = check()
-    ways = by_way(parity)
-    wrong = ways.pop("loop, as in a run")
+    modes = by_mode(parity)
+    wrong = modes.pop("loop, as in a run")
     assert wrong.verdict == "MOVES"
     assert "f1" in wrong.moved
     assert wrong.identical < wrong.n
     assert wrong.earliest_divergence is not None
     assert wrong.next_token_max > 0.1
-    assert {way.verdict for way in ways.values()} == {"identical"}
-    assert {way.verdict for way in by_way(parity, "base").values()} == {"identical"}
+    assert {mode.verdict for mode in modes.values()} == {"identical"}
+    assert {mode.verdict for mode in by_mode(parity, "base").values()} == {"identical"}
 
 
 def test_wrong_positions_move_metrics(check: Callable[..., Parity], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,27 +105,27 @@ def test_wrong_positions_move_metrics(check: Callable[..., Parity], monkeypatch:
         return step(self)
 
     monkeypatch.setattr(BlockSlots, "step", skipping)
-    ways = by_way(check())
-    assert ways["generate, batch"].verdict == "identical"
-    assert ways["loop, single"].verdict == ways["loop, as in a run"].verdict == "MOVES"
+    modes = by_mode(check())
+    assert modes["generate, batch"].verdict == "identical"
+    assert modes["loop, single"].verdict == modes["loop, as in a run"].verdict == "MOVES"
     # computed by a forward pass of its own: only the answers tell of the loop
-    assert ways["loop, single"].log_likelihood_max == 0
+    assert modes["loop, single"].log_likelihood_max == 0
 
 
 def test_in_bfloat16_it_is_shown_what_rounding_does(check: Callable[..., Parity]) -> None:
     parity = check(dtype="bfloat16")
     assert parity.numerics["dtype"] == "bfloat16"
     # references stand before their padding, so that a batch rounds them no otherwise; beside the weights they are
-    assert (by_way(parity)["loop, as in a run"].log_likelihood_max or 0) > 1e-5
-    assert "MOVES" not in {way.verdict for way in parity.ways}
+    assert (by_mode(parity)["loop, as in a run"].log_likelihood_max or 0) > 1e-5
+    assert "MOVES" not in {mode.verdict for mode in parity.modes}
 
 
 def test_adapters_that_a_run_leaves_in_their_layers_are_named(
     check: Callable[..., Parity], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow.ways, "merges", lambda loaded, name: False)
+    monkeypatch.setattr(workflow.modes, "merges", lambda loaded, name: False)
     parity = check(limit=2)
-    assert "loop, as in a run" not in by_way(parity)
+    assert "loop, as in a run" not in by_mode(parity)
     assert any("left in PEFT's layers, here as in a run (float32): letters" in note for note in parity.notes)
 
 
@@ -133,19 +133,19 @@ def test_adapters_that_a_run_leaves_in_their_layers_are_named(
 def test_vllm_is_asked_where_a_run_would_take_it(check: Callable[..., Parity], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workflow, "load_model", lambda base, infos, *placed: load_model(base, infos, "float32", "cpu"))
     parity = check(device="cuda")
-    assert [way for way in by_way(parity) if "vLLM" in way] == ["vLLM, merged", "vLLM, LoRARequest"]
-    assert by_way(parity)["vLLM, merged"].verdict == "identical"
+    assert [mode for mode in by_mode(parity) if "vLLM" in mode] == ["vLLM, merged", "vLLM, LoRARequest"]
+    assert by_mode(parity)["vLLM, merged"].verdict == "identical"
     assert 0 < parity.merging_lost["letters"] < 1e-5
     # the fake takes no notice of a LoRARequest: an engine that leaves an adapter out is found
-    assert by_way(parity)["vLLM, LoRARequest"].verdict == "MOVES"
-    assert {way.verdict for way in by_way(parity, "base").values()} == {"identical"}
+    assert by_mode(parity)["vLLM, LoRARequest"].verdict == "MOVES"
+    assert {mode.verdict for mode in by_mode(parity, "base").values()} == {"identical"}
     assert parity.notes == ()
 
 
 def test_how_much_is_asked(check: Callable[..., Parity]) -> None:
     parity = check(dataset=str(demo.QUESTIONS), metrics=["f1"], max_new_tokens=1)
-    assert {way.n for way in parity.ways} == {32}
-    assert {way.n for way in check(limit=3, metrics=["perplexity"], primary="perplexity").ways} == {3}
+    assert {mode.n for mode in parity.modes} == {32}
+    assert {mode.n for mode in check(limit=3, metrics=["perplexity"], primary="perplexity").modes} == {3}
 
 
 def test_the_demo_is_identical_token_for_token(tmp_path: Path) -> None:
@@ -155,6 +155,6 @@ def test_the_demo_is_identical_token_for_token(tmp_path: Path) -> None:
     metrics = {"metrics": ["rougeL", "perplexity"], "primary": "rougeL"}
     config = config | metrics | {"adapters": adapters, "limit": 6, "max_new_tokens": 24, "device": "cpu"}
     parity = check_parity(parse(config), Silent())
-    assert len(parity.ways) == 15
-    assert sum(way.identical for way in parity.ways) == 15 * 6
-    assert {way.verdict for way in parity.ways} == {"identical"}
+    assert len(parity.modes) == 15
+    assert sum(mode.identical for mode in parity.modes) == 15 * 6
+    assert {mode.verdict for mode in parity.modes} == {"identical"}

@@ -30,7 +30,7 @@ Row = tuple[bool, str, str]
 @click.command()
 @click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
 @config_options
-@click.option("--parity", is_flag=True, help="Answer in every way that a run may take, and compare them.")
+@click.option("--parity", is_flag=True, help="Answer in every mode that a run may take, and compare them.")
 @click.option("-f", "--format", "fmt", default="table", metavar="table|json", help="How the proof is printed.")
 def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> None:
     """Prove that each adapter is whole, fits its base, and acts on it.
@@ -44,7 +44,7 @@ def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> N
     configuration of `loralift run` and its flags are understood whole; those that change nothing here are not listed.
 
     --parity asks 32 questions of up to 64 tokens (--limit, --max-new-tokens) merged and unmerged, in batches and one
-    by one, by each engine that is here. Exit code 1: some way moves a metric by more than noise; 2: undecided.
+    by one, by each engine that is here. Exit code 1: some mode moves a metric by more than noise; 2: undecided.
     """
     if fmt not in FORMATS:
         raise UsageError(wrong_argument("--format", " or ".join(FORMATS), fmt))
@@ -88,11 +88,11 @@ def _check_parity(config: RunConfig, fmt: str) -> None:
         click.echo(json.dumps(plain(found), indent=2, ensure_ascii=False))
     else:
         print_parity(found, Console())
-    verdicts = {way.verdict for way in found.ways}
+    verdicts = {mode.verdict for mode in found.modes}
     if "MOVES" in verdicts:
         click.get_current_context().exit(1)
     if "undecided" in verdicts:
-        raise ComparisonError("some way moves a metric beyond the noise, or not: ask more questions (--limit N)")
+        raise ComparisonError("some mode moves a metric beyond the noise, or not: ask more questions (--limit N)")
 
 
 def _print(checked: CheckedAdapter, console: Any) -> None:

@@ -8,7 +8,7 @@
 
 Beside it: ``lengths``, ``slices`` and ``noise`` ask what else may stand behind a difference, ``repeats`` says which
 answers belong to one question, ``ranking`` puts variants in order, ``summary`` looks at one alone, ``parity`` judges
-the ways of running one.
+the modes of running one.
 
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """
@@ -20,7 +20,7 @@ from loralift.comparison.family import holm
 from loralift.comparison.lengths import adjust_for_length
 from loralift.comparison.noise import inside, noise_floor
 from loralift.comparison.pairing import Pairs, pair
-from loralift.comparison.parity import first_divergence, judge_way
+from loralift.comparison.parity import first_divergence, judge_mode
 from loralift.comparison.parts import Column, Columns, cut_columns
 from loralift.comparison.power import minimum_detectable_effect, power, rows_needed
 from loralift.comparison.ranking import rank
@@ -41,7 +41,7 @@ __all__ = [
     "first_divergence",
     "holm",
     "inside",
-    "judge_way",
+    "judge_mode",
     "minimum_detectable_effect",
     "noise_floor",
     "pair",

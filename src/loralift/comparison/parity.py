@@ -1,6 +1,6 @@
-"""Does a way of running a model move a metric by more than noise?
+"""Does a mode of running a model move a metric by more than noise?
 
-The noise is what the reference way itself moves by when only its batches change. That way is judged too, without a
+The noise is what the reference mode itself moves by when only its batches change. That mode is judged too, without a
 floor: it would always lie within its own.
 """
 
@@ -24,17 +24,17 @@ def first_divergence(reference: Sequence[int], other: Sequence[int]) -> int | No
     return next((place for place, (one, two) in pairs if one != two), min(len(reference), len(other)) + 1)
 
 
-def judge_way(
+def judge_mode(
     rows: Sequence[MetricComparison], floors: Mapping[str, NoiseFloor] | None, *, identical: bool
 ) -> tuple[ParityVerdict, tuple[str, ...]]:
-    """The verdict on one way of one variant.
+    """The verdict on one mode of one variant.
 
     A metric moves where it would be called better or worse (adjusted p below alpha, the 95 % interval without 0, the
     90 % interval not inside the margin) and its difference is beyond the noise floor.
 
     Args:
-        rows: Each judged metric, the way minus the reference way.
-        floors: By metric; None: the way is the noise itself.
+        rows: Each judged metric, the mode minus the reference mode.
+        floors: By metric; None: the mode is the noise itself.
         identical: Whether every token of every answer is the same.
 
     Returns:

@@ -22,7 +22,7 @@ from loralift.records.figures import (
     SdkPairedTest,
     Verdict,
 )
-from loralift.records.parity import Parity, ParityVerdict, WayParity
+from loralift.records.parity import ModeParity, Parity, ParityVerdict
 from loralift.records.report import Finding, Report, Row
 from loralift.records.rows import (
     BASE,
@@ -55,6 +55,7 @@ __all__ = [
     "MetricComparison",
     "MetricInfo",
     "MetricSummary",
+    "ModeParity",
     "NoiseFloor",
     "Parity",
     "ParityVerdict",
@@ -70,5 +71,4 @@ __all__ = [
     "SdkPairedTest",
     "SliceComparison",
     "Verdict",
-    "WayParity",
 ]

@@ -59,7 +59,7 @@ def print_comparison(comparison: Comparison, console: Console, findings: Sequenc
 
 
 def print_parity(found: Parity, console: Console) -> None:
-    """Print how each variant's ways compare, then what moves, then the whole in one sentence."""
+    """Print how each variant's modes compare, then what moves, then the whole in one sentence."""
     for table in parity.parity_tables(found):
         print_table(table, console)
     for note in parity.parity_notes(found):

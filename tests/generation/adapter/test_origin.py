@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from loralift.generation import inspect_adapter, inspect_base
 from loralift.generation.adapter.origin import compare_base
 from loralift.generation.model.base_model import BaseModel
 
@@ -14,11 +13,6 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "89abcdef0123456789abcdef0123456789abcdef"
 CACHE = "/home/me/.cache/huggingface/hub/models--nvidia--Nano-8B/snapshots"
 ON_THE_HUB = BaseModel("nvidia/Nano-8B", COMMIT, "hub:…", None)
-
-
-@pytest.fixture(scope="module")
-def info(tiny_base, tiny_adapter):
-    return inspect_adapter("mine", str(tiny_adapter), inspect_base(str(tiny_base)).config)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +32,8 @@ def info(tiny_base, tiny_adapter):
         ("nvidia/Nano-8B", "v2", replace(ON_THE_HUB, requested="v2")),
     ],
 )
-def test_the_same_base(trained, revision, base, info):
-    assert compare_base(replace(info, base_model=trained, base_revision=revision), base) == ()
+def test_the_same_base(trained, revision, base):
+    assert compare_base(trained, revision, base) == ()
 
 
 @pytest.mark.parametrize(
@@ -57,6 +51,6 @@ def test_the_same_base(trained, revision, base, info):
         ("nvidia/Nano-8B", "v2", BaseModel("/models/Nano-8B", None, "…", None), "a local folder has none to compare"),
     ],
 )
-def test_another_base_is_told(trained, revision, base, note, info):
-    (found,) = compare_base(replace(info, base_model=trained, base_revision=revision), base)
+def test_another_base_is_told(trained, revision, base, note):
+    (found,) = compare_base(trained, revision, base)
     assert note in found

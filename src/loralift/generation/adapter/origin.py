@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from loralift.errors import AdapterError
 from loralift.generation.model.base_model import BaseModel
-
-if TYPE_CHECKING:
-    from loralift.generation.adapter.info import AdapterInfo
 
 _CACHED = re.compile(r"models--(?P<owner>[^/\\]+?)--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<commit>[0-9a-f]{40})")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
@@ -38,19 +35,24 @@ def check_class(argument: str, config: Any, base_config: Any) -> None:
         )
 
 
-def compare_base(info: AdapterInfo, base: BaseModel) -> tuple[str, ...]:
+def compare_base(trained_on: str | None, revision: str | None, base: BaseModel) -> tuple[str, ...]:
     """What differs between the base an adapter names and the base in use, one sentence each.
 
     A name proves nothing: the same weights lie under many, and a folder may have moved. So a difference is told and
     not refused; what does prove another base, keys, shapes and class, is refused before.
+
+    Args:
+        trained_on: What the adapter says it was trained on.
+        revision: Of that, where it says so.
+        base: The base in use.
     """
-    if not info.base_model:
+    if not trained_on:
         return ("It does not say which base it was trained on, so that could not be compared.",)
-    trained, trained_commit = _identify(info.base_model)
+    trained, trained_commit = _identify(trained_on)
     used, used_commit = _identify(base.source)
     if not _same_name(trained, used):
-        return (f"It was trained on {info.base_model!r} and is evaluated on {base.source!r}: make sure both are one.",)
-    return _compare_revisions(info.base_revision or trained_commit, base, base.revision or used_commit)
+        return (f"It was trained on {trained_on!r} and is evaluated on {base.source!r}: make sure both are one.",)
+    return _compare_revisions(revision or trained_commit, base, base.revision or used_commit)
 
 
 def _compare_revisions(trained: str | None, base: BaseModel, commit: str | None) -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from loralift.errors import AdapterError, ModelError, about_adapter, some
 from loralift.generation.adapter import origin, tokenizer_match
 from loralift.generation.adapter.info import AdapterInfo
-from loralift.generation.base import Generator
+from loralift.generation.model.base_model import BaseModel
 from loralift.records import BASE, AdapterProof, Prompt
 
 MOST_PROMPTS = 16
@@ -27,7 +28,28 @@ WEAK = 10.0
 type Floats = NDArray[np.float64]
 
 
-def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:
+class Asked(Protocol):
+    """The part of a generator that a proof asks; see ``generation.base.Generator``, which is one."""
+
+    @property
+    def base_model(self) -> BaseModel:
+        """The base as it was found."""
+
+    @property
+    def adapters(self) -> Mapping[str, AdapterInfo]:
+        """What each adapter is, by its name."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's transformers tokenizer."""
+
+    def next_token_log_probabilities(
+        self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
+    ) -> Floats:
+        """The distribution of the token after each prompt, prompts x vocabulary."""
+
+
+def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:
     """Prove on real prompts that every adapter acts, and tell what of its training differs from this evaluation.
 
     For up to ``MOST_PROMPTS`` prompts spread over all, the distribution of the next token under the adapter is compared
@@ -65,7 +87,7 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
             _refuse_nan(info, adapted, few)
             _refuse_dead(info, shift, noise)
         notes = (
-            *origin.compare_base(info, generator.base_model),
+            *origin.compare_base(info.base_model, info.base_revision, generator.base_model),
             *_settings_notes(info),
             *tokenizer_match.compare_tokenizers(Path(info.path), generator.tokenizer, prompts, chat_template),
             *_weakness(shift, noise),

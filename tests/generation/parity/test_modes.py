@@ -1,4 +1,4 @@
-"""Every way of one loaded model gives the same tokens in float32, and leaves the model as it was."""
+"""Every mode of one loaded model gives the same tokens in float32, and leaves the model as it was."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import torch
 
 from loralift.errors import UsageError
 from loralift.generation import GenerationSettings, inspect_adapter, inspect_base, load_transformers, prove
-from loralift.generation.asking import END, Asked, ask
-from loralift.generation.transformers_engine.load import Loaded, load_model
-from loralift.generation.ways import (
+from loralift.generation.parity.modes import (
     BATCHED,
     REFERENCE,
     merges,
     merging_lost,
     opened,
     start_vllm,
-    transformers_ways,
-    vllm_ways,
+    transformers_modes,
+    vllm_modes,
 )
+from loralift.generation.parity.probe import END, Asked, ask
+from loralift.generation.transformers_engine.load import Loaded, load_model
 from loralift.records import Prompt
 
 VARIANTS = ("letters", "mlp", "base")
@@ -46,35 +46,35 @@ def asked(prompts: list[Prompt]) -> Asked:
     return Asked(prompts, references, " ", GenerationSettings(max_new_tokens=12))
 
 
-def test_ways_of_transformers(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [way.name for way in transformers_ways(loaded, 20)]
+def test_modes_of_transformers(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [mode.name for mode in transformers_modes(loaded, 20)]
     assert names[:2] == [REFERENCE.name, BATCHED.name]
     assert names[2:] == ["loop, single", "loop, batch", "loop, 5 rows", "loop, as in a run"]
     assert all(merges(loaded, name) for name in loaded.adapters)
-    monkeypatch.setattr("loralift.generation.ways.merges", lambda loaded, name: False)
-    assert [way.name for way in transformers_ways(loaded, 3)][-1] == "loop, 2 running"
+    monkeypatch.setattr("loralift.generation.parity.modes.merges", lambda loaded, name: False)
+    assert [mode.name for mode in transformers_modes(loaded, 3)][-1] == "loop, 2 rows"
 
 
-def test_a_model_that_cannot_fly_has_the_ways_of_generate(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loralift.generation.ways.can_loop", lambda base: False)
-    names = [way.name for way in transformers_ways(loaded, 20)]
+def test_a_model_that_cannot_loop_has_the_modes_of_generate(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loralift.generation.parity.modes.can_loop", lambda base: False)
+    names = [mode.name for mode in transformers_modes(loaded, 20)]
     assert names == ["generate, single", "generate, batch", "generate, as in a run"]
 
 
-def test_every_way_gives_the_same_tokens(loaded: Loaded, asked: Asked) -> None:
+def test_every_mode_gives_the_same_tokens(loaded: Loaded, asked: Asked) -> None:
     before = {name: tensor.clone() for name, tensor in loaded.base.state_dict().items()}
     given: dict[str, dict[str, Any]] = {}
-    for way in transformers_ways(loaded, len(asked.prompts)):
-        with opened(loaded, way) as generator:
-            given[way.name] = {name: ask(generator, name, asked, rows=way.batch_size) for name in VARIANTS}
+    for mode in transformers_modes(loaded, len(asked.prompts)):
+        with opened(loaded, mode) as generator:
+            given[mode.name] = {name: ask(generator, name, asked, rows=mode.batch_size) for name in VARIANTS}
         after = loaded.base.state_dict()
         assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
     reference = given[REFERENCE.name]
     assert reference["base"].tokens != reference["letters"].tokens
     assert any(tokens[-1] == END for tokens in reference["letters"].tokens.values())
-    for way, variants in given.items():
+    for mode, variants in given.items():
         for variant, one in variants.items():
-            assert one.tokens == reference[variant].tokens, (way, variant)
+            assert one.tokens == reference[variant].tokens, (mode, variant)
             np.testing.assert_allclose(one.log_probabilities, reference[variant].log_probabilities, atol=1e-4)
             for key, likelihood in one.likelihoods.items():
                 expected = reference[variant].likelihoods[key]
@@ -103,26 +103,26 @@ def test_the_watched_tokens_are_the_likeliest_or_those_given(loaded: Loaded, ask
 
 
 @pytest.mark.usefixtures("fake")
-def test_ways_of_vllm(found: Any, loaded: Loaded, asked: Asked) -> None:
-    ways = vllm_ways(*found, "auto", "bfloat16", "cuda")
-    assert [way.name for way in ways] == ["vLLM, merged", "vLLM, LoRARequest"]
-    assert vllm_ways(*found, "transformers", "auto", "auto") == []
-    assert vllm_ways(*found, "auto", "float32", "auto") == []
+def test_modes_of_vllm(found: Any, loaded: Loaded, asked: Asked) -> None:
+    modes = vllm_modes(*found, "auto", "bfloat16", "cuda")
+    assert [mode.name for mode in modes] == ["vLLM, merged", "vLLM, LoRARequest"]
+    assert vllm_modes(*found, "transformers", "auto", "auto") == []
+    assert vllm_modes(*found, "auto", "float32", "auto") == []
     with opened(loaded, REFERENCE) as reference:
         expected = {name: ask(reference, name, asked, rows=1) for name in VARIANTS}
-    fast = start_vllm(*found, "auto", ways[0], len(asked.prompts))
+    fast = start_vllm(*found, "auto", modes[0], len(asked.prompts))
     given = {name: ask(fast, name, asked, watched=expected[name].watched) for name in VARIANTS}
     assert {name: one.tokens for name, one in given.items()} == {name: one.tokens for name, one in expected.items()}
     assert {name: one.answers for name, one in given.items()} == {name: one.answers for name, one in expected.items()}
     assert merging_lost(fast).keys() == {"letters", "mlp"}
     assert fast.describe().numerics["adapters_act"] == "merged"
     assert len(prove(fast, asked.prompts)) == 2
-    beside = start_vllm(*found, "auto", ways[1], len(asked.prompts))
+    beside = start_vllm(*found, "auto", modes[1], len(asked.prompts))
     assert beside.describe().numerics["adapters_act"] == "LoRARequest"
     assert merging_lost(beside) == {}
 
 
 def test_vllm_that_was_asked_for_and_is_not_here(found: Any) -> None:
     with pytest.raises(UsageError, match="vllm"):
-        vllm_ways(*found, "vllm", "auto", "auto")
-    assert vllm_ways(*found, "auto", "auto", "auto") == []
+        vllm_modes(*found, "vllm", "auto", "auto")
+    assert vllm_modes(*found, "auto", "auto", "auto") == []

@@ -1,7 +1,7 @@
-"""The ways in which one model answers: they must give the same, and `loralift check --parity` says whether they do.
+"""The modes in which one model answers: they must give the same, and `loralift check --parity` says whether they do.
 
 The reference is the plainest: transformers' own ``generate``, one question at a time, each adapter in PEFT's layers.
-One loaded model serves all ways of transformers; each of vLLM's is an engine of its own.
+One loaded model serves all modes of transformers; each of vLLM's is an engine of its own.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 
 from loralift.generation.adapter.info import AdapterInfo
-from loralift.generation.asking import TokenIds
 from loralift.generation.base import Generator
 from loralift.generation.model.base_model import BaseModel
+from loralift.generation.parity.probe import TokenIds
 from loralift.generation.transformers_engine.capability import can_loop
 from loralift.generation.transformers_engine.generator import TransformersGenerator
 from loralift.generation.transformers_engine.load import Loaded
@@ -27,8 +27,8 @@ from loralift.records import BASE
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One way to the answers.
+class Mode:
+    """One mode to the answers.
 
     Attributes:
         name: For people.
@@ -43,26 +43,26 @@ class Way:
     batch_size: int | None = None
 
 
-REFERENCE = Way("generate, single", batch_size=1)
-BATCHED = Way("generate, batch")
+REFERENCE = Mode("generate, single", batch_size=1)
+BATCHED = Mode("generate, batch")
 """The reference but for its batches: what it moves by is noise."""
 
-_LOOP = (Way("loop, single", own_loop=True, batch_size=1), Way("loop, batch", own_loop=True))
-_VLLM = (Way("vLLM, merged", merged=True), Way("vLLM, LoRARequest"))
+_LOOP = (Mode("loop, single", own_loop=True, batch_size=1), Mode("loop, batch", own_loop=True))
+_VLLM = (Mode("vLLM, merged", merged=True), Mode("vLLM, LoRARequest"))
 
 
-def transformers_ways(loaded: Loaded, rows: int) -> list[Way]:
-    """The ways of a loaded model, the reference first; a run's own last, where it is none of the others.
+def transformers_modes(loaded: Loaded, rows: int) -> list[Mode]:
+    """The modes of a loaded model, the reference first; a run's own last, where it is none of the others.
 
     Args:
         loaded: The model.
         rows: Questions; a quarter of them running shows whether rows may follow on rows.
     """
     loops = can_loop(loaded.base)
-    follow = Way(f"loop, {max(rows // 4, 2)} rows", own_loop=True, batch_size=max(rows // 4, 2))
+    follow = Mode(f"loop, {max(rows // 4, 2)} rows", own_loop=True, batch_size=max(rows // 4, 2))
     found = [REFERENCE, BATCHED, *((*_LOOP, follow) if loops else ())]
     if any(merges(loaded, name) for name in loaded.adapters):
-        found.append(Way(f"{'loop' if loops else 'generate'}, as in a run", own_loop=loops, merged=True))
+        found.append(Mode(f"{'loop' if loops else 'generate'}, as in a run", own_loop=loops, merged=True))
     return found
 
 
@@ -75,17 +75,17 @@ def merges(loaded: Loaded, name: str) -> bool:
 
 
 @contextmanager
-def opened(loaded: Loaded, way: Way) -> Iterator[TransformersGenerator]:
-    """A generator that answers a way, in token ids; afterwards nothing is merged into the model."""
-    switch = Switch(loaded, merge=way.merged)
+def opened(loaded: Loaded, mode: Mode) -> Iterator[TransformersGenerator]:
+    """A generator that answers a mode, in token ids; afterwards nothing is merged into the model."""
+    switch = Switch(loaded, merge=mode.merged)
     try:
-        yield TransformersGenerator(replace(loaded, texts=TokenIds), switch=switch, own_loop=way.own_loop)
+        yield TransformersGenerator(replace(loaded, texts=TokenIds), switch=switch, own_loop=mode.own_loop)
     finally:
         switch.to(BASE)
 
 
-def vllm_ways(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype: str, device: str) -> list[Way]:
-    """The ways of vLLM that can answer here; none where a run would not take it.
+def vllm_modes(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype: str, device: str) -> list[Mode]:
+    """The modes of vLLM that can answer here; none where a run would not take it.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -98,12 +98,12 @@ def vllm_ways(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype:
         True: choose.way_to_serve(base, infos, free) == "merged",
         False: bool(infos) and all(choose.obstacle(info, merged=False) is None for info in infos),
     }
-    return [way for way in _VLLM if serves[way.merged]]
+    return [mode for mode in _VLLM if serves[mode.merged]]
 
 
-def start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, way: Way, rows: int) -> VllmGenerator:
-    """A generator that answers a way of vLLM, in token ids; its engine ends with it."""
-    engine = load.load_engine(base, infos, dtype, Work((rows,), 1 + len(infos)), merged=way.merged)
+def start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, mode: Mode, rows: int) -> VllmGenerator:
+    """A generator that answers a mode of vLLM, in token ids; its engine ends with it."""
+    engine = load.load_engine(base, infos, dtype, Work((rows,), 1 + len(infos)), merged=mode.merged)
     engine.text = TokenIds(engine.text.tokenizer, engine.text.eos)
     return VllmGenerator(engine)
 

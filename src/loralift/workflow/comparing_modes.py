@@ -1,4 +1,4 @@
-"""What the ways of a model gave, compared with the reference way: tokens, likelihoods, metrics."""
+"""What the modes of a model gave, compared with the reference mode: tokens, likelihoods, metrics."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from loralift.comparison import compare, first_divergence, judge_way, noise_floor
+from loralift.comparison import compare, first_divergence, judge_mode, noise_floor
 from loralift.config import RunConfig
-from loralift.generation.asking import Given
-from loralift.generation.ways import BATCHED, REFERENCE
+from loralift.generation.parity.modes import BATCHED, REFERENCE
+from loralift.generation.parity.probe import Given
 from loralift.metrics import score_examples
 from loralift.records import (
     BASE,
     Example,
     MetricComparison,
     MetricInfo,
+    ModeParity,
     NoiseFloor,
     Question,
     ReferenceLikelihood,
     Score,
-    WayParity,
 )
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.scoring import Scoring
@@ -37,50 +37,50 @@ def judged_metrics(scoring: Scoring) -> dict[str, MetricInfo]:
     return {name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None}
 
 
-def compare_ways(
+def compare_modes(
     given: Mapping[str, Mapping[str, Given]], questions: Sequence[Question], scoring: Scoring, config: RunConfig
-) -> tuple[dict[str, dict[str, float]], tuple[WayParity, ...]]:
-    """Compare every way of every variant with the reference way of that variant.
+) -> tuple[dict[str, dict[str, float]], tuple[ModeParity, ...]]:
+    """Compare every mode of every variant with the reference mode of that variant.
 
     Args:
-        given: Way to variant to what it gave.
+        given: Mode to variant to what it gave.
         questions: What was asked.
         scoring: The metrics.
         config: Margins, seed and resamples.
 
     Returns:
-        Variant to metric to the noise floor, and every way of every variant, by variant.
+        Variant to metric to the noise floor, and every mode of every variant, by variant.
     """
     noise, found = {}, []
     for variant in (BASE, *config.adapters):
         reference = given[REFERENCE.name][variant]
-        ways = {way: of[variant] for way, of in given.items() if variant in of}
-        scores = _score(ways, questions, scoring)
+        modes = {mode: of[variant] for mode, of in given.items() if variant in of}
+        scores = _score(modes, questions, scoring)
         margins = _margins(scores[REFERENCE.name], scoring, config)
         floors = _floors(scores, scoring)
         noise[variant] = {name: floor.floor for name, floor in floors.items()}
-        for way in [name for name in ways if name != REFERENCE.name]:
-            rows = _compare(way, scores, scoring, margins, config)
-            found.append(_way(way, variant, reference, ways[way], rows, None if way == BATCHED.name else floors))
+        for mode in [name for name in modes if name != REFERENCE.name]:
+            rows = _compare(mode, scores, scoring, margins, config)
+            found.append(_mode(mode, variant, reference, modes[mode], rows, None if mode == BATCHED.name else floors))
     return noise, tuple(found)
 
 
-def _score(ways: Mapping[str, Given], questions: Sequence[Question], scoring: Scoring) -> dict[str, list[Score]]:
-    """Each way's scores; an answer that several ways gave is scored once."""
+def _score(modes: Mapping[str, Given], questions: Sequence[Question], scoring: Scoring) -> dict[str, list[Score]]:
+    """Each mode's scores; an answer that several modes gave is scored once."""
     names = [name for name in judged_metrics(scoring) if name != PERPLEXITY]
     of_texts = {
         (question.id, given.answers[question.id].text): Example(question, given.answers[question.id])
-        for given in ways.values()
+        for given in modes.values()
         for question in questions
     }
     rows = score_examples(names, list(of_texts.values()), scoring.settings) if names else []
     known = dict(zip(of_texts, rows, strict=bool(names)))
     found = {}
-    for way, given in ways.items():
+    for mode, given in modes.items():
         texts = {question.id: given.answers[question.id].text for question in questions}
-        found[way] = [known.get((key, text), Score(key, {})) for key, text in texts.items()]
+        found[mode] = [known.get((key, text), Score(key, {})) for key, text in texts.items()]
         if PERPLEXITY in scoring.metrics:
-            found[way] = _with_perplexity(found[way], given, questions, scoring)
+            found[mode] = _with_perplexity(found[mode], given, questions, scoring)
     return found
 
 
@@ -106,18 +106,18 @@ def _margins(reference: Sequence[Score], scoring: Scoring, config: RunConfig) ->
 
 
 def _compare(
-    way: str,
+    mode: str,
     scores: Mapping[str, Sequence[Score]],
     scoring: Scoring,
     margins: Mapping[str, float],
     config: RunConfig,
 ) -> tuple[MetricComparison, ...]:
-    """A way against the reference: a family of its own, or ways without a difference would hide one with some."""
+    """A mode against the reference: a family of its own, or modes without a difference would hide one with some."""
     metrics = judged_metrics(scoring)
     return compare(
         REFERENCE.name,
         scores[REFERENCE.name],
-        {way: scores[way]},
+        {mode: scores[mode]},
         metrics,
         primary=scoring.primary,
         aggregates=corpus_aggregates(metrics),
@@ -133,20 +133,20 @@ def _floors(scores: Mapping[str, Sequence[Score]], scoring: Scoring) -> dict[str
     return {floor.metric: floor for floor in floors}
 
 
-def _way(
-    way: str,
+def _mode(
+    mode: str,
     variant: str,
     reference: Given,
     given: Given,
     rows: tuple[MetricComparison, ...],
     floors: Mapping[str, NoiseFloor] | None,
-) -> WayParity:
+) -> ModeParity:
     places = [first_divergence(tokens, given.tokens[key]) for key, tokens in reference.tokens.items()]
     diverging = [place for place in places if place is not None]
     apart = _nats_apart(reference.likelihoods, given.likelihoods)
-    verdict, moved = judge_way(rows, floors, identical=not diverging)
-    return WayParity(
-        way=way,
+    verdict, moved = judge_mode(rows, floors, identical=not diverging)
+    return ModeParity(
+        mode=mode,
         variant=variant,
         n=len(places),
         identical=len(places) - len(diverging),
@@ -162,7 +162,7 @@ def _way(
 
 
 def _nats_apart(reference: Mapping[str, ReferenceLikelihood], other: Mapping[str, ReferenceLikelihood]) -> list[float]:
-    """How far the references' log-likelihoods are apart, in nats a token; of those that both ways could score."""
+    """How far the references' log-likelihoods are apart, in nats a token; of those that both modes could score."""
     pairs = ((one, other[key]) for key, one in reference.items())
     return [
         abs(one.log_likelihood - two.log_likelihood) / one.tokens
