@@ -17,8 +17,8 @@ from loralift.metrics import DEFAULT_METRICS
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import plain
-from loralift.workflow.loading import Ready
-from loralift.workflow.parts import Part, load_parts
+from loralift.workflow.datasets import DatasetRun, load_datasets
+from loralift.workflow.prepare import Ready
 from loralift.workflow.provenance import begin_or_resume
 from loralift.workflow.run_directory import RunDirectory
 
@@ -93,9 +93,9 @@ def config_of(root: Path) -> RunConfig:
     return RunConfig(**names, metrics=LEXICAL, primary="rougeL", noise_rows=0, output_dir=root / "run")
 
 
-def part_of(root: Path) -> Part:
+def part_of(root: Path) -> DatasetRun:
     """Its data set."""
-    (part,) = load_parts(config_of(root), RunDirectory(root / "run"), resume=False)
+    (part,) = load_datasets(config_of(root), RunDirectory(root / "run"), resume=False)
     return part
 
 

@@ -44,8 +44,8 @@ def ours(root: Path) -> Stages:
     from benchmarks.recorded_run import ADAPTER, config_of, part_of
     from loralift.records import BASE
     from loralift.reporting.findings import findings
-    from loralift.workflow.analysing import confounds_of
     from loralift.workflow.comparing import compare_scores, write_comparison
+    from loralift.workflow.confounds import confounds_of
     from loralift.workflow.provenance import finish
     from loralift.workflow.reporting import build_report, write_report
     from loralift.workflow.scoring import read_summaries, scoring_of

@@ -8,9 +8,9 @@ from typing import Any
 
 from loralift.config import parse
 from loralift.records import Comparison
+from loralift.workflow.compare_inputs import compare_sides
+from loralift.workflow.progress import Watcher
 from loralift.workflow.running import RunResult, run
-from loralift.workflow.sides import compare_sides
-from loralift.workflow.watching import Watcher
 
 
 def evaluate(*, resume: bool = False, watcher: Watcher | None = None, **config: Any) -> RunResult:

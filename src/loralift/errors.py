@@ -81,6 +81,16 @@ def wrong_argument(argument: str, allowed: str, came: object) -> str:
     return f"`{argument}` must be {allowed}, got {came!r}"
 
 
+def first_line(error: BaseException) -> str:
+    r"""The first line of what another library's error says, or its class's name where it says nothing.
+
+    >>> first_line(ValueError("no such file\nTraceback ..."))
+    'no such file'
+    """
+    lines = str(error).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def some(names: Iterable[object], most: int = 5) -> str:
     """The first few of many names, and how many more there are.
 

@@ -42,7 +42,7 @@ def test_a_good_adapter_is_proved_without_a_data_set(checked: Callable[..., Any]
         "✓   answers   100% of 16 short greedy answers changed (built-in questions)",
     ):
         assert expected in outcome.out
-    assert "mind:" not in outcome.out
+    assert "note:" not in outcome.out
 
 
 def test_as_json_on_a_data_set(checked: Callable[..., Any], questions: Path) -> None:
@@ -65,7 +65,7 @@ def test_notes_are_told_and_every_flag_of_run_is_taken(
     each(lambda tensor: tensor * 0.5, "lora_B")(other)
     outcome = checked("--adapter", f"other={other}", "--metrics", "f1", "--limit", "3", "-o", tmp_path / "run")
     assert outcome.code == 0
-    assert "mind: It was trained on 'their/model' and is evaluated on" in outcome.out
+    assert "note: It was trained on 'their/model' and is evaluated on" in outcome.out
     assert outcome.out.count("✓   acts") == 2
     assert not (tmp_path / "run").exists()
 

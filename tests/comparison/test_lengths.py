@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from loralift.comparison import adjust_for_length, compare
-from loralift.comparison.line import fit
+from loralift.comparison.lengths import fit
 from loralift.records import LengthAdjustment, MetricInfo, Score
 from tests.comparison.shapes import LOSS, PERPLEXITY, QUALITY, RIGHT, infos, rows
 

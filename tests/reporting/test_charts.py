@@ -13,7 +13,7 @@ import pytest
 import vl_convert
 
 from loralift.records import Report
-from loralift.reporting import charts, numbers
+from loralift.reporting import charts, formatting
 from loralift.reporting.charts import PALETTE, Chart, style
 from loralift.reporting.charts.distribution import counts_in, edges_of
 from loralift.reporting.charts.effects import LARGEST
@@ -108,7 +108,7 @@ def test_what_a_chart_says_in_words_are_the_figures_of_the_comparison(report: Re
         assert row.verdict in drawn[f"difference-{row.metric}"].alt
         if row.effect_size is not None:
             turned = row.effect_size * (1 if INFOS[row.metric].higher_is_better else -1)
-            size = numbers.effect(turned)
+            size = formatting.effect(turned)
             said = f"{INFOS[row.metric].title}, {row.candidate}: {size}"
             assert said in drawn["effects"].alt
             assert any(label.startswith(said) for label in labels(drawn["effects"]))

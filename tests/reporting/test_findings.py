@@ -25,10 +25,10 @@ from loralift.records import (
     Score,
     SliceComparison,
 )
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 from loralift.reporting.findings import MOST, findings
 from loralift.reporting.forgetting import forgetting
-from loralift.reporting.numbers import percent
+from loralift.reporting.formatting import percent
 
 INFOS = {
     "rougeL": MetricInfo("rougeL", "ROUGE-L", margin=0.01),
@@ -117,7 +117,7 @@ def spelled(value: float | str) -> set[str]:
     """How a figure may stand in a sentence, without its sign."""
     if isinstance(value, str):
         return set()
-    spelled = {numbers.value(abs(value), info) for info in INFOS.values()}
+    spelled = {formatting.value(abs(value), info) for info in INFOS.values()}
     return spelled | {
         f"{value:,}",
         f"{abs(value):.1f}",
@@ -172,7 +172,7 @@ def test_a_better_candidate_is_said_with_what_puts_it_in_doubt() -> None:
     found = findings(comparison, summarised("up"), confounds, proofs)
     row, text = primary(comparison), sentences(found)
     info = INFOS["rougeL"]
-    moved = f"rose by {numbers.value(row.difference, info)} {numbers.interval(row.interval, info)}, from"
+    moved = f"rose by {formatting.value(row.difference, info)} {formatting.interval(row.interval, info)}, from"
     assert found[0].text.startswith(f"up is better than base: ROUGE-L {moved}")
     assert (
         "warning: 1 question or its reference stands in the training data given, in whole or nearly; without it up's"

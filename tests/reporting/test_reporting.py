@@ -8,7 +8,7 @@ from rich.console import Console
 
 from loralift.comparison import compare, summarise
 from loralift.records import AdapterProof, Interval, MetricInfo, Report, Row, Score
-from loralift.reporting import markdown, numbers, tables, terminal
+from loralift.reporting import formatting, markdown, tables, terminal
 
 INFOS = {
     "f1": MetricInfo("f1", "Token F1", margin=0.01, signature="implementation:test"),
@@ -139,10 +139,10 @@ def test_a_report_without_candidates_shows_the_variants_alone(report: Report) ->
 
 
 def test_numbers_are_never_rounded_into_what_they_are_not() -> None:
-    assert numbers.p_value(0.00001) == "<0.0001"
-    assert numbers.p_value(0.00987) == "0.0099"
-    assert numbers.p_value(0.25) == "0.250"
-    assert numbers.p_value(None) == numbers.value(None, INFOS["f1"]) == "–"
-    assert numbers.difference(-0.5, INFOS["f1"]) == "−0.500"
-    assert numbers.difference(-0.0001, INFOS["f1"]) == "0.000"
-    assert numbers.effect(0.123) == "+0.12"
+    assert formatting.p_value(0.00001) == "<0.0001"
+    assert formatting.p_value(0.00987) == "0.0099"
+    assert formatting.p_value(0.25) == "0.250"
+    assert formatting.p_value(None) == formatting.value(None, INFOS["f1"]) == "–"
+    assert formatting.difference(-0.5, INFOS["f1"]) == "−0.500"
+    assert formatting.difference(-0.0001, INFOS["f1"]) == "0.000"
+    assert formatting.effect(0.123) == "+0.12"

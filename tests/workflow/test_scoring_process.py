@@ -11,7 +11,7 @@ from loralift import config as configuration
 from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.workflow import scoring_process
-from loralift.workflow.parts import Part
+from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import score_variant, scoring_of
 from loralift.workflow.scoring_process import Scorer
@@ -38,7 +38,7 @@ def part_of(folder, *, answers=ROWS):
         path = directory.answers(variant)
         path.parent.mkdir(parents=True)
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return Part("", directory, load_questions(str(data)), 1)
+    return DatasetRun("", directory, load_questions(str(data)), 1)
 
 
 def test_a_variant_scored_ahead_has_the_scores_and_files_of_one_scored_here(tmp_path, scoring, monkeypatch):

@@ -57,7 +57,7 @@ def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> N
 
     from rich.console import Console
 
-    from loralift.cli.watching import TerminalWatcher
+    from loralift.cli.progress import TerminalWatcher
     from loralift.workflow.checking import check as check_workflow
     from loralift.workflow.codec import plain
 
@@ -78,10 +78,10 @@ for parameter in check.params:
 def _check_parity(config: RunConfig, fmt: str) -> None:
     from rich.console import Console
 
-    from loralift.cli.watching import TerminalWatcher
+    from loralift.cli.progress import TerminalWatcher
     from loralift.reporting.terminal import print_parity
     from loralift.workflow.codec import plain
-    from loralift.workflow.parity import check_parity
+    from loralift.workflow.parity_check import check_parity
 
     found = check_parity(config, TerminalWatcher())
     if fmt == "json":
@@ -106,7 +106,7 @@ def _print(checked: CheckedAdapter, console: Any) -> None:
         table.add_row(Text("✓" if fine else "–", style="green" if fine else "yellow"), what, Text(found))
     console.print(table)
     for note in checked.proof.notes:
-        console.print(Text(f"mind: {note}"), soft_wrap=True)
+        console.print(Text(f"note: {note}"), soft_wrap=True)
 
 
 def _rows(checked: CheckedAdapter) -> Iterator[Row]:

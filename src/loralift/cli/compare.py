@@ -45,14 +45,14 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
 
     from loralift.reporting.terminal import print_comparison
     from loralift.workflow import files
+    from loralift.workflow.compare_inputs import compare_read, read_sides, unpaired
     from loralift.workflow.comparing import comparison_document
-    from loralift.workflow.sides import compare_read, read_sides, unpaired
 
     names = options["metrics"].replace(",", " ").split() if options["metrics"] else None
     sides = read_sides(baseline, candidate, names, options["filter_name"])
     comparison, tests = compare_read(*sides, primary=options["primary"], margins=margins, seed=seed)
     if (lone := unpaired(*sides)) is not None:
-        click.echo(f"mind: {lone}")
+        click.echo(f"note: {lone}")
     print_comparison(comparison, Console())
     if options["output"] is not None:
         files.write_json(options["output"], comparison_document(comparison, tests))

@@ -36,7 +36,7 @@ def run_and_show(config: RunConfig, *, resume: bool = False, command: str) -> No
     """Run, print the report's tables and verdicts, and say where the report lies."""
     from rich.console import Console
 
-    from loralift.cli.watching import TerminalWatcher
+    from loralift.cli.progress import TerminalWatcher
     from loralift.reporting.terminal import print_report
     from loralift.workflow.running import run as run_workflow
 

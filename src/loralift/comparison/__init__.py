@@ -15,13 +15,13 @@ the modes of running one.
 
 from __future__ import annotations
 
+from loralift.comparison.columns import Column, Columns, cut_columns
 from loralift.comparison.comparing import compare
 from loralift.comparison.family import holm
 from loralift.comparison.lengths import adjust_for_length
 from loralift.comparison.noise import inside, noise_floor
 from loralift.comparison.pairing import Pairs, pair
 from loralift.comparison.parity import first_divergence, judge_mode
-from loralift.comparison.parts import Column, Columns, cut_columns
 from loralift.comparison.power import minimum_detectable_effect, power, rows_needed
 from loralift.comparison.ranking import rank
 from loralift.comparison.repeats import Clusters, clusters_of

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from loralift.comparison.analysis import Case, Settings, analyse, empty_row
+from loralift.comparison.columns import Column, cut_columns
 from loralift.comparison.intervals import Method
 from loralift.comparison.pairing import Aggregate, Pairs, pair, sample
-from loralift.comparison.parts import Column, cut_columns
 from loralift.comparison.repeats import Clusters
 from loralift.errors import UsageError, wrong_argument
 from loralift.records import BASE, MetricComparison, MetricInfo, Plain, Score, SliceComparison

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loralift.data.table import Row, Table
-from loralift.errors import DataError
+from loralift.errors import DataError, first_line
 
 
 def read_file(path: Path) -> Table:
@@ -83,7 +83,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
         with parquet.ParquetFile(path) as file:
             rows: list[dict[str, object]] = file.read().to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as parquet: {_first_line(error)}") from error
+        raise DataError(f"{path}: cannot be read as parquet: {first_line(error)}") from error
     return (Row(f"row {number}", values) for number, values in enumerate(rows))
 
 
@@ -128,7 +128,3 @@ def _separated(path: Path, delimiter: str) -> Iterator[Row]:
                 yield Row(place, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

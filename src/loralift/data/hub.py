@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from loralift.data.saved import hash_pairs
 from loralift.data.spec import HubDataset
 from loralift.data.table import Row, Table
-from loralift.errors import DataError, some
+from loralift.errors import DataError, first_line, some
 
 PARQUET_EXPORT = "refs/convert/parquet"
 """The branch of every repository where the hub keeps its data as CONFIG/SPLIT/0000.parquet, without a README."""
@@ -114,7 +114,7 @@ def _resolve(dataset: str, revision: str | None) -> _Commit:
     try:
         info = HfApi().dataset_info(dataset, revision=revision)
     except errors.HFValidationError as error:
-        raise DataError(f"hf://{dataset}: {_first_line(error)}") from error
+        raise DataError(f"hf://{dataset}: {first_line(error)}") from error
     except errors.GatedRepoError as error:
         page = f"https://huggingface.co/datasets/{dataset}"
         raise DataError(f"hf://{dataset}: gated; accept its terms on {page} and set HF_TOKEN") from error
@@ -138,7 +138,7 @@ def _load(
         raise _unreachable(dataset, error) from error
     except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
         # of an unknown configuration or split, the library's own first line says which there are
-        raise DataError(f"hf://{dataset}: {_first_line(error)}") from error
+        raise DataError(f"hf://{dataset}: {first_line(error)}") from error
     rows: list[dict[str, object]] = loaded.to_list()
     return rows
 
@@ -152,10 +152,6 @@ def _unreachable_errors() -> tuple[type[Exception], ...]:
 
 def _unreachable(dataset: str, error: Exception) -> DataError:
     return DataError(
-        f"hf://{dataset}: the Hugging Face hub cannot be reached ({_first_line(error)}); "
+        f"hf://{dataset}: the Hugging Face hub cannot be reached ({first_line(error)}); "
         "download the data elsewhere, and give a file or beir:DIR instead"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")

@@ -21,7 +21,7 @@ from loralift.metrics import METRICS, MetricSettings, expand_names, score_exampl
 from loralift.nemo.environment import ScoringEnvironment
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
 from loralift.records import Answer, Example
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 
 logger = logging.getLogger("loralift")
 
@@ -72,7 +72,7 @@ class LoraLiftBenchmark(ScoringEnvironment):
         answered = [score for score in self.scores if score.values]
         for name, summary in summarise_all(answered, infos, seed=0).items():
             if summary.value is not None:
-                logger.info("%s: %s over %d answers", name, numbers.value(summary.value, infos[name]), summary.n)
+                logger.info("%s: %s over %d answers", name, formatting.value(summary.value, infos[name]), summary.n)
 
 
 if __name__ == "__main__":

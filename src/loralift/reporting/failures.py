@@ -8,9 +8,9 @@ from functools import lru_cache
 from statistics import fmean
 
 from loralift.records import Report, Row
-from loralift.reporting import numbers, tables
-from loralift.reporting.doubts import FLAWS
-from loralift.reporting.numbers import percent
+from loralift.reporting import formatting, tables
+from loralift.reporting.caveats import FLAWS
+from loralift.reporting.formatting import percent
 
 SHORTER = 1 / 4
 LONGER = 4
@@ -108,8 +108,9 @@ def failure_table(report: Report) -> tables.Table:
         for count in mode.counts:
             cells = [mode.said, count.variant, f"{count.count:,}", percent(count.share)]
             if info is not None:
-                cells += [numbers.NOT_THERE if number is None else f"{number:,}" for number in (count.new, count.gone)]
-                cells.append(numbers.difference(count.difference, info))
+                changed = (count.new, count.gone)
+                cells += [formatting.NOT_THERE if number is None else f"{number:,}" for number in changed]
+                cells.append(formatting.difference(count.difference, info))
             rows.append(tuple(cells))
     heads = ["answers that", "of", "count", "share"]
     if info is not None:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from loralift.records import AdapterProof, Comparison, Confounds, Finding, MetricSummary
-from loralift.reporting import doubts
-from loralift.reporting.facts import DECIDED, Case, Facts
+from loralift.reporting import caveats
+from loralift.reporting.traced_figures import DECIDED, Case, Facts
 
 MOST = 12
 """Sentences about one candidate."""
@@ -136,7 +136,7 @@ def _dropped(case: Case) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    _verdict, _power, doubts.leakage, doubts.acting, doubts.noise, doubts.length, doubts.flaws, _others, doubts.slices,
-    _dropped, _agreeing,
+    _verdict, _power, caveats.leakage, caveats.acting, caveats.noise, caveats.length, caveats.flaws, _others,
+    caveats.slices, _dropped, _agreeing,
 )  # fmt: skip
 """The verdict, then the most important first; warnings go before the rest."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from loralift.records import Comparison, Finding
-from loralift.reporting import numbers
-from loralift.reporting.facts import Facts
+from loralift.reporting import formatting
+from loralift.reporting.traced_figures import Facts
 
 
 def forgetting(name: str, comparison: Comparison) -> tuple[Finding, ...]:
@@ -35,7 +35,7 @@ def _sentence(name: str, comparison: Comparison, candidate: str) -> Finding:
         "inconclusive": f"Whether {candidate} forgot anything on {name} is not decided",
     }
     facts.text(f"also[{name!r}].verdicts[{candidate!r}]", verdict)
-    evidence = numbers.NOT_THERE
+    evidence = formatting.NOT_THERE
     if row.difference is not None:
         evidence = facts.difference(f"{path}.difference", row.difference, info)
     evidence += facts.interval(f"{path}.interval", row.interval, info)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loralift.records import MetricComparison, ModeParity, Parity
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 from loralift.reporting.tables import Table
 
 
@@ -38,7 +38,7 @@ def parity_notes(parity: Parity) -> Iterator[str]:
     yield f"{n} questions ({parity.questions}), greedy answers of up to {parity.max_new_tokens} tokens"
     yield f"transformers in {numerics['dtype']} on {numerics['device']}"
     for adapter, lost in parity.merging_lost.items():
-        yield f"vLLM: merging rounds {numbers.percent(lost)} of {adapter}'s update away (norm over norm)"
+        yield f"vLLM: merging rounds {formatting.percent(lost)} of {adapter}'s update away (norm over norm)"
     yield from parity.notes
 
 
@@ -60,7 +60,7 @@ def _modes_table(parity: Parity, variant: str, modes: list[ModeParity]) -> Table
     rows = tuple(
         (
             mode.mode,
-            f"{mode.identical} of {mode.n} ({numbers.percent(mode.identical / mode.n)})",
+            f"{mode.identical} of {mode.n} ({formatting.percent(mode.identical / mode.n)})",
             _divergence(mode),
             f"{_nats(mode.log_likelihood_mean)}, {_nats(mode.log_likelihood_max)}",
             _nats(mode.next_token_max),
@@ -80,30 +80,30 @@ def _metrics_table(parity: Parity, variant: str, modes: list[ModeParity]) -> Tab
     for name, info in parity.metrics.items():
         floor = parity.noise[variant].get(name)
         cells = [
-            numbers.difference(row.difference, info) + (" !" if name in mode.moved else "")
+            formatting.difference(row.difference, info) + (" !" if name in mode.moved else "")
             for mode in modes
             for row in mode.metrics
             if row.metric == name
         ]
-        rows.append((info.title, numbers.value(floor, info), *cells))
+        rows.append((info.title, formatting.value(floor, info), *cells))
     heads = ("metric", "noise floor", *(mode.mode for mode in modes))
     return Table(f"{variant}, metrics: minus {parity.reference!r}", heads, tuple(rows))
 
 
 def _divergence(mode: ModeParity) -> str:
     if mode.earliest_divergence is None or mode.median_divergence is None:
-        return numbers.NOT_THERE
+        return formatting.NOT_THERE
     return f"token {mode.earliest_divergence} (median {mode.median_divergence:g})"
 
 
 def _nats(number: float | None) -> str:
-    return numbers.NOT_THERE if number is None else "0" if number == 0 else f"{number:.1e}"
+    return formatting.NOT_THERE if number is None else "0" if number == 0 else f"{number:.1e}"
 
 
 def _moved(parity: Parity, mode: ModeParity, row: MetricComparison) -> str:
     info = parity.metrics[row.metric]
-    moved = f"{info.title} by {numbers.difference(row.difference, info)}"
+    moved = f"{info.title} by {formatting.difference(row.difference, info)}"
     if row.interval is not None:
-        moved += f", 95 % CI {numbers.interval(row.interval, info)}"
+        moved += f", 95 % CI {formatting.interval(row.interval, info)}"
     floor = parity.noise[mode.variant].get(row.metric)
-    return moved if mode.mode == parity.noise_mode else f"{moved}, noise floor {numbers.value(floor, info)}"
+    return moved if mode.mode == parity.noise_mode else f"{moved}, noise floor {formatting.value(floor, info)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loralift.records import Comparison, MetricComparison, MetricInfo, MetricSummary, Report
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 
 PRIMARY_MARK = "★"
 
@@ -39,13 +39,13 @@ def comparison_table(comparison: Comparison, candidate: str) -> Table:
             rows.append(
                 (
                     f"{info.title} {'↑' if info.higher_is_better else '↓'}{mark}",
-                    numbers.value(row.baseline_value, info),
-                    numbers.value(row.candidate_value, info),
-                    numbers.difference(row.difference, info),
-                    numbers.interval(row.interval, info),
-                    numbers.p_value(row.p_value),
-                    numbers.p_value(row.p_adjusted),
-                    numbers.effect(row.effect_size),
+                    formatting.value(row.baseline_value, info),
+                    formatting.value(row.candidate_value, info),
+                    formatting.difference(row.difference, info),
+                    formatting.interval(row.interval, info),
+                    formatting.p_value(row.p_value),
+                    formatting.p_value(row.p_adjusted),
+                    formatting.effect(row.effect_size),
                     f"{row.wins}/{row.ties}/{row.losses}",
                     row.verdict,
                 )
@@ -95,8 +95,8 @@ def ranking_table(comparison: Comparison) -> Table:
         (
             str(place.rank),
             place.variant,
-            numbers.value(place.value, info),
-            ", ".join(place.better_than) or numbers.NOT_THERE,
+            formatting.value(place.value, info),
+            ", ".join(place.better_than) or formatting.NOT_THERE,
         )
         for place in (ranking.places if ranking else ())
     )
@@ -114,10 +114,10 @@ def slices_table(report: Report) -> Table:
                 f"{part.column}: {part.part}",
                 row.candidate,
                 str(row.n),
-                numbers.difference(row.difference, info),
-                numbers.interval(row.interval, info),
-                numbers.p_value(row.p_adjusted),
-                row.verdict or numbers.NOT_THERE,
+                formatting.difference(row.difference, info),
+                formatting.interval(row.interval, info),
+                formatting.p_value(row.p_adjusted),
+                row.verdict or formatting.NOT_THERE,
             )
         )
     heads = ("slice", "adapter", "n", "difference", "95 % CI", "p (Holm)", "verdict")
@@ -136,8 +136,8 @@ def proofs_table(report: Report) -> Table:
             str(proof.prompts),
             f"{proof.kl_mean:.3g}",
             f"{proof.kl_max:.3g}",
-            numbers.percent(proof.top_token_changed),
-            numbers.NOT_THERE if changed.get(proof.adapter) is None else numbers.percent(changed[proof.adapter]),
+            formatting.percent(proof.top_token_changed),
+            formatting.NOT_THERE if changed.get(proof.adapter) is None else formatting.percent(changed[proof.adapter]),
         )
         for proof in report.proofs
     )
@@ -162,13 +162,14 @@ def headline(comparison: Comparison, candidate: str) -> str:
 
 def _evidence(row: MetricComparison, info: MetricInfo) -> str:
     """What a verdict rests on: equivalence on the 90 % interval inside the margin, all else on the 95 % interval."""
-    evidence = numbers.difference(row.difference, info)
+    evidence = formatting.difference(row.difference, info)
     if row.verdict == "equivalent" and row.equivalence_interval is not None:
-        inside = f"90 % CI {numbers.interval(row.equivalence_interval, info)} inside ±{numbers.value(row.margin, info)}"
-        return f"{evidence}, {inside}, equivalence p = {numbers.p_value(row.p_equivalence)}".replace("= <", "< ")
+        within = formatting.interval(row.equivalence_interval, info)
+        inside = f"90 % CI {within} inside ±{formatting.value(row.margin, info)}"
+        return f"{evidence}, {inside}, equivalence p = {formatting.p_value(row.p_equivalence)}".replace("= <", "< ")
     if row.interval is not None:
-        evidence += f" {numbers.interval(row.interval, info)}"
-    return f"{evidence}, adjusted p = {numbers.p_value(row.p_adjusted)}".replace("= <", "< ")
+        evidence += f" {formatting.interval(row.interval, info)}"
+    return f"{evidence}, adjusted p = {formatting.p_value(row.p_adjusted)}".replace("= <", "< ")
 
 
 def refusal(report: Report, name: str) -> str:
@@ -184,8 +185,8 @@ def primary_row(comparison: Comparison, candidate: str) -> MetricComparison:
 def _summary_cells(report: Report, variant: str, info: MetricInfo) -> tuple[str, str]:
     summary: MetricSummary | None = report.summaries[variant].get(info.name)
     if summary is None or summary.n == 0:
-        return numbers.NOT_THERE, numbers.NOT_THERE
-    spread = f"{numbers.value(summary.median, info)} ± {numbers.value(summary.std, info)}"
+        return formatting.NOT_THERE, formatting.NOT_THERE
+    spread = f"{formatting.value(summary.median, info)} ± {formatting.value(summary.std, info)}"
     if info.corpus:
         spread += " (rows)"
-    return numbers.value(summary.value, info), spread
+    return formatting.value(summary.value, info), spread

@@ -49,7 +49,7 @@ def print_comparison(comparison: Comparison, console: Console, findings: Sequenc
         print_table(tables.ranking_table(comparison), console)
     for candidate in comparison.candidates:
         for warning in tables.primary_row(comparison, candidate).warnings:
-            console.print(Text(f"mind: {candidate}: {warning}", style="dim"))
+            console.print(Text(f"note: {candidate}: {warning}", style="dim"))
     for finding in findings:
         mark, style = ("!", "yellow") if finding.severity == "warning" else ("·", "")
         console.print(Text(f"{mark} {finding.text}", style=style))

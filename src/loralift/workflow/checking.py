@@ -13,7 +13,7 @@ from loralift.errors import UsageError, wrong_argument
 from loralift.generation import Generator, prove, spread
 from loralift.records import BASE, AdapterProof, Prompt, Question
 from loralift.workflow.generating import generation_settings, load_generator, render_prompts
-from loralift.workflow.watching import Watcher
+from loralift.workflow.progress import Watcher
 
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo

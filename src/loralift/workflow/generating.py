@@ -22,8 +22,8 @@ from loralift.generation import GenerationSettings, Generator
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.parts import Part, question_of
-from loralift.workflow.watching import Watcher
+from loralift.workflow.datasets import DatasetRun, question_of
+from loralift.workflow.progress import RunContext, Watcher
 
 # How much work a power cut may take; a killed process takes none, since every line reaches the system at once.
 SYNC_SECONDS = 1.0
@@ -86,60 +86,57 @@ def render_prompts(generator: Generator, questions: Sequence[Question], config: 
 
 
 def generate_variant(
-    part: Part,
+    context: RunContext,
+    dataset: DatasetRun,
     variant: str,
     generator: Generator,
     prompts: Sequence[Prompt],
-    config: RunConfig,
-    watcher: Watcher,
     *,
     perplexity: bool = True,
 ) -> None:
     """Answer what is not answered yet, then score the references that are not scored yet.
 
     Args:
-        part: The data set.
+        context: How they are answered, and who is told how far it is.
+        dataset: The data set.
         variant: Who answers.
         generator: Where it answers.
-        prompts: One a question of the part, however often it is answered.
-        config: How it is answered.
-        watcher: Told how far it is.
+        prompts: One a question of the dataset, however often it is answered.
         perplexity: Whether anybody wants to know how likely the references are.
     """
-    label = f"{variant}: {part.name} " if part.name else f"{variant}: "
-    path = part.directory.answers(variant)
-    todo = _not_yet(path, Answer, repeated(prompts, part))
-    with watcher.task(f"{label}answers", len(todo)) as advance:
-        answers = generator.generate(variant, todo, generation_settings(config), advance) if todo else ()
+    label = f"{variant}: {dataset.name} " if dataset.name else f"{variant}: "
+    path = dataset.directory.answers(variant)
+    todo = _not_yet(path, Answer, repeated(prompts, dataset))
+    with context.watcher.task(f"{label}answers", len(todo)) as advance:
+        answers = generator.generate(variant, todo, generation_settings(context.config), advance) if todo else ()
         _append(path, answers)
     if perplexity:
-        _score_references(part, variant, generator, prompts, config, watcher, label)
+        _score_references(context, dataset, variant, generator, prompts, label)
 
 
 def _score_references(
-    part: Part,
+    context: RunContext,
+    dataset: DatasetRun,
     variant: str,
     generator: Generator,
     prompts: Sequence[Prompt],
-    config: RunConfig,
-    watcher: Watcher,
     label: str,
 ) -> None:
-    path = part.directory.references(variant)
+    path = dataset.directory.references(variant)
     todo = _not_yet(path, ReferenceLikelihood, prompts)
-    references = {question.id: question.reference for question in part.data.questions}
-    with watcher.task(f"{label}reference perplexity", len(todo)) as advance:
-        separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
+    references = {question.id: question.reference for question in dataset.data.questions}
+    with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
+        separator = CHAT_SEPARATOR if context.config.chat_template else PLAIN_SEPARATOR
         texts = [references[prompt.id] for prompt in todo]
         _append(path, generator.reference_likelihoods(variant, todo, texts, separator, advance) if todo else ())
 
 
-def repeated(prompts: Sequence[Prompt], part: Part) -> list[Prompt]:
-    """Each prompt as often as its question is answered, under the ids of `part.questions`."""
-    if part.repeats == 1:
+def repeated(prompts: Sequence[Prompt], dataset: DatasetRun) -> list[Prompt]:
+    """Each prompt as often as its question is answered, under the ids of `dataset.questions`."""
+    if dataset.repeats == 1:
         return list(prompts)
     by_id = {prompt.id: prompt for prompt in prompts}
-    return [replace(by_id[question_of(question.id)], id=question.id) for question in part.questions]
+    return [replace(by_id[question_of(question.id)], id=question.id) for question in dataset.questions]
 
 
 def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
@@ -148,18 +145,16 @@ def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
     return list(rows)[::step][: config.noise_rows]
 
 
-def answer_again(
-    part: Part, generator: Generator, prompts: Sequence[Prompt], config: RunConfig, watcher: Watcher
-) -> None:
+def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator, prompts: Sequence[Prompt]) -> None:
     """Let the base answer some questions once more: in other batches, or with another seed when it samples."""
-    chosen = asked_again(prompts, config)
-    settings = generation_settings(config)
+    chosen = asked_again(prompts, context.config)
+    settings = generation_settings(context.config)
     # Fewer rows at once than the first time, when a batch held all; where it did not, an uneven number of them.
     at_once = len(chosen) if len(chosen) <= len(prompts) // 2 else len(chosen) // 2 + 1
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
-    path = part.directory.answers(AGAIN)
+    path = dataset.directory.answers(AGAIN)
     todo = _not_yet(path, Answer, chosen)
-    with watcher.task(f"{BASE}: once more", len(todo)) as advance:
+    with context.watcher.task(f"{BASE}: once more", len(todo)) as advance:
         _append(path, generator.generate(BASE, todo, settings, advance) if todo else ())
 
 

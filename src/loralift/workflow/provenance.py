@@ -19,8 +19,8 @@ from loralift.generation import Description
 from loralift.records import Prompt
 from loralift.workflow import files
 from loralift.workflow.codec import plain
-from loralift.workflow.loading import Ready
-from loralift.workflow.parts import Part, asked_for, notes_of, part_config
+from loralift.workflow.datasets import DatasetRun, asked_for, dataset_config, notes_of
+from loralift.workflow.prepare import Ready
 from loralift.workflow.run_directory import RunDirectory
 
 PACKAGES = (
@@ -29,40 +29,40 @@ PACKAGES = (
 )
 
 
-def begin_or_resume(ready: Ready, parts: Sequence[Part], *, resume: bool, command: str) -> None:
-    """Write dataset.jsonl and run.json of every part, or make sure that those there are of this very run.
+def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: bool, command: str) -> None:
+    """Write dataset.jsonl and run.json of every data set, or make sure that those there are of this very run.
 
     Raises:
         RunDirectoryError: A resume would mix two runs; the message names what differs.
     """
     config, model = ready.config, ready.generator.describe()
-    made_of = {part.name: fingerprint(config, part, ready.prompts[part.name], model) for part in parts}
-    there = [part for part in parts if resume and part.directory.run.exists()]
-    for part in there:
-        part.directory.refuse_another_run(made_of[part.name])
+    made_of = {dataset.name: fingerprint(config, dataset, ready.prompts[dataset.name], model) for dataset in datasets}
+    there = [dataset for dataset in datasets if resume and dataset.directory.run.exists()]
+    for dataset in there:
+        dataset.directory.refuse_another_run(made_of[dataset.name])
     session = _session(command, model)
-    for part in parts:
-        before = part.directory.read_run() if part in there else {}
+    for dataset in datasets:
+        before = dataset.directory.read_run() if dataset in there else {}
         if not before:
-            files.write_text(part.directory.dataset, dump_questions(part.data.questions))
+            files.write_text(dataset.directory.dataset, dump_questions(dataset.data.questions))
         sessions = [*before.get("sessions", []), session]
         document = {
             **session,
             # what makes the run again, and when it began; all else is the last session's
             **{name: sessions[0][name] for name in ("command", "started")},
             "config": plain(config.model_dump(mode="json")),
-            "part": part.name,
-            "also": [other.name for other in parts if other.name] if not part.name else [],
-            "fingerprint": made_of[part.name],
+            "part": dataset.name,
+            "also": [other.name for other in datasets if other.name] if not dataset.name else [],
+            "fingerprint": made_of[dataset.name],
             "variants": list(ready.generator.variants),
             "refused": dict(ready.refused),
-            "data": _data_facts(config, part),
+            "data": _data_facts(config, dataset),
             # what a resume reads back from dataset.jsonl knows nothing of the rows that were left out before
-            "notes": before.get("notes", notes_of(part.data)),
+            "notes": before.get("notes", notes_of(dataset.data)),
             "proofs": plain(ready.proofs),
             "sessions": sessions,
         }
-        files.write_json(part.directory.run, document)
+        files.write_json(dataset.directory.run, document)
 
 
 def _session(command: str, model: Description) -> dict[str, Any]:
@@ -91,7 +91,9 @@ def finish(directory: RunDirectory, seconds: Mapping[str, float]) -> None:
     )
 
 
-def fingerprint(config: RunConfig, part: Part, prompts: Sequence[Prompt], model: Description) -> dict[str, Any]:
+def fingerprint(
+    config: RunConfig, dataset: DatasetRun, prompts: Sequence[Prompt], model: Description
+) -> dict[str, Any]:
     """Everything that decides what the answers are: a resume reuses answers only if all of it is the same.
 
     The batch size is left out: it changes how fast the answers come, and a run that ran out of memory must be able to
@@ -99,7 +101,7 @@ def fingerprint(config: RunConfig, part: Part, prompts: Sequence[Prompt], model:
 
     Args:
         config: The run's configuration.
-        part: The questions.
+        dataset: The questions.
         prompts: The rendered prompts, whose token ids are hashed.
         model: What answers: the base, the adapters' hashes, the engine and its numerics.
     """
@@ -110,7 +112,7 @@ def fingerprint(config: RunConfig, part: Part, prompts: Sequence[Prompt], model:
     document = {
         **model.identity,
         "numerics": model.numerics,
-        "data": {"sha256": part.data.sha256, "rows": len(part.data.questions)},
+        "data": {"sha256": dataset.data.sha256, "rows": len(dataset.data.questions)},
         "prompt": {"token_ids_sha256": digest.hexdigest(), "example": prompts[0].text},
         "generation": {name: getattr(config, name) for name in settings},
     }
@@ -118,14 +120,14 @@ def fingerprint(config: RunConfig, part: Part, prompts: Sequence[Prompt], model:
     return made
 
 
-def _data_facts(config: RunConfig, part: Part) -> dict[str, Any]:
-    data = part.data
+def _data_facts(config: RunConfig, dataset: DatasetRun) -> dict[str, Any]:
+    data = dataset.data
     return {
         "source": data.source,
         "selection": data.selection,
         "sha256": data.sha256,
         "columns": dict(data.columns),
-        "asked": asked_for(part_config(config, part.name)),
+        "asked": asked_for(dataset_config(config, dataset.name)),
     }
 
 

@@ -12,18 +12,18 @@ from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
 from loralift.reporting import charts, markdown, page
-from loralift.workflow import files, garbage
-from loralift.workflow.analysing import columns_of
+from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.comparing import read_comparison
+from loralift.workflow.confounds import columns_of
+from loralift.workflow.datasets import question_of
 from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
-from loralift.workflow.parts import question_of
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
 
 
-@garbage.looked_for_seldom()
+@memory.looked_for_seldom()
 def build_report(directory: RunDirectory) -> Report:
     """Gather what a report shows from the files of a finished run.
 
@@ -75,7 +75,7 @@ def _name(source: str) -> str:
     return Path(source).name if local else source
 
 
-@garbage.looked_for_seldom()
+@memory.looked_for_seldom()
 def write_report(directory: RunDirectory, report: Report) -> list[Path]:
     """Write report.html, report.md, report.json and the charts.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,18 +14,17 @@ from loralift.generation import Generator
 from loralift.records import BASE, AdapterProof, Comparison, Finding, Prompt, Report, Score
 from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
-from loralift.workflow.analysing import confounds_of
-from loralift.workflow.clock import Clock
 from loralift.workflow.comparing import compare_scores, write_comparison
+from loralift.workflow.confounds import confounds_of
+from loralift.workflow.datasets import DatasetRun, load_datasets, tell
 from loralift.workflow.generating import answer_again, generate_variant
-from loralift.workflow.loading import load_and_prove
-from loralift.workflow.parts import Part, load_parts, tell
+from loralift.workflow.prepare import load_and_prove
+from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
 from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, scoring_of
 from loralift.workflow.scoring_process import Scorer
-from loralift.workflow.watching import Silent, Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,31 +75,31 @@ def run(
         resume, wanted = resume and directory.began(), resume
         if not resume:
             directory.refuse_to_overwrite(but=LEFTOVERS if wanted else ())
-        return _run(config, directory, scoring, watcher or Silent(), resume=resume, command=command)
+        context = RunContext(config, watcher or Silent(), Clock())
+        return _run(context, directory, scoring, resume=resume, command=command)
 
 
-def _run(
-    config: RunConfig, directory: RunDirectory, scoring: Scoring, watcher: Watcher, *, resume: bool, command: str
-) -> RunResult:
-    clock = Clock()
+def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resume: bool, command: str) -> RunResult:
+    config, clock = context.config, context.clock
     with clock.stage("data"):
-        parts = load_parts(config, directory, resume=resume)
+        datasets = load_datasets(config, directory, resume=resume)
         training = read_training_texts(config.train_data) if config.train_data else []
-        for part in parts:
-            tell(part, watcher)
+        for dataset in datasets:
+            tell(dataset, context.watcher)
     with clock.stage("metrics"):
-        rehearse(scoring, parts[0].data.questions[0])
+        rehearse(scoring, datasets[0].data.questions[0])
     lost: list[Finding] = []
     with Scorer(scoring) as scorer:
-        config, proofs = _generate(config, parts, scorer, watcher, clock, resume=resume, command=command)
-        for part in reversed(parts):  # the questions that decide come last: their findings name what was lost elsewhere
-            part.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
-            comparison = _score_and_compare(config, part, scorer, watcher, clock, _Known(training, proofs, lost))
-            lost += forgetting(part.name, comparison) if part.name and comparison else ()
-    for part in parts:
-        finish(part.directory, clock.seconds)
-    reports = [build_report(part.directory) for part in reversed(parts)]
-    written = [write_report(part.directory, report) for part, report in zip(reversed(parts), reports, strict=True)]
+        context, proofs = _generate(context, datasets, scorer, resume=resume, command=command)
+        # the questions that decide come last: their findings name what was lost elsewhere
+        for dataset in reversed(datasets):
+            dataset.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
+            comparison = _score_and_compare(context, dataset, scorer, _Known(training, proofs, lost))
+            lost += forgetting(dataset.name, comparison) if dataset.name and comparison else ()
+    for dataset in datasets:
+        finish(dataset.directory, clock.seconds)
+    reports = [build_report(dataset.directory) for dataset in reversed(datasets)]
+    written = [write_report(of.directory, report) for of, report in zip(reversed(datasets), reports, strict=True)]
     return RunResult(directory.root, reports[-1], tuple(written[-1]))
 
 
@@ -113,82 +112,65 @@ def _directory(config: RunConfig, resume: bool) -> RunDirectory:
 
 
 def _generate(
-    config: RunConfig,
-    parts: Sequence[Part],
-    scorer: Scorer,
-    watcher: Watcher,
-    clock: Clock,
-    *,
-    resume: bool,
-    command: str,
-) -> tuple[RunConfig, tuple[AdapterProof, ...]]:
+    context: RunContext, datasets: Sequence[DatasetRun], scorer: Scorer, *, resume: bool, command: str
+) -> tuple[RunContext, tuple[AdapterProof, ...]]:
     """Load the model, prove that the adapters act, and let every variant answer every data set.
 
     The model is gone when this returns: its memory is the metrics' then.
 
     Returns:
-        The configuration without the adapters that were refused, and the proofs of the others.
+        The context, its configuration without the adapters that were refused, and the proofs of the others.
     """
-    ready = load_and_prove(config, parts, watcher, clock)
-    begin_or_resume(ready, parts, resume=resume, command=command)
+    ready = load_and_prove(context, datasets)
+    context = replace(context, config=ready.config)
+    begin_or_resume(ready, datasets, resume=resume, command=command)
     scorer.score_beside(ready.generator)
-    for part in parts:
-        _answer(ready.config, part, scorer, ready.generator, ready.prompts[part.name], watcher, clock)
-    return ready.config, ready.proofs
+    for dataset in datasets:
+        _answer(context, dataset, scorer, ready.generator, ready.prompts[dataset.name])
+    return context, ready.proofs
 
 
 def _answer(
-    config: RunConfig,
-    part: Part,
-    scorer: Scorer,
-    generator: Generator,
-    prompts: Sequence[Prompt],
-    watcher: Watcher,
-    clock: Clock,
+    context: RunContext, dataset: DatasetRun, scorer: Scorer, generator: Generator, prompts: Sequence[Prompt]
 ) -> None:
     perplexity = "perplexity" in scorer.scoring.metrics
     for variant in generator.variants:
-        with clock.stage(_stage(f"generate {variant}", part)):
-            generate_variant(part, variant, generator, prompts, config, watcher, perplexity=perplexity)
-        scorer.begin(part, variant)
-    if _answers_twice(config, part):
-        with clock.stage("generate base once more"):
-            answer_again(part, generator, prompts, config, watcher)
+        with context.clock.stage(_stage(f"generate {variant}", dataset)):
+            generate_variant(context, dataset, variant, generator, prompts, perplexity=perplexity)
+        scorer.begin(dataset, variant)
+    if _answers_twice(context.config, dataset):
+        with context.clock.stage("generate base once more"):
+            answer_again(context, dataset, generator, prompts)
 
 
-def _stage(name: str, part: Part) -> str:
+def _stage(name: str, dataset: DatasetRun) -> str:
     """A stage's name, so that what further data sets took is not added to it."""
-    return f"{name} ({part.name})" if part.name else name
+    return f"{name} ({dataset.name})" if dataset.name else name
 
 
-def _answers_twice(config: RunConfig, part: Part) -> bool:
+def _answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
     """Whether the base answers some questions once more; repeats show by themselves what moves."""
-    return bool(config.noise_rows and config.adapters and config.repeats == 1 and not part.name)
+    return bool(config.noise_rows and config.adapters and config.repeats == 1 and not dataset.name)
 
 
-def _score_and_compare(
-    config: RunConfig,
-    part: Part,
-    scorer: Scorer,
-    watcher: Watcher,
-    clock: Clock,
-    known: _Known,
-) -> Comparison | None:
+def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer, known: _Known) -> Comparison | None:
+    config, watcher, clock = context.config, context.watcher, context.clock
     scores: dict[str, Sequence[Score]] = {}
-    scorer.share(part, (BASE, *config.adapters))
+    scorer.share(dataset, (BASE, *config.adapters))
     for variant in (BASE, *config.adapters):
-        with clock.stage(_stage(f"score {variant}", part)):
-            watcher.say(f"{variant}: scoring {len(part.questions)} answers{f' of {part.name}' if part.name else ''}")
-            scores[variant] = scorer.scores(part, variant)
+        with clock.stage(_stage(f"score {variant}", dataset)):
+            of = f" of {dataset.name}" if dataset.name else ""
+            watcher.say(f"{variant}: scoring {len(dataset.questions)} answers{of}")
+            scores[variant] = scorer.scores(dataset, variant)
     if not config.adapters:
         return None
-    with clock.stage(_stage("compare", part)):
-        return _compare(config, part, scorer.scoring, scores, known if not part.name else _Known())
+    with clock.stage(_stage("compare", dataset)):
+        return _compare(config, dataset, scorer.scoring, scores, known if not dataset.name else _Known())
 
 
 def _compare(
     config: RunConfig,
-    part: Part,
+    dataset: DatasetRun,
     scoring: Scoring,
     scores: Mapping[str, Sequence[Score]],
     known: _Known,
@@ -199,13 +181,13 @@ def _compare(
         scoring.metrics,
         primary=scoring.primary,
         margins=config.margins,
-        clusters=part.clusters,
+        clusters=dataset.clusters,
         seed=config.seed,
         resamples=config.resamples,
     )
-    again = score_again(part, scoring, config) if _answers_twice(config, part) else ()
-    confounds = confounds_of(part, scoring, comparison, scores, again=again, training=known.training)
-    summaries = {variant: read_summaries(part.directory, variant)[1] for variant in scores}
+    again = score_again(dataset, scoring, config) if _answers_twice(config, dataset) else ()
+    confounds = confounds_of(dataset, scoring, comparison, scores, again=again, training=known.training)
+    summaries = {variant: read_summaries(dataset.directory, variant)[1] for variant in scores}
     found = findings(comparison, summaries, confounds, known.proofs)
-    write_comparison(part.directory, comparison, tests, confounds, (*found, *known.lost))
+    write_comparison(dataset.directory, comparison, tests, confounds, (*found, *known.lost))
     return comparison

@@ -10,11 +10,11 @@ from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
 from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_names, score_examples
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
-from loralift.workflow import files, garbage
+from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_of, score_row
 from loralift.workflow.comparing import primary_of
+from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import AGAIN, asked_again, read_records
-from loralift.workflow.parts import Part
 from loralift.workflow.run_directory import RunDirectory
 
 # What else may stand behind a difference is looked at whatever metrics were asked for; it costs next to nothing.
@@ -76,8 +76,8 @@ def rehearse(scoring: Scoring, question: Question) -> None:
     score_examples(list(scoring.metrics), [Example(question, answer, likelihood)], scoring.settings)
 
 
-@garbage.looked_for_seldom()
-def score_variant(part: Part, variant: str, scoring: Scoring) -> list[Score]:
+@memory.looked_for_seldom()
+def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> list[Score]:
     """Score a variant's answers; write its scores, its aggregates and its bundles.
 
     Raises:
@@ -87,35 +87,35 @@ def score_variant(part: Part, variant: str, scoring: Scoring) -> list[Score]:
     from loralift.nemo.scoring import score_recorded
     from loralift.nemo.summaries import summarise_all
 
-    directory = part.directory
-    examples = _examples(part, variant)
-    garbage.give_back()
+    directory = dataset.directory
+    examples = _examples(dataset, variant)
+    memory.give_back()
     scores, bundle = score_recorded(
         examples,
         list(scoring.metrics),
         scoring.settings,
         primary=scoring.primary,
-        benchmark=part.name or scoring.benchmark,
+        benchmark=dataset.name or scoring.benchmark,
         variant=variant,
     )
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
-    summaries = summarise_all(scores, scoring.metrics, scoring.seed, part.clusters)
+    summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
     results["metrics"] = {
         name: {**plain(summary), "info": plain(scoring.metrics[name])} for name, summary in summaries.items()
     }
     files.write_json(directory.results(variant), results)
     with files.disk_errors(directory.nemo(variant)):
-        write_bundles(directory.nemo(variant), bundle, scores, summaries, scoring.metrics, part.clusters)
+        write_bundles(directory.nemo(variant), bundle, scores, summaries, scoring.metrics, dataset.clusters)
     return scores
 
 
-def score_again(part: Part, scoring: Scoring, config: RunConfig) -> list[Score]:
+def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> list[Score]:
     """Score the base's second answers on the judged metrics; perplexity, which answers do not move, has no value."""
     from loralift.nemo.scoring import score_recorded
 
-    answers = read_records(part.directory.answers(AGAIN), Answer)
-    examples = [Example(question, answers[question.id]) for question in asked_again(part.data.questions, config)]
+    answers = read_records(dataset.directory.answers(AGAIN), Answer)
+    examples = [Example(question, answers[question.id]) for question in asked_again(dataset.data.questions, config)]
     judged = [info.name for info in scoring.metrics.values() if info.higher_is_better is not None]
     return score_recorded(examples, judged, scoring.settings, primary=scoring.primary, variant=AGAIN)[0]
 
@@ -136,13 +136,14 @@ def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, Met
     return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
 
 
-def _examples(part: Part, variant: str) -> list[Example]:
-    answers = read_records(part.directory.answers(variant), Answer)
-    references = part.directory.references(variant)
+def _examples(dataset: DatasetRun, variant: str) -> list[Example]:
+    answers = read_records(dataset.directory.answers(variant), Answer)
+    references = dataset.directory.references(variant)
     likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
-    missing = [question.id for question in part.questions if question.id not in answers]
+    missing = [question.id for question in dataset.questions if question.id not in answers]
     if missing:
-        raise RunDirectoryError(f"{part.directory.answers(variant)} lacks the answers to {some(missing)}: add --resume")
+        place = dataset.directory.answers(variant)
+        raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
     # A question answered several times has one reference, scored once.
-    asked = part.clusters or str
-    return [Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in part.questions]
+    asked = dataset.clusters or str
+    return [Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in dataset.questions]

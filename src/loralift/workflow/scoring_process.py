@@ -19,8 +19,8 @@ from typing import IO, Any
 from loralift.cores import cores
 from loralift.generation import Generator
 from loralift.records import Score
-from loralift.workflow import garbage
-from loralift.workflow.parts import Part
+from loralift.workflow import memory
+from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.scoring import Scoring, score_variant
 
 # Generating on a GPU keeps one core busy, scoring another, and libraries some threads of their own.
@@ -58,36 +58,36 @@ class Scorer:
         if generator.describe().numerics["device"] == "cuda" and cores() >= FEWEST_CORES:
             self._process = start()
 
-    def begin(self, part: Part, variant: str) -> None:
+    def begin(self, dataset: DatasetRun, variant: str) -> None:
         """Score a variant that has answered, if that can be done beside what follows."""
         if self._process is not None:
-            job = (part, variant, self.scoring)
-            self._begun[part.name, variant] = self._thread.submit(_ask, self._process, job)
+            job = (dataset, variant, self.scoring)
+            self._begun[dataset.name, variant] = self._thread.submit(_ask, self._process, job)
 
-    def share(self, part: Part, variants: Sequence[str]) -> None:
+    def share(self, dataset: DatasetRun, variants: Sequence[str]) -> None:
         """Let the process score some of these variants, which all have answered, while this one scores the others."""
-        if self._process is None and len(variants) > 1 and len(part.questions) >= MANY_ROWS and cores() > 1:
+        if self._process is None and len(variants) > 1 and len(dataset.questions) >= MANY_ROWS and cores() > 1:
             self._process = start()
-        garbage.give_back()
+        memory.give_back()
         for variant in variants:
-            if (part.name, variant) not in self._begun:
-                self.begin(part, variant)
+            if (dataset.name, variant) not in self._begun:
+                self.begin(dataset, variant)
 
-    def scores(self, part: Part, variant: str) -> list[Score]:
+    def scores(self, dataset: DatasetRun, variant: str) -> list[Score]:
         """A variant's scores, with all its files written.
 
         Raises:
             LoraLiftError: What `score_variant` raises.
         """
-        begun = self._begun.pop((part.name, variant), None)
+        begun = self._begun.pop((dataset.name, variant), None)
         if begun is None or begun.cancel():
-            return score_variant(part, variant, self.scoring)
-        for other in [other for name, other in reversed(self._begun) if name == part.name]:
-            if not begun.done() and self._begun[part.name, other].cancel():
-                self._begun[part.name, other] = _known(score_variant(part, other, self.scoring))
+            return score_variant(dataset, variant, self.scoring)
+        for other in [other for name, other in reversed(self._begun) if name == dataset.name]:
+            if not begun.done() and self._begun[dataset.name, other].cancel():
+                self._begun[dataset.name, other] = _known(score_variant(dataset, other, self.scoring))
         found = begun.result()
         # what went wrong there is said here, where it goes wrong again
-        return found if found is not None else score_variant(part, variant, self.scoring)
+        return found if found is not None else score_variant(dataset, variant, self.scoring)
 
 
 def _known(scores: list[Score]) -> Future[list[Score] | None]:
@@ -118,7 +118,7 @@ def main() -> None:
             _send(answers, found)
 
 
-def _ask(process: subprocess.Popen[bytes], job: tuple[Part, str, Scoring]) -> list[Score] | None:
+def _ask(process: subprocess.Popen[bytes], job: tuple[DatasetRun, str, Scoring]) -> list[Score] | None:
     """One job's scores; None where they could not be made."""
     assert process.stdin is not None
     assert process.stdout is not None

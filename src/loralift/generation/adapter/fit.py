@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from loralift.errors import AdapterError, some
+from loralift.errors import AdapterError, first_line, some
 from loralift.generation.adapter.mismatch import Expected, explain_keys, explain_shapes
 from loralift.generation.model.quiet import quiet_loading
 
@@ -48,7 +48,7 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
         else:
             tensors = torch.load(weights, map_location="cpu", weights_only=True)
     except (SafetensorError, *_CORRUPT_PICKLE) as cause:
-        reason = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        reason = first_line(cause)
         raise AdapterError(f"`{argument}` has a corrupt {weights.name}, fetch or save it again: {reason}") from cause
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise AdapterError(
@@ -197,7 +197,7 @@ def _inject_on_meta(argument: str, config: Any, base_config: Any) -> Any:
         try:
             return PeftModel(base, config, adapter_name=_PROOF, low_cpu_mem_usage=True)
         except ValueError as cause:
-            reason = str(cause).splitlines()[0]
+            reason = first_line(cause)
             kind = base_config.model_type
             raise AdapterError(
                 f"`{argument}` does not fit the base, a {kind}; it was trained on {config.base_model_name_or_path!r}: "

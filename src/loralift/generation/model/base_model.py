@@ -10,7 +10,7 @@ from typing import Any
 from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-from loralift.errors import ModelError
+from loralift.errors import ModelError, first_line
 from loralift.generation.model.hub import find_folder, hash_files
 from loralift.generation.model.quiet import quiet_loading
 
@@ -84,7 +84,7 @@ def _read_config(folder: Path, model: str) -> Any:
     except json.JSONDecodeError as cause:
         raise ModelError(f"the config.json of {model} is not JSON: {cause}") from cause
     except (ValueError, OSError) as cause:
-        reason = str(cause).splitlines()[0]
+        reason = first_line(cause)
         raise ModelError(f"the config.json of {model} describes no model that transformers knows: {reason}") from cause
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         kind = raw.get("model_type")

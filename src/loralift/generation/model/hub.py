@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from loralift.errors import LoraLiftError
+from loralift.errors import LoraLiftError, first_line
 
 _BLOCK = 1 << 20
 
@@ -69,7 +69,7 @@ def _why_not(cause: Exception, source: str, revision: str | None) -> str:
         else:
             remedy = "the hub cannot be reached: check the connection, or give a local folder"
         return f"there is no folder {source}, {wanted} is not in the local cache, and {remedy}"
-    return f"the hub refused {source}: {str(cause).splitlines()[0]}"
+    return f"the hub refused {source}: {first_line(cause)}"
 
 
 def hash_files(files: Sequence[Path], sample_from: int | None = None) -> str:

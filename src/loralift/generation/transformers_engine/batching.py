@@ -11,7 +11,7 @@ from itertools import chain, islice
 import torch
 
 from loralift.cores import side_by_side
-from loralift.errors import ModelError
+from loralift.errors import ModelError, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def release_memory() -> None:
 
 
 def _hopeless(error: RuntimeError) -> str:
-    reason = str(error).splitlines()[0]
+    reason = first_line(error)
     return (
         "memory ran out with a single row: use a device with more memory or nothing else on it, a smaller dtype "
         f"(--dtype bfloat16), or fewer tokens (--max-new-tokens) ({reason})"

@@ -13,7 +13,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, some, wrong_argument
+from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, first_line, some, wrong_argument
 from loralift.generation.adapter import fit
 from loralift.generation.adapter.info import WEIGHTS, AdapterInfo
 from loralift.generation.model.base_model import BaseModel
@@ -152,7 +152,7 @@ def _load_tokenizer(source: BaseModel) -> Any:
         with quiet_loading():
             return AutoTokenizer.from_pretrained(source.source, revision=source.revision, padding_side="left")
     except (ValueError, OSError, ImportError, KeyError) as cause:
-        raise ModelError(f"the tokenizer of {source.source} cannot be loaded: {_first_line(cause)}") from cause
+        raise ModelError(f"the tokenizer of {source.source} cannot be loaded: {first_line(cause)}") from cause
 
 
 def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> Any:
@@ -164,14 +164,14 @@ def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> A
         with quiet_loading():
             base, report = AutoModelForCausalLM.from_pretrained(source.source, **options)
     except HfHubHTTPError as cause:
-        raise ModelError(f"the weights of {source.source} cannot be fetched: {_first_line(cause)}") from cause
+        raise ModelError(f"the weights of {source.source} cannot be fetched: {first_line(cause)}") from cause
     except (SafetensorError, OSError, ValueError, ImportError, EOFError) as cause:
-        raise ModelError(f"the weights of {source.source} cannot be loaded: {_first_line(cause)}") from cause
+        raise ModelError(f"the weights of {source.source} cannot be loaded: {first_line(cause)}") from cause
     except RuntimeError as cause:
         if is_out_of_memory(cause):
             remedy = "use a device with more memory or a smaller dtype (--dtype bfloat16)"
             raise ModelError(f"memory ran out while loading {source.source}: {remedy}") from cause
-        raise ModelError(f"the weights of {source.source} do not fit its config.json: {_first_line(cause)}") from cause
+        raise ModelError(f"the weights of {source.source} do not fit its config.json: {first_line(cause)}") from cause
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -244,8 +244,3 @@ def _eos_tokens(base: Any, tokenizer: Any) -> tuple[int, ...]:
     for found in (base.generation_config.eos_token_id, tokenizer.eos_token_id):
         ids.update(found if isinstance(found, list) else [] if found is None else [found])
     return tuple(sorted(ids))
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0] if lines else type(error).__name__

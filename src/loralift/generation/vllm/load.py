@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from loralift.errors import ModelError, UsageError, about_adapter, wrong_argument
+from loralift.errors import ModelError, UsageError, about_adapter, first_line, wrong_argument
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.adapter.low_rank import LowRank, bytes_touched, read_updates
 from loralift.generation.base import Description
@@ -21,7 +21,7 @@ from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.describe import _describe_adapter
-from loralift.generation.transformers_engine.load import _eos_tokens, _first_line, _load_tokenizer, choose_dtype
+from loralift.generation.transformers_engine.load import _eos_tokens, _load_tokenizer, choose_dtype
 from loralift.generation.vllm import start
 from loralift.generation.vllm.choose import refuse_unservable, way_to_serve
 from loralift.generation.vllm.start import Work
@@ -199,9 +199,7 @@ def _start(source: BaseModel, dtype: str, window: int, work: Work, kept: int, op
     except torch.OutOfMemoryError as cause:
         raise ModelError(f"memory ran out while vLLM loaded {source.source}: use --engine transformers") from cause
     except (ValueError, RuntimeError, OSError, KeyError) as cause:
-        raise ModelError(
-            f"vLLM cannot load {source.source}: {_first_line(cause)}; use --engine transformers"
-        ) from cause
+        raise ModelError(f"vLLM cannot load {source.source}: {first_line(cause)}; use --engine transformers") from cause
 
 
 def _lora_options(infos: Sequence[AdapterInfo]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from loralift.records import Comparison, Report
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart
 from loralift.reporting.failures import FailureMode, failures
-from loralift.reporting.numbers import percent
+from loralift.reporting.formatting import percent
 
 REFERENCES = "references"
 TWENTIETHS = {"q05": 0, "q25": 4, "q50": 9, "q75": 14, "q95": 18}

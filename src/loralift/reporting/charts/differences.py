@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loralift.records import Comparison, MetricComparison, MetricInfo
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
 from loralift.reporting.tables import PRIMARY_MARK
@@ -22,11 +22,11 @@ def difference(comparison: Comparison, info: MetricInfo) -> Chart | None:
     title = f"{info.title}{mark}  ({style.direction(info)})"
     how = "bars: 95 % CI"
     if margin is not None:
-        how += f" · shaded: equivalence margin ±{numbers.value(margin, info)}"
+        how += f" · shaded: equivalence margin ±{formatting.value(margin, info)}"
     caption = f"The difference from {comparison.baseline} on {info.title}, in its own unit, with its 95 % CI."
     if margin is not None:
         caption += (
-            f" Inside the shaded band, ±{numbers.value(margin, info)}, a difference counts as none: an adapter is "
+            f" Inside the shaded band, ±{formatting.value(margin, info)}, a difference counts as none: an adapter is "
             f"equivalent where its 90 % interval lies inside."
         )
     return Chart(
@@ -66,7 +66,7 @@ def bars_and_points(rows: Sequence[Mapping[str, Any]], axis: Any, y: Any) -> lis
 
 def said(name: str, row: MetricComparison, info: MetricInfo) -> str:
     """One difference in words."""
-    words = f"{name}: {numbers.difference(row.difference, info)} {numbers.interval(row.interval, info)}".rstrip()
+    words = f"{name}: {formatting.difference(row.difference, info)} {formatting.interval(row.interval, info)}".rstrip()
     return style.printable(f"{words}, {row.verdict}" if row.verdict else words)
 
 

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from loralift.records import Comparison, MetricInfo
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
 from loralift.reporting.charts.pairs import Pair, unit_of
@@ -27,7 +27,7 @@ def distribution(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) 
     info = comparison.metrics[comparison.primary]
     base, adapter = comparison.baseline, candidate
     sides = {base: [pair.baseline for pair in pairs], adapter: [pair.candidate for pair in pairs]}
-    medians = {name: numbers.value(median(values), info) for name, values in sides.items()}
+    medians = {name: formatting.value(median(values), info) for name, values in sides.items()}
     title = f"{info.title}: {style.shorten(base, 20)} and {style.shorten(adapter, 40)}"
     lines = f"medians: {style.shorten(base, 20)} {medians[base]} (dashed), {style.shorten(adapter, 40)} "
     lines += f"{medians[adapter]} (solid)"
@@ -118,5 +118,5 @@ def _outline(edges: Sequence[float], counts: Sequence[int]) -> list[dict[str, An
 
 
 def _range(values: Sequence[float], info: MetricInfo) -> str:
-    low, middle, high = (numbers.value(value, info) for value in (min(values), median(values), max(values)))
+    low, middle, high = (formatting.value(value, info) for value in (min(values), median(values), max(values)))
     return f"median {middle}, from {low} to {high}"

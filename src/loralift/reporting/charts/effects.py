@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from loralift.records import Comparison, MetricComparison, MetricInfo
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart
 from loralift.reporting.tables import PRIMARY_MARK
@@ -71,9 +71,9 @@ def _points(comparison: Comparison, metrics: Sequence[MetricInfo]) -> Iterator[d
             if row.metric == info.name and row.difference is not None and row.effect_size is not None and row.deviation:
                 ends = _ends(row, turn / row.deviation)
                 size = row.difference * turn / row.deviation
-                said = f"{info.title}, {row.candidate}: {numbers.effect(size)}"
+                said = f"{info.title}, {row.candidate}: {formatting.effect(size)}"
                 if ends:
-                    said += f" [{numbers.effect(ends[0])}, {numbers.effect(ends[1])}]"
+                    said += f" [{formatting.effect(ends[0])}, {formatting.effect(ends[1])}]"
                 yield {
                     **{"metric": info.name, "title": info.title, "key": keys[row.candidate]},
                     **{"size": _inside(size), "beyond": size if abs(size) > LARGEST else None},
@@ -111,7 +111,7 @@ def _draw(
     shape = adapters.pop("shape")
     rows = {"y": y, **adapters}
     bars = [point for point in points if point["low"] is not None]
-    beyond = [point | {"text": numbers.effect(point["beyond"])} for point in points if point["beyond"] is not None]
+    beyond = [point | {"text": formatting.effect(point["beyond"])} for point in points if point["beyond"] is not None]
     layers = [
         style.vertical(0),
         style.layer(style.rules().encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"), **rows), bars),

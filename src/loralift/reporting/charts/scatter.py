@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loralift.records import Comparison
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
 from loralift.reporting.charts.pairs import Pair, outcome, unit_of
@@ -45,7 +45,7 @@ def scatter(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) -> Ch
         caption += f" {len(shown):,} of {len(pairs):,} {unit}s are shown, evenly taken; the counts are of all."
         how += f" · {len(shown):,} of {len(pairs):,} {unit}s shown"
     extremes = sorted(pairs, key=lambda pair: pair.candidate - pair.baseline)
-    least, most = (numbers.difference(pair.candidate - pair.baseline, info) for pair in (extremes[0], extremes[-1]))
+    least, most = (formatting.difference(pair.candidate - pair.baseline, info) for pair in (extremes[0], extremes[-1]))
     title = f"{info.title}, {unit} by {unit}: {style.shorten(candidate, 40)}"
     return Chart(
         name=stem("scatter", candidate),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loralift.records import Comparison, MetricInfo, SliceComparison
-from loralift.reporting import numbers, tables
+from loralift.reporting import formatting, tables
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
 from loralift.reporting.charts.differences import bars_and_points, point, said
@@ -22,7 +22,7 @@ def slices(comparison: Comparison, candidate: str, parts: Sequence[SliceComparis
         return None
     overall = tables.primary_row(comparison, candidate)
     info = comparison.metrics[compared[0].row.metric]
-    whole = numbers.difference(overall.difference, info)
+    whole = formatting.difference(overall.difference, info)
     left_out = sum(part.row.candidate == candidate for part in parts) - len(compared)
     caption = (
         f"The difference of {candidate} from {comparison.baseline} on {info.title} on parts of the rows, with 95 % CI; "

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from loralift.records import Report, Row
-from loralift.reporting import numbers, tables
+from loralift.reporting import formatting, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.examples import telling_rows
 from loralift.reporting.failures import failure_modes_of, failure_table, failures
@@ -68,7 +68,7 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         "words": WORDS,
         "findings": findings_by_candidate(report),
         "strips": strips(report.comparison) if report.comparison else {},
-        "numbers": numbers,
+        "formatting": formatting,
         "primary_row": tables.primary_row,
         "headline": tables.headline,
         "comparison_table": lambda *of: _verdict_first(tables.comparison_table(*of)),

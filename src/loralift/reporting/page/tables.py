@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loralift.records import Report
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 from loralift.reporting.tables import PRIMARY_MARK, Table, primary_row
 
 
@@ -20,12 +20,12 @@ def power_table(report: Report) -> Table:
                     candidate,
                     f"{row.n:,}",
                     f"{row.dropped:,}",
-                    numbers.difference(row.difference, info),
-                    numbers.value(row.minimum_detectable_effect, info),
-                    numbers.NOT_THERE if row.rows_needed is None else f"{row.rows_needed:,}",
+                    formatting.difference(row.difference, info),
+                    formatting.value(row.minimum_detectable_effect, info),
+                    formatting.NOT_THERE if row.rows_needed is None else f"{row.rows_needed:,}",
                 )
             )
-    level = numbers.percent(report.comparison.alpha) if report.comparison is not None else ""
+    level = formatting.percent(report.comparison.alpha) if report.comparison is not None else ""
     caption = (
         f"The smallest difference that an unadjusted test at {level} finds with 80 % power at this n and spread, and "
         "the rows at which one as large as the observed is found as often; "
@@ -39,8 +39,8 @@ def noise_table(report: Report) -> Table:
     rows = []
     for noise in report.confounds.noise:
         info = report.metrics[noise.metric]
-        moved = numbers.difference(noise.difference, info)
-        rows.append((info.title, f"{noise.n:,}", moved, numbers.value(noise.floor, info)))
+        moved = formatting.difference(noise.difference, info)
+        rows.append((info.title, f"{noise.n:,}", moved, formatting.value(noise.floor, info)))
     heads = ("metric", "n", "difference", "noise floor")
     return Table(
         "The base against itself", heads, tuple(rows), "differences up to the noise floor may come from nowhere"
@@ -53,10 +53,10 @@ def sdk_table(report: Report) -> Table:
         (
             f"{test.candidate}: {report.metrics[test.metric].title if test.metric in report.metrics else test.metric}",
             f"{test.n:,}",
-            test.test or numbers.NOT_THERE,
-            numbers.p_value(test.p_degradation),
-            numbers.p_value(test.p_improvement),
-            test.note or numbers.NOT_THERE,
+            test.test or formatting.NOT_THERE,
+            formatting.p_value(test.p_degradation),
+            formatting.p_value(test.p_improvement),
+            test.note or formatting.NOT_THERE,
         )
         for test in report.sdk_tests
     )
@@ -82,10 +82,12 @@ def lengths_table(report: Report, *, all_metrics: bool) -> Table:
                 f"{at_length.candidate}: {info.title}",
                 f"{at_length.words_baseline:.1f}",
                 f"{at_length.words_candidate:.1f}",
-                numbers.difference(at_length.difference, info),
-                numbers.difference(at_length.adjusted, info),
-                numbers.interval(at_length.interval, info) or numbers.NOT_THERE,
-                numbers.NOT_THERE if at_length.explained is None else numbers.percent(at_length.explained, minus="−"),
+                formatting.difference(at_length.difference, info),
+                formatting.difference(at_length.adjusted, info),
+                formatting.interval(at_length.interval, info) or formatting.NOT_THERE,
+                formatting.NOT_THERE
+                if at_length.explained is None
+                else formatting.percent(at_length.explained, minus="−"),
             )
         )
     heads = ("adapter and metric", "words, base", "words", "difference", "at equal length", "95 % CI", "explained")
@@ -105,11 +107,11 @@ def perplexity_table(report: Report) -> Table:
                     (
                         f"{row.candidate}{mark}",
                         f"{row.n:,}",
-                        numbers.value(row.baseline_value, info),
-                        numbers.value(row.candidate_value, info),
-                        numbers.difference(row.difference, info),
-                        numbers.interval(row.interval, info),
-                        row.verdict or numbers.NOT_THERE,
+                        formatting.value(row.baseline_value, info),
+                        formatting.value(row.candidate_value, info),
+                        formatting.difference(row.difference, info),
+                        formatting.interval(row.interval, info),
+                        row.verdict or formatting.NOT_THERE,
                     )
                 )
     base = report.variants[0]

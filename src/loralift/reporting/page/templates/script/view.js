@@ -10,7 +10,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A metric's value with its own decimals; signs as in `numbers.py`. */
+/** A metric's value with its own decimals; signs as in `formatting.py`. */
 function written(value, metric) {
   return writtenDifference(value, metric).replace("+", "");
 }

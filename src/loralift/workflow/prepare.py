@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loralift.config import RunConfig
 from loralift.errors import AdapterError
 from loralift.generation import Generator
 from loralift.records import AdapterProof, Prompt
 from loralift.workflow.checking import check_adapters
-from loralift.workflow.clock import Clock
+from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import load_generator, render_prompts
-from loralift.workflow.parts import Part
-from loralift.workflow.watching import Watcher
+from loralift.workflow.progress import RunContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Ready:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_and_prove(config: RunConfig, parts: Sequence[Part], watcher: Watcher, clock: Clock) -> Ready:
+def load_and_prove(context: RunContext, datasets: Sequence[DatasetRun]) -> Ready:
     """Load the base and its adapters, render the prompts, and prove that the adapters act.
 
     Nearly every refusal comes from an adapter's files, before any weights of the base are loaded, so that beginning
@@ -48,24 +47,23 @@ def load_and_prove(config: RunConfig, parts: Sequence[Part], watcher: Watcher, c
     refused: dict[str, str] = {}
     while True:
         try:
-            return _load(config, parts, watcher, clock, refused)
+            return _load(context, datasets, refused)
         except AdapterError as error:
-            if not config.skip_refused or error.adapter is None:
+            if not context.config.skip_refused or error.adapter is None:
                 raise
             refused[error.adapter] = str(error)
-            rest = {name: path for name, path in config.adapters.items() if name != error.adapter}
+            rest = {name: path for name, path in context.config.adapters.items() if name != error.adapter}
             if not rest:
                 raise AdapterError(f"every adapter was refused: {'; '.join(refused.values())}") from error
-            watcher.say(f"{error.adapter}: REFUSED, going on without it: {error}")
-            config = config.model_copy(update={"adapters": rest})
+            context.watcher.say(f"{error.adapter}: REFUSED, going on without it: {error}")
+            context = replace(context, config=context.config.model_copy(update={"adapters": rest}))
 
 
-def _load(
-    config: RunConfig, parts: Sequence[Part], watcher: Watcher, clock: Clock, refused: Mapping[str, str]
-) -> Ready:
+def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[str, str]) -> Ready:
+    config, watcher, clock = context.config, context.watcher, context.clock
     with clock.stage("model"):
-        generator = load_generator(config, watcher, [len(part.questions) for part in parts])
-        prompts = {part.name: render_prompts(generator, part.data.questions, config) for part in parts}
+        generator = load_generator(config, watcher, [len(dataset.questions) for dataset in datasets])
+        prompts = {dataset.name: render_prompts(generator, dataset.data.questions, config) for dataset in datasets}
     with clock.stage("check"):
         proofs = check_adapters(generator, prompts[""], watcher, chat_template=config.chat_template)
     return Ready(config, generator, prompts, proofs, refused)

@@ -16,7 +16,7 @@ from loralift.records import (
     MetricInfo,
     MetricSummary,
 )
-from loralift.reporting import numbers
+from loralift.reporting import formatting
 
 DECIDED = ("better", "worse")
 
@@ -30,24 +30,24 @@ class Facts:
     def value(self, path: str, number: float, info: MetricInfo) -> str:
         """A metric's value."""
         self.figures[path] = number
-        return numbers.value(number, info)
+        return formatting.value(number, info)
 
     def size(self, path: str, number: float, info: MetricInfo) -> str:
         """A difference without its sign."""
         self.figures[path] = number
-        return numbers.value(abs(number), info)
+        return formatting.value(abs(number), info)
 
     def difference(self, path: str, number: float, info: MetricInfo) -> str:
         """A difference with its sign."""
         self.figures[path] = number
-        return numbers.difference(number, info)
+        return formatting.difference(number, info)
 
     def interval(self, path: str, bounds: Interval | None, info: MetricInfo) -> str:
         """With a space before it; nothing where there is none."""
         if bounds is None:
             return ""
         self.figures.update({f"{path}.low": bounds.low, f"{path}.high": bounds.high})
-        return f" {numbers.interval(bounds, info)}"
+        return f" {formatting.interval(bounds, info)}"
 
     def count(self, path: str, number: int) -> str:
         """A number of rows."""
@@ -57,7 +57,7 @@ class Facts:
     def percent(self, path: str, share: float) -> str:
         """A share, or a change, without its sign."""
         self.figures[path] = share
-        return numbers.percent(share)
+        return formatting.percent(share)
 
     def small(self, path: str, number: float) -> str:
         """A number near 0 with two digits that count, never as a power of ten."""

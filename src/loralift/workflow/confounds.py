@@ -19,18 +19,18 @@ from loralift.records import (
     Question,
     Score,
 )
-from loralift.workflow import garbage
+from loralift.workflow import memory
 from loralift.workflow.comparing import compare_scores, corpus_aggregates
+from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import read_records
-from loralift.workflow.parts import Part
 from loralift.workflow.scoring import Scoring
 
 LENGTHS = "answer_words"
 
 
-@garbage.looked_for_seldom()
+@memory.looked_for_seldom()
 def confounds_of(
-    part: Part,
+    dataset: DatasetRun,
     scoring: Scoring,
     comparison: Comparison,
     scores: Mapping[str, Sequence[Score]],
@@ -41,7 +41,7 @@ def confounds_of(
     """Look for every other explanation of the differences.
 
     Args:
-        part: The data set.
+        dataset: The data set.
         scoring: The metrics.
         comparison: What was compared.
         scores: Variant to its scores.
@@ -51,10 +51,10 @@ def confounds_of(
     candidates = {name: scores[name] for name in comparison.candidates}
     primary = scoring.metrics[comparison.primary]
     aggregates = corpus_aggregates(scoring.metrics)
-    leaks = find_leaks(part.data.questions, training) if training else ()
+    leaks = find_leaks(dataset.data.questions, training) if training else ()
     return Confounds(
         lengths=(
-            adjust_for_length(scores[BASE], candidates, scoring.metrics, clusters=part.clusters)
+            adjust_for_length(scores[BASE], candidates, scoring.metrics, clusters=dataset.clusters)
             if LENGTHS in scoring.metrics
             else ()
         ),
@@ -62,16 +62,16 @@ def confounds_of(
             scores[BASE],
             candidates,
             primary,
-            columns_of(part.data.questions),
+            columns_of(dataset.data.questions),
             aggregate=aggregates.get(primary.name),
-            clusters=part.clusters,
+            clusters=dataset.clusters,
             seed=comparison.seed,
             resamples=comparison.resamples,
         ),
         noise=_noise(scoring, scores[BASE], again),
-        answers_changed=_answers_changed(part, comparison.candidates),
+        answers_changed=_answers_changed(dataset, comparison.candidates),
         leaks=dict.fromkeys(comparison.candidates, tuple(leaks)) if training else {},
-        without_leaks=_without(part, scoring, comparison, scores, leaks) if leaks else {},
+        without_leaks=_without(dataset, scoring, comparison, scores, leaks) if leaks else {},
     )
 
 
@@ -100,18 +100,18 @@ def _noise(scoring: Scoring, first: Sequence[Score], again: Sequence[Score]) -> 
     return noise_floor(same_rows, again, moved, corpus_aggregates(moved))
 
 
-def _answers_changed(part: Part, candidates: Sequence[str]) -> dict[str, float]:
+def _answers_changed(dataset: DatasetRun, candidates: Sequence[str]) -> dict[str, float]:
     """Candidate to the share of its answers that are not, to the letter, the base's."""
-    base = read_records(part.directory.answers(BASE), Answer)
+    base = read_records(dataset.directory.answers(BASE), Answer)
     shares = {}
     for name in candidates:
-        answers = read_records(part.directory.answers(name), Answer)
+        answers = read_records(dataset.directory.answers(name), Answer)
         shares[name] = sum(answer.text != base[i].text for i, answer in answers.items()) / len(answers)
     return shares
 
 
 def _without(
-    part: Part,
+    dataset: DatasetRun,
     scoring: Scoring,
     comparison: Comparison,
     scores: Mapping[str, Sequence[Score]],
@@ -119,7 +119,7 @@ def _without(
 ) -> dict[str, MetricComparison]:
     """Candidate to its primary comparison on the rows that did not leak; none where no row is left."""
     leaked = {leak.id for leak in leaks}
-    question_of = part.clusters or str
+    question_of = dataset.clusters or str
     clean = {name: [score for score in rows if question_of(score.id) not in leaked] for name, rows in scores.items()}
     if not clean[BASE]:
         return {}
@@ -130,7 +130,7 @@ def _without(
         {primary: scoring.metrics[primary]},
         primary=primary,
         margins={row.metric: row.margin for row in comparison.rows if row.metric == primary and row.margin},
-        clusters=part.clusters,
+        clusters=dataset.clusters,
         seed=comparison.seed,
         resamples=comparison.resamples,
     )

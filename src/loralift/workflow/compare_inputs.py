@@ -15,7 +15,8 @@ from loralift.records import Answer, Comparison, Example, MetricInfo, Question, 
 from loralift.workflow import files
 from loralift.workflow.codec import score_of
 from loralift.workflow.comparing import compare_scores, primary_of
-from loralift.workflow.foreign import (
+from loralift.workflow.datasets import question_of
+from loralift.workflow.external_formats import (
     LOWER_IS_BETTER,
     Texts,
     is_sample_log,
@@ -24,7 +25,6 @@ from loralift.workflow.foreign import (
     with_ids,
     without_texts,
 )
-from loralift.workflow.parts import question_of
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_summaries
 

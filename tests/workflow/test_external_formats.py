@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from loralift.errors import ComparisonError, UsageError
-from loralift.workflow.foreign import Texts, is_sample_log, read_sample_log, read_texts, with_ids, without_texts
+from loralift.workflow.external_formats import (
+    Texts,
+    is_sample_log,
+    read_sample_log,
+    read_texts,
+    with_ids,
+    without_texts,
+)
 
 
 def line(doc_id: int, answer: str = "18", filter_name: str = "strict-match", **changes: Any) -> dict[str, Any]:

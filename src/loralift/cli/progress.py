@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from loralift.workflow.watching import Advance
+from loralift.workflow.progress import Advance
 
 
 class _TokensPerSecond(ProgressColumn):

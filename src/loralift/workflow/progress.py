@@ -1,10 +1,14 @@
-"""How a run tells what it is doing; the command line shows it, the Python API is silent."""
+"""How a run tells what it is doing, and counts the time of every stage; the Python API is silent."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from loralift.config import RunConfig
 
 
 class Advance(Protocol):
@@ -39,3 +43,34 @@ class Silent:
 
 def _nothing(rows: int, output_tokens: int = 0) -> None:
     del rows, output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Seconds of each stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time until the context ends."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What every stage of a run is given.
+
+    Attributes:
+        config: What is evaluated and how.
+        watcher: Told what is being done.
+        clock: Counts the time of every stage.
+    """
+
+    config: RunConfig
+    watcher: Watcher
+    clock: Clock

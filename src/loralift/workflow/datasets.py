@@ -12,15 +12,15 @@ from loralift.data import HeldOut, LoadedData, SavedIndices, hash_questions, loa
 from loralift.data.spec import BeirHub, HubDataset
 from loralift.errors import UsageError
 from loralift.records import Question
+from loralift.workflow.progress import Watcher
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.watching import Watcher
 
 REPEAT_MARK = "#"
 SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DatasetRun:
     """One data set of a run.
 
     Attributes:
@@ -61,7 +61,7 @@ def question_of(row: str) -> str:
     return row.rpartition(REPEAT_MARK)[0]
 
 
-def load_parts(config: RunConfig, directory: RunDirectory, *, resume: bool) -> list[Part]:
+def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -> list[DatasetRun]:
     """Load the questions that decide and every further data set.
 
     Raises:
@@ -70,15 +70,15 @@ def load_parts(config: RunConfig, directory: RunDirectory, *, resume: bool) -> l
     """
     if config.repeats > 1 and config.temperature == 0:
         raise UsageError("`--repeats` above 1 needs --temperature above 0: greedy answers are all the same")
-    parts = [Part("", directory, _load(config, directory, resume=resume), config.repeats)]
+    datasets = [DatasetRun("", directory, _load(config, directory, resume=resume), config.repeats)]
     for name in config.also:
         place = RunDirectory(directory.root / "also" / name)
-        data = _load(part_config(config, name), place, resume=resume)
-        parts.append(Part(name, place, data, config.repeats))
-    return parts
+        data = _load(dataset_config(config, name), place, resume=resume)
+        datasets.append(DatasetRun(name, place, data, config.repeats))
+    return datasets
 
 
-def part_config(config: RunConfig, name: str) -> RunConfig:
+def dataset_config(config: RunConfig, name: str) -> RunConfig:
     """The configuration as it holds for one data set: columns and splits are those of the questions that decide."""
     if not name:
         return config
@@ -95,9 +95,9 @@ def notes_of(data: LoadedData) -> list[str]:
     return [f"{len(data.dropped)} rows were left out ({named}{more})"]
 
 
-def tell(part: Part, watcher: Watcher) -> None:
+def tell(dataset: DatasetRun, watcher: Watcher) -> None:
     """Say what was loaded, and show one question."""
-    data = part.data
+    data = dataset.data
     watcher.say(f"data: {len(data.questions)} questions from {data.source} ({data.selection})")
     for note in notes_of(data):
         watcher.say(f"data: {note}")

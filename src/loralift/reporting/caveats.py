@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from loralift.records import Finding, LengthAdjustment, MetricInfo, SliceComparison
-from loralift.reporting.facts import DECIDED, Case, Facts
+from loralift.reporting.traced_figures import DECIDED, Case, Facts
 
 LENGTH_CHANGE = 0.05
 MUCH_EXPLAINED = 0.5

@@ -12,7 +12,7 @@ from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MetricSettings
 from loralift.records import Comparison, MetricSummary
 from loralift.workflow.codec import plain
-from loralift.workflow.sides import compare_read, compare_sides, read_side, read_sides
+from loralift.workflow.compare_inputs import compare_read, compare_sides, read_side, read_sides
 
 INFO = METRICS["f1"].info(MetricSettings())
 

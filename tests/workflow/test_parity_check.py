@@ -16,10 +16,10 @@ from loralift.config import parse
 from loralift.generation.transformers_engine.load import load_model
 from loralift.generation.transformers_engine.loop.block_slots import BlockSlots
 from loralift.records import ModeParity, Parity
-from loralift.workflow import parity as workflow
+from loralift.workflow import parity_check as workflow
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.parity import check_parity
-from loralift.workflow.watching import Silent
+from loralift.workflow.parity_check import check_parity
+from loralift.workflow.progress import Silent
 from tests.generation.vllm.fake import fake
 from tests.models import SUBJECTS
 

@@ -1,0 +1,312 @@
+"""`loralift check --parity`: one model answers the same questions in every mode in which LoraLift may run it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from loralift.comparison import compare, first_divergence, judge_mode, noise_floor
+from loralift.config import RunConfig
+from loralift.data import CHAT_SEPARATOR, PLAIN_SEPARATOR
+from loralift.errors import UsageError, some, wrong_argument
+from loralift.generation import Generator, inspect_adapter, inspect_base
+from loralift.generation.adapter.info import AdapterInfo
+from loralift.generation.model.base_model import BaseModel
+from loralift.generation.parity import modes
+from loralift.generation.parity.modes import BATCHED, REFERENCE
+from loralift.generation.parity.probe import Asked, Given, ask
+from loralift.generation.transformers_engine.batching import release_memory
+from loralift.generation.transformers_engine.load import load_model
+from loralift.metrics import score_examples
+from loralift.records import (
+    BASE,
+    Example,
+    MetricComparison,
+    MetricInfo,
+    ModeParity,
+    NoiseFloor,
+    Parity,
+    Question,
+    ReferenceLikelihood,
+    Score,
+)
+from loralift.workflow.checking import check_adapters, questions_to_check
+from loralift.workflow.comparing import corpus_aggregates
+from loralift.workflow.generating import generation_settings, render_prompts
+from loralift.workflow.progress import Watcher
+from loralift.workflow.scoring import Scoring, rehearse, scoring_of
+
+QUESTIONS = 32
+"""Questions where --limit says nothing: some modes take one at a time, and a small model on a CPU a minute for all."""
+
+TOKENS = 64
+"""Most tokens of an answer where --max-new-tokens says nothing."""
+
+
+PERPLEXITY = "perplexity"
+
+PERPLEXITY_SHARE = 0.01
+"""Perplexity's margin where --margin says nothing, as a share of its value: a hundredth of a nat a token."""
+
+
+@dataclass(eq=False)
+class _Model:
+    """What is asked of which model, and what came of it so far.
+
+    Attributes:
+        config: Of the check.
+        watcher: Told what is done.
+        base: The base.
+        infos: Its adapters.
+        given: Mode to variant to what it gave.
+        numerics: Of transformers.
+        merging_lost: As of ``Parity``.
+        notes: Likewise.
+    """
+
+    config: RunConfig
+    watcher: Watcher
+    base: BaseModel
+    infos: Sequence[AdapterInfo]
+    given: dict[str, dict[str, Given]] = field(default_factory=dict)
+    numerics: dict[str, str] = field(default_factory=dict)
+    merging_lost: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def placed(self) -> tuple[str, str]:
+        """Dtype and device."""
+        return self.config.dtype or "auto", self.config.device or "auto"
+
+
+def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
+    """Answer the same questions in every mode, greedily, and compare each with the reference mode.
+
+    Raises:
+        UsageError: There is no adapter.
+        LoraLiftError: One line on what is wrong with the model, an adapter, a metric or the data.
+    """
+    if not config.adapters:
+        raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
+    if "max_new_tokens" not in config.model_fields_set:
+        config = config.model_copy(update={"max_new_tokens": TOKENS})
+    scoring = scoring_of(config)
+    questions, source = questions_to_check(config)
+    if config.limit is None:
+        questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
+    rehearse(scoring, questions[0])
+    base = inspect_base(config.model, config.revision)
+    infos = [inspect_adapter(name, path, base.config) for name, path in config.adapters.items()]
+    model = _Model(config, watcher, base, infos)
+    asked = _ask_transformers(model, questions)
+    release_memory()
+    _ask_vllm(model, asked)
+    watcher.say(f"scoring {len(questions)} answers of every mode that differ")
+    noise, found = compare_modes(model.given, questions, scoring, config)
+    return Parity(
+        reference=REFERENCE.name,
+        noise_mode=BATCHED.name,
+        questions=source,
+        max_new_tokens=config.max_new_tokens,
+        numerics=model.numerics,
+        variants=(BASE, *config.adapters),
+        metrics=judged_metrics(scoring),
+        noise=noise,
+        modes=found,
+        merging_lost=model.merging_lost,
+        notes=tuple(model.notes),
+    )
+
+
+def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
+    """Ask in all modes of transformers; the model is gone when this returns: its memory is vLLM's then."""
+    config, watcher = model.config, model.watcher
+    watcher.say(f"model: loading {config.model}")
+    loaded = load_model(model.base, model.infos, *model.placed)
+    with modes.opened(loaded, REFERENCE) as generator:
+        prompts = render_prompts(generator, questions, config)
+        check_adapters(generator, prompts, watcher, chat_template=config.chat_template)
+        model.numerics = {name: str(value) for name, value in generator.describe().numerics.items()}
+    separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
+    settings = replace(generation_settings(config), temperature=0.0)
+    asked = Asked(prompts, [question.reference for question in questions], separator, settings)
+    layered = [name for name in loaded.adapters if not modes.merges(loaded, name)]
+    for mode in modes.transformers_modes(loaded, len(questions)):
+        variants = [name for name in (BASE, *loaded.adapters) if not mode.merged or name not in layered]
+        with modes.opened(loaded, mode) as generator:
+            _ask(model, generator, mode, variants, asked)
+    if layered:
+        dtype = model.numerics["dtype"]
+        model.notes.append(f"transformers: left in PEFT's layers, here as in a run ({dtype}): {some(layered)}.")
+    return asked
+
+
+def _ask_vllm(model: _Model, asked: Asked) -> None:
+    found = modes.vllm_modes(model.base, model.infos, model.config.engine, *model.placed)
+    if not found and model.config.engine == "auto":
+        model.notes.append("vLLM: not here, as a run would not take it; it needs its extra, a CUDA GPU and 16 bits.")
+    for mode in found:
+        _ask_vllm_mode(model, mode, asked)
+        release_memory()
+
+
+def _ask_vllm_mode(model: _Model, mode: modes.Mode, asked: Asked) -> None:
+    """Ask in one mode of vLLM; its engine is gone when this returns."""
+    model.watcher.say(f"model: starting {mode.name}")
+    generator = modes.start_vllm(model.base, model.infos, model.placed[0], mode, len(asked.prompts))
+    _ask(model, generator, mode, generator.variants, asked)
+    model.merging_lost |= modes.merging_lost(generator)
+
+
+def _ask(model: _Model, generator: Generator, mode: modes.Mode, variants: Sequence[str], asked: Asked) -> None:
+    """Let variants answer in a mode; the base comes last, and so shows whether an adapter left anything behind."""
+    reference = model.given.get(REFERENCE.name, {})
+    model.given[mode.name] = {}
+    for variant in reversed(variants):
+        watched = reference[variant].watched if variant in reference else None
+        with model.watcher.task(f"{mode.name}: {variant}", len(asked.prompts)) as advance:
+            given = ask(generator, variant, asked, rows=mode.batch_size, watched=watched, on_progress=advance)
+        model.given[mode.name][variant] = given
+
+
+def judged_metrics(scoring: Scoring) -> dict[str, MetricInfo]:
+    """The metrics with a direction."""
+    return {name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None}
+
+
+def compare_modes(
+    given: Mapping[str, Mapping[str, Given]], questions: Sequence[Question], scoring: Scoring, config: RunConfig
+) -> tuple[dict[str, dict[str, float]], tuple[ModeParity, ...]]:
+    """Compare every mode of every variant with the reference mode of that variant.
+
+    Args:
+        given: Mode to variant to what it gave.
+        questions: What was asked.
+        scoring: The metrics.
+        config: Margins, seed and resamples.
+
+    Returns:
+        Variant to metric to the noise floor, and every mode of every variant, by variant.
+    """
+    noise, found = {}, []
+    for variant in (BASE, *config.adapters):
+        reference = given[REFERENCE.name][variant]
+        of_variant = {mode: of[variant] for mode, of in given.items() if variant in of}
+        scores = _score(of_variant, questions, scoring)
+        margins = _margins(scores[REFERENCE.name], scoring, config)
+        floors = _floors(scores, scoring)
+        noise[variant] = {name: floor.floor for name, floor in floors.items()}
+        for mode in [name for name in of_variant if name != REFERENCE.name]:
+            rows = _compare(mode, scores, scoring, margins, config)
+            known = None if mode == BATCHED.name else floors
+            found.append(_mode(mode, variant, reference, of_variant[mode], rows, known))
+    return noise, tuple(found)
+
+
+def _score(given: Mapping[str, Given], questions: Sequence[Question], scoring: Scoring) -> dict[str, list[Score]]:
+    """Each mode's scores; an answer that several modes gave is scored once."""
+    names = [name for name in judged_metrics(scoring) if name != PERPLEXITY]
+    of_texts = {
+        (question.id, one.answers[question.id].text): Example(question, one.answers[question.id])
+        for one in given.values()
+        for question in questions
+    }
+    rows = score_examples(names, list(of_texts.values()), scoring.settings) if names else []
+    known = dict(zip(of_texts, rows, strict=bool(names)))
+    found = {}
+    for mode, one in given.items():
+        texts = {question.id: one.answers[question.id].text for question in questions}
+        found[mode] = [known.get((key, text), Score(key, {})) for key, text in texts.items()]
+        if PERPLEXITY in scoring.metrics:
+            found[mode] = _with_perplexity(found[mode], one, questions, scoring)
+    return found
+
+
+def _with_perplexity(
+    scores: Sequence[Score], given: Given, questions: Sequence[Question], scoring: Scoring
+) -> list[Score]:
+    examples = [Example(q, given.answers[q.id], given.likelihoods[q.id]) for q in questions]
+    extra = score_examples([PERPLEXITY], examples, scoring.settings)
+    return [
+        Score(one.id, {**one.values, **more.values}, {**one.statistics, **more.statistics})
+        for one, more in zip(scores, extra, strict=True)
+    ]
+
+
+def _margins(reference: Sequence[Score], scoring: Scoring, config: RunConfig) -> dict[str, float]:
+    """The configuration's margins, and perplexity's, which has none of its own."""
+    sums = [row.statistics[PERPLEXITY] for row in reference if PERPLEXITY in row.statistics]
+    if PERPLEXITY in config.margins or not sums:
+        return dict(config.margins)
+    aggregate = corpus_aggregates(scoring.metrics)[PERPLEXITY]
+    value = float(aggregate(np.sum(sums, axis=0)))
+    return {**config.margins, PERPLEXITY: PERPLEXITY_SHARE * value} if np.isfinite(value) else dict(config.margins)
+
+
+def _compare(
+    mode: str,
+    scores: Mapping[str, Sequence[Score]],
+    scoring: Scoring,
+    margins: Mapping[str, float],
+    config: RunConfig,
+) -> tuple[MetricComparison, ...]:
+    """A mode against the reference: a family of its own, or modes without a difference would hide one with some."""
+    metrics = judged_metrics(scoring)
+    return compare(
+        REFERENCE.name,
+        scores[REFERENCE.name],
+        {mode: scores[mode]},
+        metrics,
+        primary=scoring.primary,
+        aggregates=corpus_aggregates(metrics),
+        margins=margins,
+        seed=config.seed,
+        resamples=config.resamples,
+    ).rows
+
+
+def _floors(scores: Mapping[str, Sequence[Score]], scoring: Scoring) -> dict[str, NoiseFloor]:
+    metrics = judged_metrics(scoring)
+    floors = noise_floor(scores[REFERENCE.name], scores[BATCHED.name], metrics, corpus_aggregates(metrics))
+    return {floor.metric: floor for floor in floors}
+
+
+def _mode(
+    mode: str,
+    variant: str,
+    reference: Given,
+    given: Given,
+    rows: tuple[MetricComparison, ...],
+    floors: Mapping[str, NoiseFloor] | None,
+) -> ModeParity:
+    places = [first_divergence(tokens, given.tokens[key]) for key, tokens in reference.tokens.items()]
+    diverging = [place for place in places if place is not None]
+    apart = _nats_apart(reference.likelihoods, given.likelihoods)
+    verdict, moved = judge_mode(rows, floors, identical=not diverging)
+    return ModeParity(
+        mode=mode,
+        variant=variant,
+        n=len(places),
+        identical=len(places) - len(diverging),
+        earliest_divergence=min(diverging, default=None),
+        median_divergence=statistics.median(diverging) if diverging else None,
+        log_likelihood_mean=statistics.fmean(apart) if apart else None,
+        log_likelihood_max=max(apart, default=None),
+        next_token_max=float(np.abs(given.log_probabilities - reference.log_probabilities).max()),
+        metrics=rows,
+        moved=moved,
+        verdict=verdict,
+    )
+
+
+def _nats_apart(reference: Mapping[str, ReferenceLikelihood], other: Mapping[str, ReferenceLikelihood]) -> list[float]:
+    """How far the references' log-likelihoods are apart, in nats a token; of those that both modes could score."""
+    pairs = ((one, other[key]) for key, one in reference.items())
+    return [
+        abs(one.log_likelihood - two.log_likelihood) / one.tokens
+        for one, two in pairs
+        if one.log_likelihood is not None and two.log_likelihood is not None and one.tokens
+    ]
