@@ -106,6 +106,12 @@ class RunConfig(BaseModel):
         title="What generates; auto takes vllm where it is installed and a GPU is there.",
         description="auto, transformers or vllm",
     )
+    decoding: Literal["auto", "loop", "generate"] = Field(
+        "auto",
+        title="What decodes in the transformers engine; auto takes LoraLift's loop where it was tested with the model "
+        "and a self-check agrees, else transformers' generate.",
+        description="auto, loop or generate",
+    )
     device: str | None = Field(
         None, title="Where the models run [default: a GPU if there is one].", description="cpu, cuda, cuda:N or mps"
     )

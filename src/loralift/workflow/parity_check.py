@@ -20,6 +20,7 @@ from loralift.generation.parity.modes import BATCHED, REFERENCE
 from loralift.generation.parity.probe import Asked, Given, ask
 from loralift.generation.transformers_engine.batching import release_memory
 from loralift.generation.transformers_engine.load import load_model
+from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.metrics import score_examples
 from loralift.records import (
     BASE,
@@ -126,7 +127,9 @@ def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
     config, watcher = model.config, model.watcher
     watcher.say(f"model: loading {config.model}")
     loaded = load_model(model.base, model.infos, *model.placed)
-    with modes.opened(loaded, REFERENCE) as generator:
+    capability = checked_capability(loaded, config.decoding)
+    model.notes.extend(capability.notes)
+    with modes.opened(loaded, capability, REFERENCE) as generator:
         prompts = render_prompts(generator, questions, config)
         check_adapters(generator, prompts, watcher, chat_template=config.chat_template)
         model.numerics = {name: str(value) for name, value in generator.describe().numerics.items()}
@@ -134,9 +137,9 @@ def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
     settings = replace(generation_settings(config), temperature=0.0)
     asked = Asked(prompts, [question.reference for question in questions], separator, settings)
     layered = [name for name in loaded.adapters if not modes.merges(loaded, name)]
-    for mode in modes.transformers_modes(loaded, len(questions)):
+    for mode in modes.transformers_modes(loaded, capability, len(questions)):
         variants = [name for name in (BASE, *loaded.adapters) if not mode.merged or name not in layered]
-        with modes.opened(loaded, mode) as generator:
+        with modes.opened(loaded, capability, mode) as generator:
             _ask(model, generator, mode, variants, asked)
     if layered:
         dtype = model.numerics["dtype"]

@@ -1,0 +1,280 @@
+"""Does the fast way answer as the plain one does? A few steps of both, on the loaded model itself, before any question.
+
+The plain way is transformers' own forward pass, one row at a time and without a cache, with adapters in PEFT's layers.
+Whatever is wrong between the two, a traceback or another number, the fast way is not taken and the run says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from loralift.errors import ModelError, first_line
+from loralift.generation.base import Decoding, GenerationSettings
+from loralift.generation.transformers_engine import fallback
+from loralift.generation.transformers_engine.batching import is_out_of_memory
+from loralift.generation.transformers_engine.capability import (
+    Capability,
+    capability_of,
+    length_dependent,
+)
+from loralift.generation.transformers_engine.likelihood import Pair, restart, score_batch
+from loralift.generation.transformers_engine.load import Loaded
+from loralift.generation.transformers_engine.loop.block_slots import BlockSlots, attending
+from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
+from loralift.generation.transformers_engine.loop.packed_slots import PackedSlots
+from loralift.generation.transformers_engine.sampling import Sampler
+from loralift.generation.transformers_engine.variants import Switch
+from loralift.records import BASE, Prompt
+
+SHARED = 4
+"""Tokens with which all rows begin."""
+
+LENGTHS = (13, 9, 11)
+"""Tokens of each row's prompt. The third row takes the place of the first when that has ended."""
+
+STEPS = 4
+"""Steps that a row takes: on a GPU the third of so many rows is recorded, and what follows replayed."""
+
+# How far logits may be apart, as a share of their spread over the vocabulary. Rounding moves float32 by 1e-6 and 16
+# bits by some 1e-2; a position that skips, a mask that hides too little or half an adapter by 1e-1 and more.
+TOLERANCE = 1e-3
+TOLERANCE_16_BITS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What is asked.
+
+    Attributes:
+        prompts: Three, of different lengths, that begin alike.
+        forced: The tokens that follow each, whatever the model would choose: both ways must see the same.
+    """
+
+    prompts: tuple[Prompt, ...]
+    forced: tuple[tuple[int, ...], ...]
+
+    @property
+    def texts(self) -> list[tuple[int, ...]]:
+        """Each prompt with what follows it."""
+        return [prompt.token_ids + forced for prompt, forced in zip(self.prompts, self.forced, strict=True)]
+
+
+def checked_capability(loaded: Loaded, decoding: Decoding = "auto") -> Capability:
+    """How a loaded model is run, seen on itself.
+
+    Args:
+        loaded: The model with its adapters; as it is afterwards too.
+        decoding: What was asked for.
+
+    Raises:
+        ModelError: ``loop`` was asked for, and the loop cannot take the model or does not answer as it should.
+    """
+    capability = capability_of(loaded.base, decoding)
+    rows = _rows(loaded)
+    if capability.loop:
+        capability = _check_loop(loaded, capability, rows)
+    if decoding == "loop" and not capability.loop:
+        raise ModelError(
+            f"`--decoding loop` cannot be had: {'; '.join(capability.notes).rstrip('.')}; give auto or generate instead"
+        )
+    return capability if capability.loop else _check_batches(loaded, capability, rows)
+
+
+def _rows(loaded: Loaded) -> _Rows:
+    """Tokens from all over the vocabulary, but for those that end or pad a text."""
+    size = loaded.base.config.get_text_config().vocab_size
+    special = {loaded.pad, *loaded.eos}
+    usual = [token for token in range(size) if token not in special] if size < 4096 else list(range(100, size - 100))
+    draw = torch.Generator().manual_seed(0)
+
+    def tokens(count: int) -> tuple[int, ...]:
+        return tuple(usual[place] for place in torch.randint(len(usual), (count,), generator=draw).tolist())
+
+    shared = tokens(SHARED)
+    prompts = tuple(Prompt(str(row), "", shared + tokens(length - SHARED)) for row, length in enumerate(LENGTHS))
+    return _Rows(prompts, tuple(tokens(STEPS) for _ in LENGTHS))
+
+
+def _check_loop(loaded: Loaded, capability: Capability, rows: _Rows) -> Capability:
+    """Compare the loop with the plain way for every variant; without the loop where they differ."""
+    try:
+        for variant in (BASE, *loaded.adapters):
+            differs = _loop_differs(loaded, capability, variant, rows)
+            if not differs <= _tolerance(loaded.base):
+                why = f"for {variant} the loop's logits differ from the plain way's by {differs:.1g} of their spread"
+                return _without_loop(why)
+    except Exception as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        return _without_loop(f"in the loop the model raises {type(error).__name__}: {first_line(error)}")
+    return capability
+
+
+def _without_loop(why: str) -> Capability:
+    return Capability(loop=False, notes=(f"Answers come from transformers' `generate`: {why}.",))
+
+
+def _loop_differs(loaded: Loaded, capability: Capability, variant: str, rows: _Rows) -> float:
+    """How far a variant's logits and reference likelihoods are from the plain way's; NaN where there are none."""
+    with _switched(loaded, variant, merge=False):
+        plain = [_plain_logits(loaded, text) for text in rows.texts]
+    with _switched(loaded, variant, merge=True), torch.inference_mode():
+        fast = _loop_logits(loaded, capability, rows)
+        pairs = _pairs(rows)
+        score = score_packed(loaded.base, pairs) if capability.packed else _score(loaded, pairs)
+    logits = [_apart(one, text[-STEPS - 1 : -1]) for one, text in zip(fast, plain, strict=True)]
+    return max((*logits, *_sums_apart(score, plain, rows)), key=_nan_is_most)
+
+
+def _plain_logits(loaded: Loaded, text: Sequence[int]) -> torch.Tensor:
+    """The logits behind each token of one row, by the model's own attention; tokens x vocabulary, float32."""
+    with torch.inference_mode():
+        ids = torch.tensor([text], device=loaded.base.device)
+        logits: torch.Tensor = loaded.model(input_ids=ids, use_cache=False).logits[0]
+    return logits.float()
+
+
+class _Recorder(Sampler):
+    """Chooses the tokens that it was told, and keeps the logits that it was given."""
+
+    def __init__(self, slots: int, rows: _Rows, device: torch.device) -> None:
+        super().__init__(GenerationSettings(max_new_tokens=STEPS), slots, device)
+        self._told = {prompt.id: forced for prompt, forced in zip(rows.prompts, rows.forced, strict=True)}
+        self._forced = torch.zeros(slots, STEPS, dtype=torch.long, device=device)
+        self.logits = torch.zeros(0)
+
+    def first(self, logits: torch.Tensor, places: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
+        told = torch.tensor([self._told[prompt.id] for prompt in prompts])
+        self._forced[places] = told.to(self._forced)
+        return super().first(logits, places, prompts)
+
+    def _pick(self, logits: torch.Tensor, rows: Any) -> torch.Tensor:
+        self.logits = logits
+        steps = self._steps[rows].clamp(max=STEPS - 1)
+        return self._forced[rows].gather(1, steps[:, None]).squeeze(1)
+
+
+def _loop_logits(loaded: Loaded, capability: Capability, rows: _Rows) -> list[torch.Tensor]:
+    """The logits behind each row's prompt and forced tokens but the last, steps x vocabulary, by the loop."""
+    base = loaded.base
+    recorder = _Recorder(2, rows, base.device)
+    shared = rows.prompts[0].token_ids[:SHARED]
+    slots: BlockSlots | PackedSlots = (
+        PackedSlots(base, 2, max(LENGTHS) + STEPS, recorder, shared, records=capability.records)
+        if capability.packed
+        else BlockSlots(base, 2, recorder, loaded.pad, shared)
+    )
+    first, second, third = rows.prompts
+    kept: list[list[torch.Tensor]] = [[], [], []]
+
+    def keep(present: Sequence[int]) -> None:
+        logits = recorder.logits.float().clone()
+        for place, row in enumerate(present):
+            kept[row].append(logits[place])
+
+    with attending(base, slots.attention):
+        slots.enter([0, 1], [first, second])
+        keep([0, 1])
+        for _ in range(STEPS - 1):
+            slots.step()
+            keep([0, 1])
+        # the first has ended: the third takes its place while the second is computed on
+        slots.trim([1])
+        slots.enter([0], [third])
+        keep([2])
+        for _ in range(STEPS - 1):
+            slots.step()
+            keep([2])
+    return [torch.stack(logits) for logits in kept]
+
+
+def _pairs(rows: _Rows) -> list[Pair]:
+    """The rows as references: what follows a prompt is scored."""
+    return [Pair(prompt.id, text, STEPS) for prompt, text in zip(rows.prompts, rows.texts, strict=True)]
+
+
+def _score(loaded: Loaded, pairs: Sequence[Pair]) -> list[float]:
+    _restart(loaded)
+    return score_batch(loaded.model, loaded.base, pairs, loaded.pad)
+
+
+def _sums_apart(scores: Sequence[float], plain: Sequence[torch.Tensor], rows: _Rows) -> Iterator[float]:
+    """How far reference likelihoods, in nats a token, are from those of the plain logits, over the logits' spread."""
+    for score, logits, forced in zip(scores, plain, rows.forced, strict=True):
+        own = logits[-STEPS - 1 : -1]
+        wanted = own.log_softmax(-1).gather(1, torch.tensor(forced, device=own.device)[:, None]).sum()
+        yield abs(score - float(wanted)) / STEPS / max(float(own.std()), 1e-6)
+
+
+def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The largest distance of two rows of logits over the second's spread; the means are left out, as softmax does."""
+    centred = other - other.mean(-1, keepdim=True)
+    distance = (one - one.mean(-1, keepdim=True) - centred).norm(dim=-1)
+    return float((distance / centred.norm(dim=-1).clamp(min=1e-6)).max())
+
+
+def _restart(loaded: Loaded) -> None:
+    if length_dependent(loaded.base.config):
+        restart(loaded.base)
+
+
+def _nan_is_most(far: float) -> float:
+    return math.inf if math.isnan(far) else far
+
+
+def _tolerance(base: Any) -> float:
+    return TOLERANCE if base.dtype in (torch.float32, torch.float64) else TOLERANCE_16_BITS
+
+
+def _check_batches(loaded: Loaded, capability: Capability, rows: _Rows) -> Capability:
+    """Whether rows of different lengths answer as alone when they are padded; batches of equal lengths where not."""
+    if length_dependent(loaded.base.config):
+        note = "Rows meet only others on their side of the length at which the rotary embedding changes."
+        capability = replace(capability, notes=(*capability.notes, note))
+    for variant in (BASE, *loaded.adapters):
+        with _switched(loaded, variant, merge=True):
+            try:
+                differs = _batch_differs(loaded, rows)
+            except Exception as error:
+                if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                    raise
+                differs = math.nan
+        if not differs <= _tolerance(loaded.base):
+            note = "Batches hold rows of one length only: padded, the model does not answer as it does alone."
+            return replace(capability, pads=False, notes=(*capability.notes, note))
+    return capability
+
+
+def _batch_differs(loaded: Loaded, rows: _Rows) -> float:
+    """How far logits of ``generate`` and likelihoods of padded batches are from those of rows alone."""
+    _restart(loaded)
+    tokens, logits = fallback.step_logits(loaded, rows.prompts, STEPS)
+    far = []
+    for row, prompt in enumerate(rows.prompts):
+        _restart(loaded)
+        (alone,), (wanted,) = fallback.step_logits(loaded, [prompt], STEPS)
+        # where one chooses another token both go on from other texts
+        same = int((tokens[row] == alone).long().cumprod(0).sum())
+        far.append(_apart(logits[row, : same + 1], wanted[: same + 1]))
+    pairs = _pairs(rows)
+    spread = max(float(logits.std()), 1e-6)
+    together = _score(loaded, pairs)
+    far += [abs(one - _score(loaded, [pair])[0]) / STEPS / spread for pair, one in zip(pairs, together, strict=True)]
+    return max(far, key=_nan_is_most)
+
+
+@contextmanager
+def _switched(loaded: Loaded, variant: str, *, merge: bool) -> Iterator[None]:
+    """The model as a variant for a while; as the base, with nothing merged, afterwards."""
+    switch = Switch(loaded, merge=merge)
+    switch.to(variant)
+    try:
+        yield
+    finally:
+        switch.to(BASE)
