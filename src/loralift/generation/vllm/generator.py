@@ -63,8 +63,8 @@ class VllmGenerator:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Nothing that a run's facts do not say."""
-        return ()
+        """What a reader must know of how prompts are tokenised, one sentence each."""
+        return self._engine.text.notes
 
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, attention, how adapters act."""
