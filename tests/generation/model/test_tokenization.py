@@ -21,9 +21,8 @@ def appending(tiny_base, tmp_path):
     folder = shutil.copytree(tiny_base, tmp_path / "base")
     path = folder / "tokenizer.json"
     written = json.loads(path.read_text(encoding="utf-8"))
-    post = TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
-    )
+    special = [("<s>", 0), ("</s>", 1)]
+    post = TemplateProcessing(single="<s> $A </s>", pair="<s> $A </s> $B </s>", special_tokens=special)
     written["post_processor"] = json.loads(post.__getstate__())
     path.write_text(json.dumps(written), encoding="utf-8")
     return folder
@@ -39,8 +38,8 @@ def test_an_eos_that_the_tokenizer_appends_is_left_out_of_prompts_and_told(appen
     assert found.encode(texts, True) == [(found.tokenizer.bos_token_id, *body) for body in bodies]
     assert found.encode(texts, False) == bodies
     (note,) = found.notes
-    assert note.startswith("The tokenizer puts </s> behind every text; the prompts are asked without it")
-    prompts = [Prompt(str(row), text, ids) for row, (text, ids) in enumerate(zip(texts, found.encode(texts, True)))]
+    assert note.startswith("The tokenizer puts </s> behind every text; prompts are asked without it")
+    prompts = [Prompt(text, text, ids) for text, ids in zip(texts, found.encode(texts, True), strict=True)]
     assert all(prompt.token_ids[-1] != eos for prompt in prompts)
     prove(found, prompts[:1])
 
@@ -63,7 +62,5 @@ def test_a_usual_tokenizer_appends_nothing(generator):
 
 def test_prompts_that_end_with_an_eos_are_refused(generator):
     ended = [Prompt("q1", "…", (5, 6, generator.tokenizer.eos_token_id)), Prompt("q2", "…", (5, 6))]
-    with pytest.raises(
-        ModelError, match=r"1 of 2 prompts end with the end-of-sequence token \('</s>'; q1\).*add_eos_token"
-    ):
+    with pytest.raises(ModelError, match=r"1 of 2 prompts end with the end-of-sequence token \('</s>'; q1\).*add_eos"):
         refuse_ended(generator.tokenizer, ended)

@@ -54,9 +54,7 @@ class Texts:
         if not (behind := self.appended):
             return ()
         named = " ".join(map(str, self.tokenizer.convert_ids_to_tokens(list(behind))))
-        return (
-            f"The tokenizer puts {named} behind every text; the prompts are asked without it, or they would be ended.",
-        )
+        return (f"The tokenizer puts {named} behind every text; prompts are asked without it, or they would be ended.",)
 
     def _ids(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         # verbose=False: the tokenizer would warn of texts beyond its model_max_length, which is checked elsewhere
