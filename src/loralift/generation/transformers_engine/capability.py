@@ -27,10 +27,17 @@ from loralift.records import Prompt
 
 TESTED = frozenset(
     {
-        "llama", "gpt2", "qwen2",
+        "llama", "gpt2", "qwen2", "mixtral", "phi3",
     }
 )  # fmt: skip
 """Model types, ``config.model_type``: ``make architectures`` found the loop's answers to be those of ``generate``."""
+
+PADDED = frozenset(
+    {
+        "bart",
+    }
+)  # fmt: skip
+"""Further types that the loop does not take, for which padded batches of ``generate`` answered as rows alone."""
 
 STEADY_ROPE = frozenset({"default", "linear", "llama3", "yarn", "proportional"})
 """Kinds of rotary embedding whose frequencies are the same for every forward pass. ``dynamic`` and ``longrope`` choose
@@ -80,12 +87,24 @@ def capability_of(base: Any, decoding: Decoding = "auto") -> Capability:
         base: The transformers model.
         decoding: What was asked for. ``loop`` tries a model type that was not tested too.
     """
-    if decoding == "generate":
-        return Capability(loop=False)
-    why = obstacle(base, untested_too=decoding == "loop")
-    if why is not None:
-        return Capability(loop=False, notes=(f"Answers come from transformers' `generate`: {why}.",))
-    return Capability(loop=True, packed=_can_pack(base), records=_can_record(base))
+    why = None if decoding == "generate" else obstacle(base, untested_too=decoding == "loop")
+    if why is None and decoding != "generate":
+        return Capability(loop=True, packed=_can_pack(base), records=_can_record(base))
+    return without_loop(base, why)
+
+
+def without_loop(base: Any, why: str | None) -> Capability:
+    """What a model allows that ``generate`` answers.
+
+    Args:
+        base: The transformers model.
+        why: Why the loop does not; None: nobody wanted it to.
+    """
+    notes = [f"Answers come from transformers' `generate`: {why}."] if why else []
+    pads = base.config.model_type in TESTED | PADDED
+    if not pads:
+        notes.append("Batches hold rows of one length only: padded ones were not tested with this type of model.")
+    return Capability(loop=False, pads=pads, notes=tuple(notes))
 
 
 def obstacle(base: Any, *, untested_too: bool = False) -> str | None:

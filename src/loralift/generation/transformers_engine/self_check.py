@@ -22,6 +22,7 @@ from loralift.generation.transformers_engine.capability import (
     Capability,
     capability_of,
     length_dependent,
+    without_loop,
 )
 from loralift.generation.transformers_engine.likelihood import Pair, restart, score_batch
 from loralift.generation.transformers_engine.load import Loaded
@@ -108,16 +109,12 @@ def _check_loop(loaded: Loaded, capability: Capability, rows: _Rows) -> Capabili
             differs = _loop_differs(loaded, capability, variant, rows)
             if not differs <= _tolerance(loaded.base):
                 why = f"for {variant} the loop's logits differ from the plain way's by {differs:.1g} of their spread"
-                return _without_loop(why)
+                return without_loop(loaded.base, why)
     except Exception as error:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
-        return _without_loop(f"in the loop the model raises {type(error).__name__}: {first_line(error)}")
+        return without_loop(loaded.base, f"in the loop it raises {type(error).__name__}: {first_line(error)}")
     return capability
-
-
-def _without_loop(why: str) -> Capability:
-    return Capability(loop=False, notes=(f"Answers come from transformers' `generate`: {why}.",))
 
 
 def _loop_differs(loaded: Loaded, capability: Capability, variant: str, rows: _Rows) -> float:
@@ -237,6 +234,8 @@ def _check_batches(loaded: Loaded, capability: Capability, rows: _Rows) -> Capab
     if length_dependent(loaded.base.config):
         note = "Rows meet only others on their side of the length at which the rotary embedding changes."
         capability = replace(capability, notes=(*capability.notes, note))
+    if not capability.pads:
+        return capability
     for variant in (BASE, *loaded.adapters):
         with _switched(loaded, variant, merge=True):
             try:
