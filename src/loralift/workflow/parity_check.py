@@ -136,7 +136,7 @@ def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
     separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
     settings = replace(generation_settings(config), temperature=0.0)
     asked = Asked(prompts, [question.reference for question in questions], separator, settings)
-    layered = [name for name in loaded.adapters if not modes.merges(loaded, name)]
+    layered = [name for name in loaded.adapters if not modes.merges(loaded, capability, name)]
     for mode in modes.transformers_modes(loaded, capability, len(questions)):
         variants = [name for name in (BASE, *loaded.adapters) if not mode.merged or name not in layered]
         with modes.opened(loaded, capability, mode) as generator:

@@ -51,8 +51,8 @@ def test_modes_of_transformers(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) 
     names = [mode.name for mode in transformers_modes(loaded, checked_capability(loaded), 20)]
     assert names[:2] == [REFERENCE.name, BATCHED.name]
     assert names[2:] == ["loop, single", "loop, batch", "loop, 5 rows", "loop, as in a run"]
-    assert all(merges(loaded, name) for name in loaded.adapters)
-    monkeypatch.setattr("loralift.generation.parity.modes.merges", lambda loaded, name: False)
+    assert all(merges(loaded, checked_capability(loaded), name) for name in loaded.adapters)
+    monkeypatch.setattr("loralift.generation.parity.modes.merges", lambda *of: False)
     assert [mode.name for mode in transformers_modes(loaded, checked_capability(loaded), 3)][-1] == "loop, 2 rows"
 
 

@@ -22,11 +22,10 @@ from loralift.generation.transformers_engine import generator as engine
 from loralift.generation.transformers_engine.capability import (
     TESTED,
     capability_of,
-    length_dependent,
-    meeting,
     obstacle,
     threads_may_share,
 )
+from loralift.generation.transformers_engine.rope import length_dependent, meeting
 from loralift.records import Prompt
 
 VOCABULARY = 400

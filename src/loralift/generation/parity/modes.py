@@ -62,13 +62,15 @@ def transformers_modes(loaded: Loaded, capability: Capability, rows: int) -> lis
     loops = capability.loop
     follow = Mode(f"loop, {max(rows // 4, 2)} rows", own_loop=True, batch_size=max(rows // 4, 2))
     found = [REFERENCE, BATCHED, *((*_LOOP, follow) if loops else ())]
-    if any(merges(loaded, name) for name in loaded.adapters):
+    if any(merges(loaded, capability, name) for name in loaded.adapters):
         found.append(Mode(f"{'loop' if loops else 'generate'}, as in a run", own_loop=loops, merged=True))
     return found
 
 
-def merges(loaded: Loaded, name: str) -> bool:
+def merges(loaded: Loaded, capability: Capability, name: str) -> bool:
     """Whether a run takes an adapter out of PEFT's layers: merges it, or computes it beside the weights."""
+    if not capability.merges:
+        return False
     key = loaded.adapters[name].key
     modules = sums(loaded.base, key)
     how = how_they_act(modules, key)

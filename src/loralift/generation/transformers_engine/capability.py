@@ -8,7 +8,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from loralift.generation.transformers_engine.likelihood import takes
 from loralift.generation.transformers_engine.loop import packed_attention
 from loralift.generation.transformers_engine.loop.block_cache import BLOCK
 from loralift.generation.transformers_engine.loop.scheduler import cache_columns
+from loralift.generation.transformers_engine.rope import length_dependent
 from loralift.records import Prompt
 
 TESTED = frozenset(
@@ -37,11 +38,7 @@ PADDED = frozenset(
         "bart",
     }
 )  # fmt: skip
-"""Further types that the loop does not take, for which padded batches of ``generate`` answered as rows alone."""
-
-STEADY_ROPE = frozenset({"default", "linear", "llama3", "yarn", "proportional"})
-"""Kinds of rotary embedding whose frequencies are the same for every forward pass. ``dynamic`` and ``longrope`` choose
-theirs by the longest row of a batch; a kind that is not known here is taken for one that does."""
+"""Types that the loop does not take: padded batches of ``generate``, with adapters merged, answered as rows alone."""
 
 STATELESS = (lora.Linear, lora.Embedding, loha.Linear, lokr.Linear, adalora.SVDLinear)
 """PEFT's layers whose forward pass changes nothing that another thread reads. ``lora.ParamWrapper``, for one, replaces
@@ -64,14 +61,16 @@ class Capability:
         packed: Whether the loop packs its rows, and references are scored packed: on a GPU that has the attention.
         records: Whether packed steps are recorded as CUDA graphs.
         pads: Whether rows of different lengths may meet in a batch of ``generate`` or of references, padded.
-        notes: What a reader of the run must know, one sentence each: why the model is not decoded by the loop, or why
-            its batches are not padded.
+        merges: Whether adapters are taken out of PEFT's layers: merged into the weights, or computed beside them.
+        notes: What a reader of the run must know, one sentence each: why the model is not decoded by the loop, why its
+            batches are not padded, why adapters stay in PEFT's layers.
     """
 
     loop: bool
     packed: bool = False
     records: bool = False
     pads: bool = True
+    merges: bool = True
     notes: tuple[str, ...] = ()
 
     @property
@@ -101,10 +100,13 @@ def without_loop(base: Any, why: str | None) -> Capability:
         why: Why the loop does not; None: nobody wanted it to.
     """
     notes = [f"Answers come from transformers' `generate`: {why}."] if why else []
-    pads = base.config.model_type in TESTED | PADDED
-    if not pads:
-        notes.append("Batches hold rows of one length only: padded ones were not tested with this type of model.")
-    return Capability(loop=False, pads=pads, notes=tuple(notes))
+    tested = base.config.model_type in TESTED | PADDED
+    if not tested:
+        notes.append(
+            "Batches hold rows of one length only, and adapters stay in PEFT's layers: nothing else was tested with "
+            "this type of model."
+        )
+    return Capability(loop=False, pads=tested, merges=tested, notes=tuple(notes))
 
 
 def obstacle(base: Any, *, untested_too: bool = False) -> str | None:
@@ -147,61 +149,6 @@ def _obstacle(base: Any) -> str | None:
         (bool(getattr(text, "attn_logit_softcapping", None)), "its attention caps its scores"),
     )
     return next((why for found, why in checks if found), None)
-
-
-def rope_settings(config: Any) -> Iterator[Mapping[str, Any]]:
-    """The settings of a model's rotary embeddings: one, or one a kind of layer; none where it has none."""
-    text = config.get_text_config()
-    found = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
-    if not isinstance(found, Mapping):
-        return
-    nested = [value for value in found.values() if isinstance(value, Mapping)]
-    yield from nested or [found]
-
-
-def length_dependent(config: Any) -> tuple[int, ...]:
-    """The lengths at which rotary embeddings change their frequencies with the longest row; none: they never do.
-
-    0 stands for a kind that is not known, which may change at any length.
-    """
-    lengths = []
-    for settings in rope_settings(config):
-        kind = settings.get("rope_type", settings.get("type", "default")) or "default"
-        if kind in STEADY_ROPE:
-            continue
-        text, name = config.get_text_config(), "original_max_position_embeddings"
-        own = settings.get(name) or getattr(text, name, None) or text.max_position_embeddings
-        lengths.append(int(own) if kind in ("dynamic", "longrope") else 0)
-        if kind == "dynamic":
-            lengths.append(int(text.max_position_embeddings))
-    return tuple(sorted(set(lengths)))
-
-
-def meeting(config: Any, *, pads: bool = True) -> Callable[[int, int], Hashable]:
-    """Which rows may be in one batch: those with the same key.
-
-    Rows on different sides of a length at which the frequencies change would get each other's. A row that crosses such
-    a length while it is answered may meet only rows as long as itself, which cross it with it.
-
-    Args:
-        config: The model's.
-        pads: Whether rows of different lengths may meet at all.
-
-    Returns:
-        A row's length at the beginning and, at most, at the end, both in tokens, to its key.
-    """
-    switches = length_dependent(config)
-    # dynamic embeddings go on changing beyond their length; longrope changes once
-    once = all(settings.get("rope_type") == "longrope" for settings in rope_settings(config))
-
-    def key(begin: int, end: int) -> Hashable:
-        if not pads:
-            return begin
-        below = all(end <= length for length in switches)
-        beyond = once and all(begin > length for length in switches)
-        return "below" if below else "beyond" if beyond else begin
-
-    return key
 
 
 def threads_may_share(base: Any, capability: Capability, adapter: str | None) -> bool:

@@ -33,7 +33,7 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
             "dtype": str(base.dtype).removeprefix("torch."),
             "device": device.type,
             "attention": base.config._attn_implementation,
-            "adapters_act": _adapters_act(loaded),
+            "adapters_act": _adapters_act(loaded, capability),
             "decoding": capability.decoding,
             "batches": "padded" if capability.pads else "of equal lengths",
         },
@@ -53,10 +53,11 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
     )
 
 
-def _adapters_act(loaded: Loaded) -> dict[str, str]:
+def _adapters_act(loaded: Loaded, capability: Capability) -> dict[str, str]:
     """How each adapter acts, where it is switched on."""
     return {
-        name: how_they_act(sums(loaded.base, adapter.key), adapter.key) for name, adapter in loaded.adapters.items()
+        name: how_they_act(sums(loaded.base, adapter.key), adapter.key) if capability.merges else "layers"
+        for name, adapter in loaded.adapters.items()
     }
 
 

@@ -62,24 +62,24 @@ def answer_batch(
 
 
 def step_logits(loaded: Loaded, prompts: Sequence[Prompt], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """What ``generate`` chooses at the first steps of one batch, and from which logits; no token ends a row.
+    """What ``generate`` chooses at the first steps of one batch, and from which logits.
 
     Args:
         loaded: The model, switched.
         prompts: The batch.
-        steps: How many.
+        steps: How many; fewer are made where all rows end before.
 
     Returns:
         Tokens, rows x steps, and logits, rows x steps x vocabulary, in float32.
     """
     ids, mask = left_pad([prompt.token_ids for prompt in prompts], loaded.pad, loaded.base.device)
-    config = GenerationConfig(max_new_tokens=steps, do_sample=False, pad_token_id=loaded.pad)
+    config = GenerationConfig(
+        max_new_tokens=steps,
+        do_sample=False,
+        pad_token_id=loaded.pad,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
     with torch.inference_mode():
-        made = loaded.model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            generation_config=config,
-            return_dict_in_generate=True,
-            output_logits=True,
-        )
+        made = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
     return made.sequences[:, ids.shape[1] :], torch.stack(made.logits, dim=1).float()

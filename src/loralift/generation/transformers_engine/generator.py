@@ -25,8 +25,6 @@ from loralift.generation.transformers_engine import fallback, likelihood
 from loralift.generation.transformers_engine.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.transformers_engine.capability import (
     Capability,
-    length_dependent,
-    meeting,
     rows_at_once,
     threads_may_share,
 )
@@ -34,6 +32,7 @@ from loralift.generation.transformers_engine.describe import describe
 from loralift.generation.transformers_engine.load import Loaded, context_window, load_model
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
 from loralift.generation.transformers_engine.loop.scheduler import ContinuousBatch, Scheduler
+from loralift.generation.transformers_engine.rope import length_dependent, meeting, restart
 from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.generation.transformers_engine.variants import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
@@ -101,7 +100,7 @@ class TransformersGenerator:
         """
         self._loaded = loaded
         self._capability = capability
-        self._switch = switch or Switch(loaded)
+        self._switch = switch or Switch(loaded, merge=capability.merges)
         self._batch_key = meeting(loaded.base.config, pads=capability.pads)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
@@ -318,7 +317,7 @@ class TransformersGenerator:
     def _forget_lengths(self) -> None:
         """Let embeddings that follow the longest row begin anew: a batch must not know of those before it."""
         if length_dependent(self._loaded.base.config):
-            likelihood.restart(self._loaded.base)
+            restart(self._loaded.base)
 
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))

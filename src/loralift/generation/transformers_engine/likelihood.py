@@ -70,12 +70,6 @@ def takes(model: Any, argument: str) -> bool:
     return argument in inspect.signature(model.forward).parameters
 
 
-def restart(base: Any) -> None:
-    """Bring rotary embeddings that follow the longest row back to their beginning: a row of one token does."""
-    with torch.inference_mode():
-        base(input_ids=torch.zeros(1, 1, dtype=torch.long, device=base.device), use_cache=False)
-
-
 def rows_that_fit(pairs: Sequence[Pair], vocabulary: int, keeps: bool, logits_bytes: int = LOGITS_BYTES) -> int:
     """How many of the next pairs may go in one batch before its logits exceed a budget; at least 1.
 

@@ -7,7 +7,7 @@ Whatever is wrong between the two, a traceback or another number, the fast way i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,14 +21,14 @@ from loralift.generation.transformers_engine.batching import is_out_of_memory
 from loralift.generation.transformers_engine.capability import (
     Capability,
     capability_of,
-    length_dependent,
     without_loop,
 )
-from loralift.generation.transformers_engine.likelihood import Pair, restart, score_batch
+from loralift.generation.transformers_engine.likelihood import Pair, score_batch
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.generation.transformers_engine.loop.block_slots import BlockSlots, attending
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
 from loralift.generation.transformers_engine.loop.packed_slots import PackedSlots
+from loralift.generation.transformers_engine.rope import length_dependent, restart
 from loralift.generation.transformers_engine.sampling import Sampler
 from loralift.generation.transformers_engine.variants import Switch
 from loralift.records import BASE, Prompt
@@ -230,41 +230,55 @@ def _tolerance(base: Any) -> float:
 
 
 def _check_batches(loaded: Loaded, capability: Capability, rows: _Rows) -> Capability:
-    """Whether rows of different lengths answer as alone when they are padded; batches of equal lengths where not."""
+    """Whether rows of different lengths may be padded and adapters merged where ``generate`` answers."""
     if length_dependent(loaded.base.config):
         note = "Rows meet only others on their side of the length at which the rotary embedding changes."
         capability = replace(capability, notes=(*capability.notes, note))
-    if not capability.pads:
-        return capability
-    for variant in (BASE, *loaded.adapters):
-        with _switched(loaded, variant, merge=True):
-            try:
-                differs = _batch_differs(loaded, rows)
-            except Exception as error:
-                if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                    raise
-                differs = math.nan
-        if not differs <= _tolerance(loaded.base):
-            note = "Batches hold rows of one length only: padded, the model does not answer as it does alone."
-            return replace(capability, pads=False, notes=(*capability.notes, note))
+    if capability.merges and not all(_agrees(loaded, _merging_differs, name, rows) for name in loaded.adapters):
+        note = "Adapters stay in PEFT's layers: merged, the model does not answer as it does with them."
+        capability = replace(capability, merges=False, notes=(*capability.notes, note))
+    if capability.pads and not all(_agrees(loaded, _padding_differs, name, rows) for name in (BASE, *loaded.adapters)):
+        note = "Batches hold rows of one length only: padded, the model does not answer as it does alone."
+        capability = replace(capability, pads=False, notes=(*capability.notes, note))
     return capability
 
 
-def _batch_differs(loaded: Loaded, rows: _Rows) -> float:
+def _agrees(loaded: Loaded, differs: Callable[[Loaded, str, _Rows], float], variant: str, rows: _Rows) -> bool:
+    """Whether two ways agree for a variant; whatever a model's own code raises is no agreement."""
+    try:
+        return differs(loaded, variant, rows) <= _tolerance(loaded.base)
+    except Exception as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        return False
+
+
+def _merging_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
+    """How far logits with an adapter that is merged, or beside the weights, are from those in PEFT's layers."""
+    found = []
+    for merge in (True, False):
+        with _switched(loaded, variant, merge=merge):
+            _restart(loaded)
+            found.append([_plain_logits(loaded, text) for text in rows.texts])
+    return max((_apart(one, other) for one, other in zip(*found, strict=True)), key=_nan_is_most)
+
+
+def _padding_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
     """How far logits of ``generate`` and likelihoods of padded batches are from those of rows alone."""
-    _restart(loaded)
-    tokens, logits = fallback.step_logits(loaded, rows.prompts, STEPS)
-    far = []
-    for row, prompt in enumerate(rows.prompts):
+    with _switched(loaded, variant, merge=False):
         _restart(loaded)
-        (alone,), (wanted,) = fallback.step_logits(loaded, [prompt], STEPS)
-        # where one chooses another token both go on from other texts
-        same = int((tokens[row] == alone).long().cumprod(0).sum())
-        far.append(_apart(logits[row, : same + 1], wanted[: same + 1]))
-    pairs = _pairs(rows)
-    spread = max(float(logits.std()), 1e-6)
-    together = _score(loaded, pairs)
-    far += [abs(one - _score(loaded, [pair])[0]) / STEPS / spread for pair, one in zip(pairs, together, strict=True)]
+        tokens, logits = fallback.step_logits(loaded, rows.prompts, STEPS)
+        far = []
+        for row, prompt in enumerate(rows.prompts):
+            _restart(loaded)
+            (alone,), (wanted,) = fallback.step_logits(loaded, [prompt], STEPS)
+            # where one chooses another token both go on from other texts; a row alone may end before the others
+            made = len(alone)
+            same = 1 + int((tokens[row, : made - 1] == alone[: made - 1]).long().cumprod(0).sum())
+            far.append(_apart(logits[row, :same], wanted[:same]))
+        pairs, spread = _pairs(rows), max(float(logits.std()), 1e-6)
+        for pair, together in zip(pairs, _score(loaded, pairs), strict=True):
+            far.append(abs(together - _score(loaded, [pair])[0]) / STEPS / spread)
     return max(far, key=_nan_is_most)
 
 
