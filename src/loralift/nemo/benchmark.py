@@ -16,7 +16,7 @@ from typing import Any
 from nemo_evaluator import SeedResult, register
 
 from loralift.data import DEFAULT_SYSTEM_PROMPT, chat_messages, load_questions, render_prompt
-from loralift.errors import UsageError, wrong_argument
+from loralift.errors import UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MetricSettings, expand_names, score_examples
 from loralift.nemo.environment import ScoringEnvironment
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
@@ -37,7 +37,12 @@ class LoraLiftBenchmark(ScoringEnvironment):
     """
 
     def __init__(self, num_examples: int | None = None) -> None:
-        questions = load_questions(os.environ.get("LORALIFT_DATASET", "fiqa"), limit=num_examples).questions
+        data = load_questions(os.environ.get("LORALIFT_DATASET", "fiqa"), limit=num_examples)
+        if data.dropped:
+            reasons = some(f"{row.id}: {row.reason}" for row in data.dropped)
+            logger.warning("rows that cannot be evaluated are left out: %d (%s)", len(data.dropped), reasons)
+        for note in data.notes:
+            logger.warning("%s", note)
         chosen = os.environ.get("LORALIFT_METRICS")
         self.metrics = expand_names(chosen.split(",")) if chosen else PREDICTION_METRICS
         primary = os.environ.get("LORALIFT_PRIMARY", self.metrics[0])
@@ -47,7 +52,7 @@ class LoraLiftBenchmark(ScoringEnvironment):
         self.settings = MetricSettings()
         super().__init__(
             NAME,
-            [Example(question, Answer(question.id, "")) for question in questions],
+            [Example(question, Answer(question.id, "")) for question in data.questions],
             lambda rows: score_examples(self.metrics, rows, self.settings),
             primary,
         )
