@@ -7,7 +7,7 @@
 
 For each model type of transformers' causal language models a tiny random model is built (``tiny.py``; sizes in
 ``sizes.py``, what single ones need in ``kinds.py``), with a LoRA of all linear layers and, where it has experts, one of
-these too (``lora.py``). 70 questions of 1 to 90 tokens, and 24 that share a beginning (``prompts.py``), are answered
+these too (``lora.py``). 70 questions of 1 to 90 tokens, and 16 that share a beginning (``prompts.py``), are answered
 with fewer slots than questions, and references scored (``matrix.py``, in bfloat16 ``rounded.py``). The truth is
 transformers' ``generate`` and PEFT's layers, one row at a time in float32 (``reference.py``). ``report.py`` makes the
 page.

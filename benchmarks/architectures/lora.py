@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from loralift.generation.quiet import quiet_loading
 RANK = 4
 B_STD = 0.15
 """Of lora_B: the update is then a third of the weight, and most answers change."""
+
+
+MAMBA_LEAVES_OUT = ("out_proj", "conv1d")
+"""What PEFT refuses to adapt in models of Mamba's kind, also for ``all-linear``: their kernels read these weights."""
 
 
 class NotAdaptedError(Exception):
@@ -35,6 +40,12 @@ def expert_parameters(model: Any) -> list[str]:
     return sorted(found)
 
 
+def adapts_experts(folder: Path) -> bool:
+    """Whether a saved adapter has parameters of experts: for some architectures PEFT's ``all-linear`` means these too."""
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    return bool(config.get("target_parameters"))
+
+
 def save_adapter(model: Any, folder: Path, experts: tuple[str, ...] = (), seed: int = 1) -> Path:
     """Save a LoRA of all linear layers, that changes most answers; the model stays as it is.
 
@@ -47,18 +58,28 @@ def save_adapter(model: Any, folder: Path, experts: tuple[str, ...] = (), seed: 
     Raises:
         NotAdaptedError: PEFT refuses.
     """
-    options: dict[str, Any] = {"target_parameters": list(experts)} if experts else {}
-    config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM", **options)
-    torch.manual_seed(seed)
     try:
         with quiet_loading():
-            adapted = get_peft_model(copy.deepcopy(model), config)
-            with torch.no_grad():
-                for name, weight in adapted.named_parameters():
-                    if ".lora_B." in name or ".lora_embedding_B." in name:
-                        weight.copy_(B_STD * torch.randn_like(weight))
+            adapted = _adapted(model, {"target_parameters": list(experts)} if experts else {}, seed)
             adapted.save_pretrained(str(folder))
     except (ValueError, TypeError, AttributeError, LookupError, NotImplementedError, RuntimeError) as cause:
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
         raise NotAdaptedError(f"PEFT makes no such adapter: {lines[0]}") from cause
     return folder
+
+
+def _adapted(model: Any, options: dict[str, Any], seed: int) -> Any:
+    """A copy of a model with a LoRA whose lora_B is not 0."""
+    config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM", **options)
+    torch.manual_seed(seed)
+    try:
+        adapted = get_peft_model(copy.deepcopy(model), config)
+    except ValueError as cause:
+        if "Mamba" not in str(cause) or "exclude_modules" in options:
+            raise
+        return _adapted(model, {**options, "exclude_modules": list(MAMBA_LEAVES_OUT)}, seed)
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if ".lora_B." in name or ".lora_embedding_B." in name:
+                weight.copy_(B_STD * torch.randn_like(weight))
+    return adapted

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks.architectures import tiny
-from benchmarks.architectures.lora import NotAdaptedError, expert_parameters, save_adapter
+from benchmarks.architectures.lora import NotAdaptedError, adapts_experts, expert_parameters, save_adapter
 from benchmarks.architectures.prompts import NEW_TOKENS, Question, questions, tokenizer
 from benchmarks.architectures.reference import Plain, TrueAnswer, first_differing
 from benchmarks.architectures.sizes import BOS, ENDS, PAD, UNKNOWN
@@ -23,7 +23,10 @@ from loralift.records import BASE
 SLOTS = 64
 """Rows at once, fewer than there are questions; so many are dealt out to two threads on a CPU."""
 
-FEW_SLOTS = 8
+SHARING = 16
+"""Questions of a second kind, which all begin with the same tokens."""
+
+FEW_SLOTS = 6
 """For questions that share their beginning: rows follow on rows several times."""
 
 THREADS = 2
@@ -74,8 +77,9 @@ class Result:
     Attributes:
         name: Of ``tiny.names()``.
         model_class: transformers' name of its class.
-        way: ``loop``, ``generate``, or ``refused``; ``not built`` where there is no tiny model, ``not asked`` where
-            transformers itself cannot answer.
+        way: ``loop``, ``generate``, or ``refused``; ``crashed`` where the engine cannot say for a traceback, ``not
+            built`` where there is no tiny model, ``not asked`` where transformers itself cannot answer, ``died`` where
+            the process did.
         variants: By name: ``base``, ``lora``, ``experts``.
         notes: What else is to be told, a sentence each.
     """
@@ -108,11 +112,11 @@ def examine(name: str, rows: int | None = None) -> Result:
         except tiny.NotBuiltError as cause:
             result.notes.append(str(cause))
             return result
-        result.model_class = type(model).__name__
+        result.model_class, result.way = type(model).__name__, "crashed"
         folder = Path(place)
         base = tiny.save(model, folder / "base")
         adapters = make_adapters(model, folder, result)
-        asked = [questions(rows) if rows else questions(), questions(min(rows or 24, 24), shared=True)]
+        asked = [questions(rows) if rows else questions(), questions(min(rows or SHARING, SHARING), shared=True)]
         _examine_saved(base, adapters, asked, result)
     return result
 
@@ -120,10 +124,13 @@ def examine(name: str, rows: int | None = None) -> Result:
 def make_adapters(model: Any, folder: Path, result: Result) -> dict[str, Path]:
     """The adapters that PEFT makes of a model, saved; of the others the result's notes tell."""
     experts = tuple(expert_parameters(model))
-    found = {}
+    found: dict[str, Path] = {}
     for name, parameters in {"lora": (), "experts": experts}.items():
         if name == "experts" and not experts:
             continue
+        if "lora" in found and adapts_experts(found["lora"]):
+            # the adapter of all linear layers is that of the experts too
+            return {"experts": found["lora"]}
         try:
             found[name] = save_adapter(model, folder / name, parameters)
         except NotAdaptedError as cause:
@@ -150,7 +157,8 @@ def _examine_saved(base: Path, adapters: dict[str, Path], asked: Sequence[Sequen
             chosen = {} if variant == BASE else {variant: str(adapters[variant])}
             with threads(THREADS):
                 generator = load_transformers(str(base), chosen, dtype="float32", device="cpu")
-                result.way = way_of(generator)
+                if variant == BASE:
+                    result.way = way_of(generator)
                 for some, true in zip(asked, truth, strict=True):
                     compare_answers(generator, variant, some, true, found)
                 compare_likelihoods(generator, variant, asked[0], likely, found)

@@ -17,7 +17,7 @@ from loralift.records import Prompt
 ROWS = 70
 LONGEST_PROMPT = 90
 LONGEST_REFERENCE = 30
-NEW_TOKENS = 12
+NEW_TOKENS = 8
 SHARED = 24
 """Tokens with which some prompts, or all of a second kind of questions, begin."""
 

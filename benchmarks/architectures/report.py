@@ -13,7 +13,7 @@ COLUMNS = ("model type", "class", "way", "base", "LoRA", "LoRA with experts", "w
 
 INTRODUCTION = """# Architectures
 
-Made by `make architectures`: a tiny random model of every causal language model of transformers {version}, asked 94
+Made by `make architectures`: a tiny random model of every causal language model of transformers {version}, asked 86
 prompts by the transformers engine, in float32. *equal*: all answers are those of plain `generate` with PEFT's layers,
 one row at a time, and references are as likely to {tolerance:g} nats a token. *loop* is the engine's own decoding loop,
 *generate* transformers' own, *refused* what the engine declines with a message.

@@ -37,7 +37,7 @@ def examine_rounded(name: str, dtype: str = "bfloat16", device: str = "cuda", ro
         except tiny.NotBuiltError as cause:
             result.notes.append(str(cause))
             return result
-        result.model_class = type(model).__name__
+        result.model_class, result.way = type(model).__name__, "crashed"
         folder = Path(place)
         base = tiny.save(model, folder / "base")
         for variant, adapter in {BASE: None, **make_adapters(model, folder, result)}.items():

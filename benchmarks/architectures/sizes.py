@@ -10,7 +10,7 @@ VOCABULARY = 640
 
 PAD, BOS, EOS, UNKNOWN = 0, 1, 2, 3
 FIRST_WORD = 4
-ENDS = (EOS, *range(20, 44))
+ENDS = (EOS, *range(20, 52))
 """Tokens that end an answer: so many that some rows end early and others run on."""
 
 WINDOW = 16
