@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.architectures import report, tiny
-from benchmarks.architectures.matrix import Result, examine
+from benchmarks.architectures.matrix import examine
+from benchmarks.architectures.results import Result
 from benchmarks.architectures.rounded import examine_rounded
 from benchmarks.architectures.worker import SECONDS, examine_all
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +42,19 @@ def expert_parameters(model: Any) -> list[str]:
 
 
 def adapts_experts(folder: Path) -> bool:
-    """Whether a saved adapter has parameters of experts: for some architectures PEFT's ``all-linear`` means these too."""
+    """Whether a saved adapter has experts: for some architectures PEFT's ``all-linear`` means these too."""
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     return bool(config.get("target_parameters"))
 
 
-def save_adapter(model: Any, folder: Path, experts: tuple[str, ...] = (), seed: int = 1) -> Path:
+def save_adapter(model: Any, folder: Path, experts: Sequence[str] = (), *, calm: float = 1.0, seed: int = 1) -> Path:
     """Save a LoRA of all linear layers, that changes most answers; the model stays as it is.
 
     Args:
         model: A tiny model.
         folder: Where.
         experts: Parameters to adapt as well, of ``expert_parameters``.
+        calm: Its lora_B is so much smaller.
         seed: Of its numbers.
 
     Raises:
@@ -60,7 +62,7 @@ def save_adapter(model: Any, folder: Path, experts: tuple[str, ...] = (), seed: 
     """
     try:
         with quiet_loading():
-            adapted = _adapted(model, {"target_parameters": list(experts)} if experts else {}, seed)
+            adapted = _adapted(model, {"target_parameters": list(experts)} if experts else {}, calm * B_STD, seed)
             adapted.save_pretrained(str(folder))
     except (ValueError, TypeError, AttributeError, LookupError, NotImplementedError, RuntimeError) as cause:
         lines = str(cause).strip().splitlines() or [type(cause).__name__]
@@ -68,7 +70,7 @@ def save_adapter(model: Any, folder: Path, experts: tuple[str, ...] = (), seed: 
     return folder
 
 
-def _adapted(model: Any, options: dict[str, Any], seed: int) -> Any:
+def _adapted(model: Any, options: dict[str, Any], std: float, seed: int) -> Any:
     """A copy of a model with a LoRA whose lora_B is not 0."""
     config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", task_type="CAUSAL_LM", **options)
     torch.manual_seed(seed)
@@ -77,9 +79,9 @@ def _adapted(model: Any, options: dict[str, Any], seed: int) -> Any:
     except ValueError as cause:
         if "Mamba" not in str(cause) or "exclude_modules" in options:
             raise
-        return _adapted(model, {**options, "exclude_modules": list(MAMBA_LEAVES_OUT)}, seed)
+        return _adapted(model, {**options, "exclude_modules": list(MAMBA_LEAVES_OUT)}, std, seed)
     with torch.no_grad():
         for name, weight in adapted.named_parameters():
             if ".lora_B." in name or ".lora_embedding_B." in name:
-                weight.copy_(B_STD * torch.randn_like(weight))
+                weight.copy_(std * torch.randn_like(weight))
     return adapted

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.architectures import tiny
+from benchmarks.architectures.engine import THREADS, Asked, compare_answers, differences, load, threads, way_of
 from benchmarks.architectures.lora import NotAdaptedError, adapts_experts, expert_parameters, save_adapter
-from benchmarks.architectures.prompts import NEW_TOKENS, Question, questions, tokenizer
-from benchmarks.architectures.reference import Plain, TrueAnswer, first_differing
-from benchmarks.architectures.sizes import BOS, ENDS, PAD, UNKNOWN
+from benchmarks.architectures.prompts import NEW_TOKENS, questions
+from benchmarks.architectures.reference import Plain
+from benchmarks.architectures.results import Compared, Result, one_line
 from loralift.errors import LoraLiftError
-from loralift.generation import GenerationSettings, load_transformers
+from loralift.generation import GenerationSettings
 from loralift.records import BASE
 
 SLOTS = 64
@@ -27,204 +24,131 @@ SHARING = 16
 """Questions of a second kind, which all begin with the same tokens."""
 
 FEW_SLOTS = 6
-"""For questions that share their beginning: rows follow on rows several times."""
-
-THREADS = 2
-NEAR_TIE = 1e-4
-"""Two logits so close may change places by rounding alone."""
-
-TOLERANCE = 1e-4
-"""Nats a token, in float32."""
-
-BFLOAT16_TOLERANCE = 0.02
-"""Nats a token, between bfloat16 and float32."""
-
-_SPECIAL = (PAD, BOS, UNKNOWN)
+"""For these: rows follow on rows several times."""
 
 
-@dataclass(slots=True)
-class Compared:
-    """One variant beside the truth.
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A tiny model as a user has it.
 
     Attributes:
-        differing: Answers that are not the truth's, near ties left out.
-        near_ties: Answers that part where the truth's best two logits are less than ``NEAR_TIE`` apart.
-        answers: How many there are.
-        changed: How many of them are not the base's, by the truth.
-        worst: The largest difference of a reference's log-likelihood, in nats a token; NaN where one is none.
-        error: What went wrong instead, in one line.
-        tolerance: What ``worst`` may be.
+        base: Its folder.
+        adapters: Their folders, by the variants' names.
     """
 
-    differing: int = 0
-    near_ties: int = 0
-    answers: int = 0
-    changed: int = 0
-    worst: float = 0.0
-    error: str | None = None
-    tolerance: float = TOLERANCE
-
-    @property
-    def equal(self) -> bool:
-        """Whether it is the truth's."""
-        return self.error is None and self.differing == 0 and self.worst <= self.tolerance
+    base: Path
+    adapters: dict[str, Path]
 
 
-@dataclass(slots=True)
-class Result:
-    """One architecture.
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What one variant gives.
 
     Attributes:
-        name: Of ``tiny.names()``.
-        model_class: transformers' name of its class.
-        way: ``loop``, ``generate``, or ``refused``; ``crashed`` where the engine cannot say for a traceback, ``not
-            built`` where there is no tiny model, ``not asked`` where transformers itself cannot answer, ``died`` where
-            the process did.
-        variants: By name: ``base``, ``lora``, ``experts``.
-        notes: What else is to be told, a sentence each.
+        mixed: Questions of different lengths, with answers.
+        sharing: Questions that share their beginning, with answers.
+        likelihoods: Of the former's references.
     """
 
-    name: str
-    model_class: str = ""
-    way: str = "not built"
-    variants: dict[str, Compared] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    mixed: Asked
+    sharing: Asked
+    likelihoods: list[float]
 
 
-def way_of(generator: Any) -> str:
-    """Which way the engine takes for this model. The one place that asks the engine for it."""
-    from loralift.generation.lanes import can_fly
-
-    return "loop" if can_fly(generator._loaded.base) else "generate"
-
-
-def examine(name: str, rows: int | None = None) -> Result:
+def examine(name: str, new_tokens: int = NEW_TOKENS, one_in: int = 1) -> Result:
     """Build an architecture's tiny model and adapters, answer everything, and compare; in float32 on the CPU.
 
     Args:
         name: One of ``tiny.names()``.
-        rows: Questions; None: all.
+        new_tokens: Most tokens of an answer.
+        one_in: Of so many answers one is compared; the truth takes nearly all of the time.
     """
     result = Result(name)
-    with tempfile.TemporaryDirectory() as place, threads(1):
-        try:
-            model = tiny.build(name)
-        except tiny.NotBuiltError as cause:
-            result.notes.append(str(cause))
+    with tempfile.TemporaryDirectory() as folder, threads(1):
+        saved = save_all(name, Path(folder), result)
+        if saved is None:
             return result
-        result.model_class, result.way = type(model).__name__, "crashed"
-        folder = Path(place)
-        base = tiny.save(model, folder / "base")
-        adapters = make_adapters(model, folder, result)
-        asked = [questions(rows) if rows else questions(), questions(min(rows or SHARING, SHARING), shared=True)]
-        _examine_saved(base, adapters, asked, result)
+        true_base = None
+        for variant in (BASE, *saved.adapters):
+            found = result.variants.setdefault(variant, Compared())
+            truth = _truth(saved, variant, new_tokens, one_in, result)
+            if truth is not None:
+                true_base = true_base or truth
+                found.changed = _changed(truth, true_base)
+                _compare(saved, variant, truth, new_tokens, result)
     return result
 
 
-def make_adapters(model: Any, folder: Path, result: Result) -> dict[str, Path]:
-    """The adapters that PEFT makes of a model, saved; of the others the result's notes tell."""
-    experts = tuple(expert_parameters(model))
-    found: dict[str, Path] = {}
-    for name, parameters in {"lora": (), "experts": experts}.items():
-        if name == "experts" and not experts:
-            continue
-        if "lora" in found and adapts_experts(found["lora"]):
-            # the adapter of all linear layers is that of the experts too
-            return {"experts": found["lora"]}
-        try:
-            found[name] = save_adapter(model, folder / name, parameters)
-        except NotAdaptedError as cause:
-            result.notes.append(f"{name}: {cause}")
+def save_all(name: str, folder: Path, result: Result, calm: float = 1.0) -> Saved | None:
+    """Build a tiny model and all adapters that PEFT makes of it, and save them.
+
+    Args:
+        name: One of ``tiny.names()``.
+        folder: Where.
+        result: Told the class, and what cannot be made.
+        calm: As of ``tiny.build``.
+
+    Returns:
+        None where there is no such model.
+    """
+    try:
+        model = tiny.build(name, calm)
+    except tiny.NotBuiltError as cause:
+        result.notes.append(str(cause))
+        return None
+    result.model_class, result.way = type(model).__name__, "crashed"
+    return Saved(tiny.save(model, folder / "base"), _save_adapters(model, folder, calm, result))
+
+
+def _save_adapters(model: Any, folder: Path, calm: float, result: Result) -> dict[str, Path]:
+    """One of all linear layers; for experts one of these too, unless PEFT's ``all-linear`` has them already."""
+    try:
+        lora = save_adapter(model, folder / "lora", calm=calm)
+        if adapts_experts(lora):
+            return {"experts": lora}
+        found = {"lora": lora}
+        if experts := expert_parameters(model):
+            found["experts"] = save_adapter(model, folder / "experts", experts, calm=calm)
+    except NotAdaptedError as cause:
+        result.notes.append(str(cause))
+        return {}
     return found
 
 
-def _examine_saved(base: Path, adapters: dict[str, Path], asked: Sequence[Sequence[Question]], result: Result) -> None:
-    """Fill in what the engine makes of a saved model, each adapter loaded by itself so that one cannot hide another."""
-    true_base: list[TrueAnswer] = []
-    for variant in (BASE, *adapters):
-        found = result.variants.setdefault(variant, Compared())
-        try:
-            plain = Plain(base, adapters.get(variant))
-            truth = [[plain.answer(question, NEW_TOKENS) for question in some] for some in asked]
-            likely = [plain.likelihood(question) for question in asked[0]]
-        except Exception as cause:  # noqa: BLE001 - whatever a model's own code raises
-            found.error = f"plain transformers: {one_line(cause)}"
-            result.way = "not asked" if variant == BASE else result.way
-            continue
-        true_base = true_base or truth[0]
-        found.changed = sum(one.tokens != other.tokens for one, other in zip(truth[0], true_base, strict=True))
-        try:
-            chosen = {} if variant == BASE else {variant: str(adapters[variant])}
-            with threads(THREADS):
-                generator = load_transformers(str(base), chosen, dtype="float32", device="cpu")
-                if variant == BASE:
-                    result.way = way_of(generator)
-                for some, true in zip(asked, truth, strict=True):
-                    compare_answers(generator, variant, some, true, found)
-                compare_likelihoods(generator, variant, asked[0], likely, found)
-        except LoraLiftError as cause:
-            result.way = "refused" if variant == BASE else result.way
-            found.error = one_line(cause).replace(str(base.parent), "")
-        except Exception as cause:  # noqa: BLE001 - an engine's traceback is a result here
-            found.error = f"traceback: {one_line(cause)}"
-
-
-def compare_answers(
-    generator: Any, variant: str, asked: Sequence[Question], truth: Sequence[TrueAnswer], found: Compared
-) -> None:
-    """Let the engine answer, and count what is not the truth's."""
-    slots = SLOTS if len(asked) > SLOTS else FEW_SLOTS
-    settings = GenerationSettings(max_new_tokens=NEW_TOKENS, batch_size=slots)
-    given = {
-        answer.id: answer
-        for answer in generator.generate(variant, [question.as_prompt() for question in asked], settings)
-    }
-    for question, true in zip(asked, truth, strict=True):
-        found.answers += 1
-        answer = given[question.id]
-        # an end of sequence is no word: which of them ended an answer is not told
-        ended = true.tokens[-1] in ENDS
-        words = [token for token in (true.tokens[:-1] if ended else true.tokens) if token not in _SPECIAL]
-        made = tokenizer().convert_tokens_to_ids(answer.text.split())
-        if made == words and (answer.finish_reason == "stop") == ended:
-            continue
-        place = first_differing(TrueAnswer(tuple(words), ()), made)
-        gap = min(true.gaps[: (len(words) if place is None else place) + 1][-1:], default=0.0)
-        if gap < NEAR_TIE:
-            found.near_ties += 1
-        else:
-            found.differing += 1
-
-
-def compare_likelihoods(
-    generator: Any, variant: str, asked: Sequence[Question], truth: Sequence[float], found: Compared
-) -> None:
-    """Let the engine score the references, and keep the worst difference, in nats a token."""
-    from benchmarks.architectures.prompts import text
-
-    prompts = [question.as_prompt() for question in asked]
-    references = [text(question.reference) for question in asked]
-    given = {one.id: one for one in generator.reference_likelihoods(variant, prompts, references, " ")}
-    for question, true in zip(asked, truth, strict=True):
-        one = given[question.id]
-        if one.log_likelihood is None:  # beyond the context window, which the engine says
-            continue
-        differs = abs(one.log_likelihood - true) / len(question.reference)
-        found.worst = differs if not differs <= found.worst else found.worst
-
-
-def one_line(cause: BaseException) -> str:
-    """An exception in one line."""
-    lines = str(cause).strip().splitlines() or [""]
-    return f"{type(cause).__name__}: {lines[0].strip()}"[:240]
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Torch on so many threads: one for models this small, two where the engine works side by side."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def _truth(saved: Saved, variant: str, new_tokens: int, one_in: int, result: Result) -> Truth | None:
+    """What plain transformers and PEFT give; None where they cannot, which the result is told."""
+    mixed, sharing = questions(), questions(SHARING, shared=True)
     try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        plain = Plain(saved.base, saved.adapters.get(variant))
+        answers = {one.id: plain.answer(one, new_tokens) for one in mixed[::one_in]}
+        sharing_answers = {one.id: plain.answer(one, new_tokens) for one in sharing[::one_in]}
+        likelihoods = [plain.likelihood(question) for question in mixed]
+    except Exception as cause:  # noqa: BLE001 - whatever a model's own code raises
+        result.variants[variant].error = f"plain transformers: {one_line(cause)}"
+        result.way = "not asked" if variant == BASE else result.way
+        return None
+    return Truth(Asked(mixed, answers), Asked(sharing, sharing_answers), likelihoods)
+
+
+def _changed(truth: Truth, other: Truth) -> int:
+    """How many answers are not the other's."""
+    return sum(mine.tokens != other.mixed.truth[name].tokens for name, mine in truth.mixed.truth.items())
+
+
+def _compare(saved: Saved, variant: str, truth: Truth, new_tokens: int, result: Result) -> None:
+    """Fill in what the engine makes of one variant."""
+    found = result.variants[variant]
+    try:
+        with threads(THREADS):
+            generator = load(saved.base, variant, saved.adapters.get(variant))
+            if variant == BASE:
+                result.way = way_of(generator)
+            for asked, slots in ((truth.mixed, SLOTS), (truth.sharing, FEW_SLOTS)):
+                settings = GenerationSettings(max_new_tokens=new_tokens, batch_size=slots)
+                compare_answers(generator, variant, asked, settings, found)
+            found.worst = differences(generator, variant, truth.mixed.questions, truth.likelihoods)[-1]
+    except LoraLiftError as cause:
+        result.way = "refused" if variant == BASE else result.way
+        found.error = one_line(cause).replace(str(saved.base.parent), "")
+    except Exception as cause:  # noqa: BLE001 - an engine's traceback is a result here
+        found.error = f"traceback: {one_line(cause)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ class Plain:
             base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
             model = base if adapter is None else PeftModel.from_pretrained(base, str(adapter))
         self._model: Any = model.eval().requires_grad_(False)
+        self._counting = [module for module in model.modules() if _counters(module)]
 
     def answer(self, question: Question, most: int) -> TrueAnswer:
         """The greedy answer to one prompt, of at most so many tokens."""
@@ -65,7 +66,10 @@ class Plain:
     @contextmanager
     def _as_loaded(self) -> Iterator[None]:
         """Give what a row changed in the model back: dynamic rotary positions remember the longest row so far."""
-        kept = list(_remembered(self._model))
+        kept = [
+            (module, _counters(module) | {name: buffer.clone() for name, buffer in module.named_buffers(recurse=False)})
+            for module in self._counting
+        ]
         with torch.inference_mode():
             yield
         for module, attributes in kept:
@@ -73,18 +77,6 @@ class Plain:
                 setattr(module, name, value)
 
 
-def _remembered(model: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Modules that count how long rows were, with what they computed of it."""
-    for module in model.modules():
-        counted = {name: value for name, value in vars(module).items() if name.endswith("max_seq_len_cached")}
-        if counted:
-            yield module, counted | {name: buffer.clone() for name, buffer in module.named_buffers(recurse=False)}
-
-
-def first_differing(truth: TrueAnswer, tokens: Sequence[int]) -> int | None:
-    """The place of the first token that is not the truth's; None where all are."""
-    pairs = zip(truth.tokens, tokens, strict=False)
-    return next(
-        (place for place, (true, made) in enumerate(pairs) if true != made),
-        None if len(truth.tokens) == len(tokens) else min(len(truth.tokens), len(tokens)),
-    )
+def _counters(module: Any) -> dict[str, Any]:
+    """How long rows were so far, where a module counts it."""
+    return {name: value for name, value in vars(module).items() if name.endswith("max_seq_len_cached")}

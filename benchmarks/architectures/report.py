@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import transformers
 
-from benchmarks.architectures.matrix import TOLERANCE, Compared, Result
+from benchmarks.architectures.results import TOLERANCE, Compared, Result
 
 COLUMNS = ("model type", "class", "way", "base", "LoRA", "LoRA with experts", "worst, nats a token", "note")
 
@@ -63,7 +63,7 @@ def summary(results: Sequence[Result]) -> str:
     """How many went which way, and how many are equal."""
     ways = Counter(result.way for result in results)
     asked = [result for result in results if result.way in ("loop", "generate")]
-    equal = sum(all(one.equal for one in result.variants.values()) for result in asked)
+    equal = sum(result.equal for result in asked)
     told = ", ".join(f"{count} {way}" for way, count in ways.most_common())
     return f"{len(results)} architectures: {told}. Equal in all that was asked: {equal} of {len(asked)}."
 

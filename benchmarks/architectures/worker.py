@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from benchmarks.architectures.matrix import Result
+from benchmarks.architectures.results import Result
 
 SECONDS = 180
 """Most that one architecture may take."""
