@@ -30,11 +30,11 @@ def main() -> None:
     for result in examine_all(names, ask, options.seconds):
         print(report.line(result), flush=True)
         results.append(result)
+        if options.json:  # each time: what was found is kept if the rest is not waited for
+            options.json.write_text(as_json(results), encoding="utf-8")
     print(f"{report.summary(results)} {time.perf_counter() - began:.0f} s.")
     if options.out:
         options.out.write_text(report.page(results), encoding="utf-8")
-    if options.json:
-        options.json.write_text(as_json(results), encoding="utf-8")
 
 
 def as_json(results: list[Result]) -> str:

@@ -113,7 +113,11 @@ NEEDS: Mapping[str, Settings] = {
     "deepseek_v2": _LATENT,
     "deepseek_v3": _LATENT,
     "deepseek_v32": _LATENT,
-    "dots3_note": {"text_config": _DOTS3, "vision_config": {"mlp_layer_types": ["dense"] * 4, "adapter_in_dim": 64}},
+    "dots3_note": {
+        "text_config": _DOTS3,
+        "vision_config": {"mlp_layer_types": ["dense"] * 4, "adapter_in_dim": 64, "adapter_out_dim": 64},
+        "audio_config": {"adapter_input_size": 64, "adapter_out_dim": 64},
+    },
     "dots3_note_text": _DOTS3,
     "gemma3n_text": {"num_kv_shared_layers": 2, "layer_types": ["sliding_attention", "full_attention"] * 2},
     "gemma4": {"text_config": _GEMMA4, "vision_config": _VISION, "audio_config": None},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-TOLERANCE = 1e-4
-"""Nats a token, in float32."""
+TOLERANCE = 1e-3
+"""Nats a token, in float32: rounding alone was seen to make 1e-4 of models with weights this wide, faults make 0.01."""
 
 BFLOAT16_TOLERANCE = 0.02
 """Nats a token, between bfloat16 and float32."""
