@@ -24,7 +24,9 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"`--only` must name transformers' model types or variants of them, got {', '.join(unknown)}")
     rounded = options.dtype != "float32"
-    ask = partial(examine_rounded, dtype=options.dtype, device=options.device) if rounded else examine
+    ask = partial(examine, untested=options.untested)
+    if rounded:
+        ask = partial(examine_rounded, dtype=options.dtype, device=options.device)
     results = []
     began = time.perf_counter()
     for result in examine_all(names, ask, options.seconds):
@@ -49,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", default="cpu", help="of the engine, e.g. cuda, with --dtype bfloat16")
+    parser.add_argument("--untested", action="store_true", help="as if the engine had been tested with every type")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="most that one architecture may take")
     return parser.parse_args()
 

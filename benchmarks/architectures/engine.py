@@ -16,6 +16,7 @@ from benchmarks.architectures.reference import TrueAnswer
 from benchmarks.architectures.results import Compared
 from benchmarks.architectures.sizes import BOS, ENDS, PAD, UNKNOWN
 from loralift.generation import GenerationSettings, load_transformers
+from loralift.generation.transformers_engine import capability
 from loralift.records import BASE
 
 THREADS = 2
@@ -42,10 +43,8 @@ class Asked:
 
 
 def way_of(generator: Any) -> str:
-    """Which way the engine takes for this model. The one place that asks it."""
-    from loralift.generation.lanes import can_fly
-
-    return "loop" if can_fly(generator._loaded.base) else "generate"
+    """Which way the engine takes for this model: ``loop`` (packed too) or ``generate``."""
+    return "generate" if generator.describe().numerics["decoding"] == "generate" else "loop"
 
 
 def load(base: Path, variant: str, adapter: Path | None, dtype: str = "float32", device: str = "cpu") -> Any:
@@ -95,6 +94,27 @@ def differences(generator: Any, variant: str, asked: Sequence[Question], truth: 
         if given[question.id].log_likelihood is not None
     ]
     return sorted(math.inf if math.isnan(one) else one for one in found)
+
+
+class _Everything(frozenset[str]):
+    """A set of model types that has all of them."""
+
+    def __contains__(self, item: object) -> bool:
+        return True
+
+    def __or__(self, other: object) -> _Everything:
+        return self
+
+
+@contextmanager
+def as_if_tested() -> Iterator[None]:
+    """The engine as if every type of model had been tested: what then is equal may be added to its lists."""
+    before = capability.TESTED, capability.PADDED
+    capability.TESTED = capability.PADDED = _Everything()
+    try:
+        yield
+    finally:
+        capability.TESTED, capability.PADDED = before
 
 
 @contextmanager

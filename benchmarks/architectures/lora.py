@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from peft import LoraConfig, get_peft_model
 
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 
 RANK = 4
 B_STD = 0.15

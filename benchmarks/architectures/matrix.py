@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.architectures import tiny
-from benchmarks.architectures.engine import THREADS, Asked, compare_answers, differences, load, threads, way_of
+from benchmarks.architectures.engine import (
+    THREADS,
+    Asked,
+    as_if_tested,
+    compare_answers,
+    differences,
+    load,
+    threads,
+    way_of,
+)
 from benchmarks.architectures.lora import NotAdaptedError, adapts_experts, expert_parameters, save_adapter
 from benchmarks.architectures.prompts import NEW_TOKENS, questions
 from benchmarks.architectures.reference import Plain
@@ -55,16 +65,18 @@ class Truth:
     likelihoods: list[float]
 
 
-def examine(name: str, new_tokens: int = NEW_TOKENS, one_in: int = 1) -> Result:
+def examine(name: str, new_tokens: int = NEW_TOKENS, one_in: int = 1, *, untested: bool = False) -> Result:
     """Build an architecture's tiny model and adapters, answer everything, and compare; in float32 on the CPU.
 
     Args:
         name: One of ``tiny.names()``.
         new_tokens: Most tokens of an answer.
         one_in: Of so many answers one is compared; the truth takes nearly all of the time.
+        untested: Whether the engine may take its fast ways as if it had been tested with this type of model.
     """
     result = Result(name)
-    with tempfile.TemporaryDirectory() as folder, threads(1):
+    as_tested = as_if_tested() if untested else nullcontext()
+    with tempfile.TemporaryDirectory() as folder, threads(1), as_tested:
         saved = save_all(name, Path(folder), result)
         if saved is None:
             return result

@@ -13,7 +13,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from benchmarks.architectures.prompts import Question
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 
 
 @dataclass(frozen=True, slots=True)

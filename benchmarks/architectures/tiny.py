@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from benchmarks.architectures.kinds import LEFT_OUT, NEEDS, QUIETER, VARIANTS
 from benchmarks.architectures.sizes import BOS, ENDS, PAD, SIZES, VOCABULARY
-from loralift.generation.quiet import quiet_loading
+from loralift.generation.model.quiet import quiet_loading
 
 LINEAR_STD = 0.25
 """Of matrices: at a width of 64 twice what keeps a vector's length, so that attention is sharp and logits spread."""
