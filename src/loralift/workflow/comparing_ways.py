@@ -90,7 +90,12 @@ def _with_perplexity(
     examples = [Example(q, given.answers[q.id], given.likelihoods[q.id]) for q in questions]
     extra = score_examples([PERPLEXITY], examples, scoring.settings)
     return [
-        Score(one.id, {**one.values, **more.values}, {**one.statistics, **more.statistics})
+        Score(
+            one.id,
+            {**one.values, **more.values},
+            {**one.statistics, **more.statistics},
+            {**one.unscored, **more.unscored},
+        )
         for one, more in zip(scores, extra, strict=True)
     ]
 
