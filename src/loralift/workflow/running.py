@@ -23,7 +23,7 @@ from loralift.workflow.parts import Part, load_parts, tell
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, scoring_of
+from loralift.workflow.scoring import Scoring, read_summaries, refuse_blind, rehearse, score_again, scoring_of
 from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.watching import Silent, Watcher
 
@@ -90,6 +90,8 @@ def _run(
             tell(part, watcher)
     with clock.stage("metrics"):
         rehearse(scoring, parts[0].data.questions[0])
+        for note in refuse_blind(scoring, parts[0].data.questions):
+            watcher.say(f"metrics: {note}")
     lost: list[Finding] = []
     with Scorer(scoring) as scorer:
         config, proofs = _generate(config, parts, scorer, watcher, clock, resume=resume, command=command)
