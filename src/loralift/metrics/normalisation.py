@@ -5,8 +5,8 @@ answer to a multiple-choice question, becomes nothing and equals no answer at al
 becomes 12 and C++ becomes c. Here
 
 - an article is dropped only before a word: "a cheque", but not "A", "vitamin A" or "A) a cheque";
-- marks are kept where they say which number or name it is: between digits, as the sign or point before one, as a
-  power or sum, and + # - at the end of a word. Commas of thousands are dropped;
+- marks are kept where they say which number or name it is: between digits or numbers, as the sign or point before
+  one, as a power or sum, and + # - at the end of a word. Commas of thousands are dropped;
 - marks of all scripts are dropped, not only ASCII's, and what Unicode writes in several ways is one: composed
   letters, full-width forms, minus signs, and the digits of all scripts;
 - a text of marks alone is compared as it is.
@@ -34,6 +34,8 @@ _MARKS = re.compile(
     rf"(?<=\d){_MARK}+(?=\d)"  # 1.5, 1/2, 10:30, 3-4, 2020-01-02
     rf"|(?<!{_LETTER})[+-](?=\.?\d)"  # -3, +5, x=-3, but not covid-19
     rf"|(?<!{_LETTER})\.(?=\d)"  # .5, but not No.5
+    r"|(?<=\de)-(?=\d)"  # 1e-5
+    r"|[<>]=?(?=[+-]?\.?\d)"  # <5, p>=.05
     rf"|(?<={_LETTER})[+^](?=[+-]?{_LETTER})"  # e^-1, x+1
     rf"|(?<={_LETTER})(?:[+#]+|-)(?!{_LETTER}|[+-])"  # C++, C#, BBB-, 18+
     rf")|{_MARK}"
@@ -45,6 +47,8 @@ _UNITS = re.compile(r"(?<!\d)\$|\$(?!\d)|%(?!\d)")
 
 _THOUSANDS = re.compile(r"(?<![\d,])(?<!\d\.)[1-9](?:\d{0,2}(?:,\d{3})+|\d?(?:,\d{2})+,\d{3})(?!,?\d)")
 """1,000 and 10,00,000; not 1,5 and 0,500, which are decimals in much of the world."""
+
+_OPERATORS = frozenset({"+", "-", "\u2212", "*", "/", "^", "<", ">", "<=", ">=", "="})
 
 _OTHER_MARK = "`"
 
@@ -115,10 +119,24 @@ def words_of(text: str) -> tuple[str, ...]:
     """The text's words as they are compared; none only of a text of white space."""
     raw = text.split()
     words = list(filter(None, map(_WORDS.__getitem__, raw)))
+    if not _OPERATORS.isdisjoint(raw):
+        words = _with_operators(raw)
     if raw and not _WORDS[raw[-1]]:
         words += _last_article(raw)
         return tuple(words or map(_folded, raw))
     return tuple(words)
+
+
+def _with_operators(raw: Sequence[str]) -> list[str]:
+    """The words, with marks that stand alone between two numbers, 2 + 2, and "< 5" as "<5"."""
+    cleaned = [_WORDS[word] for word in raw]
+    for i in range(len(raw) - 1):
+        before_number = raw[i] in _OPERATORS and cleaned[i + 1].lstrip("+-.")[:1].isdecimal()
+        if before_number and raw[i][0] in "<>":
+            cleaned[i + 1] = raw[i] + cleaned[i + 1]
+        elif before_number and i and cleaned[i - 1][-1:].isdecimal():
+            cleaned[i] = _folded(raw[i])
+    return list(filter(None, cleaned))
 
 
 def _last_article(raw: Sequence[str]) -> list[str]:
