@@ -88,6 +88,12 @@ def _folded(word: str) -> str:
     return word.lower()
 
 
+def _mark(word: str) -> str:
+    """A word of marks alone, which are told apart: what they share is dropped elsewhere."""
+    folded = _folded(word)
+    return word if _OTHER_MARK in folded else folded
+
+
 def _without_marks(word: str) -> str:
     """A folded word without its marks, but for those that are kept."""
     if word.isalnum():
@@ -123,7 +129,7 @@ def words_of(text: str) -> tuple[str, ...]:
         words = _with_operators(raw)
     if raw and not _WORDS[raw[-1]]:
         words += _last_article(raw)
-        return tuple(words or map(_folded, raw))
+        return tuple(words or map(_mark, raw))
     return tuple(words)
 
 
