@@ -39,7 +39,7 @@ def fiqa_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def cases_dir() -> Path:
-    """Inputs that once went wrong, beside the checkout."""
+    """Inputs that went wrong once, beside the checkout; never copied into it."""
     if not CASES.is_dir():
         pytest.skip(f"the inputs that went wrong are not beside the checkout ({CASES})")
     return CASES

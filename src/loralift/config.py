@@ -88,7 +88,9 @@ class RunConfig(BaseModel):
     )
     strict: bool = Field(False, title="A row that cannot be evaluated is an error.", description="true or false")
     metrics: tuple[str, ...] | None = Field(
-        None, title="Which metrics to calculate [default: all but bert_score].", description="a list of metric names"
+        None,
+        title="Which metrics to calculate [default: all but bert_score and squad].",
+        description="a list of metric names",
     )
     primary: str | None = Field(
         None,

@@ -50,6 +50,8 @@ def print_comparison(comparison: Comparison, console: Console, findings: Sequenc
     for candidate in comparison.candidates:
         for warning in tables.primary_row(comparison, candidate).warnings:
             console.print(Text(f"note: {candidate}: {warning}", style="dim"))
+        for sentence in tables.blind_spots(comparison, candidate):
+            console.print(Text(f"note: {candidate}: {sentence}", style="dim"))
     for finding in findings:
         mark, style = ("!", "yellow") if finding.severity == "warning" else ("·", "")
         console.print(Text(f"{mark} {finding.text}", style=style))

@@ -13,8 +13,8 @@ from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.records import Answer, Comparison, Example, MetricInfo, Question, Score, SdkPairedTest
 from loralift.workflow import files
-from loralift.workflow.codec import score_of
-from loralift.workflow.comparing import compare_scores, primary_of
+from loralift.workflow.codec import UNSCORED, score_of
+from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.datasets import question_of
 from loralift.workflow.external_formats import (
     LOWER_IS_BETTER,
@@ -129,7 +129,7 @@ def compare_read(
     Margins, seed and resamples that are not given are those of the baseline's run, else of the candidate's.
 
     Raises:
-        ComparisonError: The sides share no metric or no row.
+        ComparisonError: The sides share no metric or no row, or the primary metric cannot score most of the rows.
         UsageError: The primary metric is not among those that both sides have.
     """
     shared = {name: info for name, info in before.metrics.items() if name in after.metrics}
@@ -152,6 +152,7 @@ def compare_read(
         seed=config.get("seed", 0) if seed is None else seed,
         resamples=config.get("resamples", RESAMPLES),
     )
+    refuse_unscored(comparison)
     notes = {name: (*_assumed(name), *_made_differently(info, after.metrics[name])) for name, info in shared.items()}
     notes[chosen] = (*dict.fromkeys((*before.notes, *after.notes)), *notes[chosen])
     rows = tuple(replace(row, warnings=(*row.warnings, *notes[row.metric])) for row in comparison.rows)
@@ -270,7 +271,7 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
     rows = []
     for row in results:
         details = row.get("scoring_details", {})
-        numbers = {name: value for name, value in details.items() if name in METRICS}
+        numbers = {name: value for name, value in details.items() if name in METRICS or name == UNSCORED}
         question = row.get("metadata", {}).get("id", row.get("problem_idx"))
         rows.append({**numbers, "id": f"{question}#{row.get('repeat', 0)}" if repeated else str(question)})
     if not rows or all(row.keys() == {"id"} for row in rows):

@@ -38,7 +38,7 @@ from loralift.workflow.checking import check_adapters, questions_to_check
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.generating import generation_settings, render_prompts
 from loralift.workflow.progress import Watcher
-from loralift.workflow.scoring import Scoring, rehearse, scoring_of
+from loralift.workflow.scoring import Scoring, refuse_blind, rehearse, scoring_of
 
 QUESTIONS = 32
 """Questions where --limit says nothing: some modes take one at a time, and a small model on a CPU a minute for all."""
@@ -99,6 +99,8 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     if config.limit is None:
         questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
     rehearse(scoring, questions[0])
+    for note in refuse_blind(scoring, questions):
+        watcher.say(f"metrics: {note}")
     base = inspect_base(config.model, config.revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in config.adapters.items()]
     model = _Model(config, watcher, base, infos)
@@ -234,7 +236,12 @@ def _with_perplexity(
     examples = [Example(q, given.answers[q.id], given.likelihoods[q.id]) for q in questions]
     extra = score_examples([PERPLEXITY], examples, scoring.settings)
     return [
-        Score(one.id, {**one.values, **more.values}, {**one.statistics, **more.statistics})
+        Score(
+            one.id,
+            {**one.values, **more.values},
+            {**one.statistics, **more.statistics},
+            {**one.unscored, **more.unscored},
+        )
         for one, more in zip(scores, extra, strict=True)
     ]
 

@@ -23,7 +23,7 @@ from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, scoring_of
+from loralift.workflow.scoring import Scoring, read_summaries, refuse_blind, rehearse, score_again, scoring_of
 from loralift.workflow.scoring_process import Scorer
 
 
@@ -88,6 +88,8 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
             tell(dataset, context.watcher)
     with clock.stage("metrics"):
         rehearse(scoring, datasets[0].data.questions[0])
+        for note in refuse_blind(scoring, datasets[0].data.questions):
+            context.watcher.say(f"metrics: {note}")
     lost: list[Finding] = []
     with Scorer(scoring) as scorer:
         context, proofs = _generate(context, datasets, scorer, resume=resume, command=command)

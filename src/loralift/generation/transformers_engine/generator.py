@@ -274,16 +274,6 @@ class TransformersGenerator:
         on_cpu = base.device.type == "cpu"
         budget = likelihood.CPU_LOGITS_BYTES if on_cpu else likelihood.LOGITS_BYTES
 
-        def run(batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
-            if self._capability.packed:
-                sums = score_packed(base, batch)
-            else:
-                self._forget_lengths()
-                sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
-            return [
-                ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)
-            ]
-
         together = self._together()
 
         def fits(rest: Sequence[likelihood.Pair]) -> int:
@@ -292,7 +282,7 @@ class TransformersGenerator:
         found = run_in_batches(
             rows,
             self._scoring_limit,
-            run,
+            self._score_batch,
             fits,
             before=lambda: self._switch.to(variant),
             at_once=BATCHES_A_SIDE * sides() if on_cpu and self._threads(variant) else 1,
@@ -300,6 +290,16 @@ class TransformersGenerator:
         for one in found:
             tally.finished(1, one.tokens)
             yield one
+
+    def _score_batch(self, batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
+        """Score one batch of references with the model as it is switched."""
+        loaded = self._loaded
+        if self._capability.packed:
+            sums = score_packed(loaded.base, batch)
+        else:
+            self._forget_lengths()
+            sums = likelihood.score_batch(loaded.model, loaded.base, batch, loaded.pad)
+        return [ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)]
 
     def _threads(self, variant: str) -> bool:
         """Whether several threads may run a variant's forward passes at the same time."""
