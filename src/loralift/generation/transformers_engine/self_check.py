@@ -40,7 +40,7 @@ LENGTHS = (13, 9, 11)
 """Tokens of each row's prompt. The third row takes the place of the first when that has ended."""
 
 STEPS = 4
-"""Steps that a row takes: on a GPU the third of so many rows is recorded, and what follows replayed."""
+"""Steps that a row takes: on a GPU the second is recorded and replayed, and so are those of the row that follows."""
 
 # How far logits may be apart, as a share of their spread over the vocabulary. Rounding moves float32 by 1e-6 and 16
 # bits by some 1e-2; a position that skips, a mask that hides too little or half an adapter by 1e-1 and more.
@@ -122,7 +122,8 @@ def _loop_differs(loaded: Loaded, capability: Capability, variant: str, rows: _R
     with _switched(loaded, variant, merge=False):
         plain = [_plain_logits(loaded, text) for text in rows.texts]
     with _switched(loaded, variant, merge=True), torch.inference_mode():
-        fast = _loop_logits(loaded, capability, rows)
+        # recording takes as long as all else: what an adapter adds to a step is recorded as the rest of it is
+        fast = _loop_logits(loaded, replace(capability, records=capability.records and variant == BASE), rows)
         pairs = _pairs(rows)
         score = score_packed(loaded.base, pairs) if capability.packed else _score(loaded, pairs)
     logits = [_apart(one, text[-STEPS - 1 : -1]) for one, text in zip(fast, plain, strict=True)]
@@ -138,21 +139,31 @@ def _plain_logits(loaded: Loaded, text: Sequence[int]) -> torch.Tensor:
 
 
 class _Recorder(Sampler):
-    """Chooses the tokens that it was told, and keeps the logits that it was given."""
+    """Chooses the tokens that it was told, and keeps the logits that it was given.
+
+    Attributes:
+        entered: Those behind the prompts that entered last.
+        stepped: Those of the last step; of a recorded one the tensor that every replay fills anew.
+    """
 
     def __init__(self, slots: int, rows: _Rows, device: torch.device) -> None:
         super().__init__(GenerationSettings(max_new_tokens=STEPS), slots, device)
         self._told = {prompt.id: forced for prompt, forced in zip(rows.prompts, rows.forced, strict=True)}
         self._forced = torch.zeros(slots, STEPS, dtype=torch.long, device=device)
-        self.logits = torch.zeros(0)
+        self.entered = self.stepped = torch.zeros(0)
+        self._entering = False
 
     def first(self, logits: torch.Tensor, places: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
         told = torch.tensor([self._told[prompt.id] for prompt in prompts])
         self._forced[places] = told.to(self._forced)
-        return super().first(logits, places, prompts)
+        self.entered, self._entering = logits, True
+        tokens = super().first(logits, places, prompts)
+        self._entering = False
+        return tokens
 
     def _pick(self, logits: torch.Tensor, rows: Any) -> torch.Tensor:
-        self.logits = logits
+        if not self._entering:
+            self.stepped = logits
         steps = self._steps[rows].clamp(max=STEPS - 1)
         return self._forced[rows].gather(1, steps[:, None]).squeeze(1)
 
@@ -170,24 +181,22 @@ def _loop_logits(loaded: Loaded, capability: Capability, rows: _Rows) -> list[to
     first, second, third = rows.prompts
     kept: list[list[torch.Tensor]] = [[], [], []]
 
-    def keep(present: Sequence[int]) -> None:
-        logits = recorder.logits.float().clone()
+    def keep(logits: torch.Tensor, present: Sequence[int]) -> None:
         for place, row in enumerate(present):
-            kept[row].append(logits[place])
+            kept[row].append(logits[place].float().clone())
+
+    def go_on(free: Sequence[int], prompts: Sequence[Prompt], present: Sequence[int]) -> None:
+        slots.enter(free, prompts)
+        keep(recorder.entered, present)
+        for _ in range(STEPS - 1):
+            slots.step()
+            keep(recorder.stepped, present)
 
     with attending(base, slots.attention):
-        slots.enter([0, 1], [first, second])
-        keep([0, 1])
-        for _ in range(STEPS - 1):
-            slots.step()
-            keep([0, 1])
+        go_on([0, 1], [first, second], [0, 1])
         # the first has ended: the third takes its place while the second is computed on
         slots.trim([1])
-        slots.enter([0], [third])
-        keep([2])
-        for _ in range(STEPS - 1):
-            slots.step()
-            keep([2])
+        go_on([0], [third], [2])
     return [torch.stack(logits) for logits in kept]
 
 
