@@ -44,7 +44,11 @@ def inspect_base(model: str, revision: str | None = None) -> BaseModel:
 
     Raises:
         ModelError: There is no such model, or it is not a complete causal language model.
+        VersionError: torch, transformers or PEFT is of a version that was not tested.
     """
+    from loralift.generation.versions import refuse_untested
+
+    refuse_untested()
     from loralift.generation.model import base_model
 
     return base_model.inspect_base(model, revision)
