@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,15 @@ B_STD = 0.15
 
 MAMBA_LEAVES_OUT = ("out_proj", "conv1d")
 """What PEFT refuses to adapt in models of Mamba's kind, also for ``all-linear``: their kernels read these weights."""
+
+
+LEAVES_OUT: Mapping[str, tuple[str, ...]] = {
+    "deepseek_v4": ("o_a_proj",),
+    "llama4": ("router",),
+    "llama4_text": ("router",),
+    "phimoe": ("router",),
+}
+"""nn.Linear by class only: they compute something else, and PEFT's layer around them fails in its own forward pass."""
 
 
 class NotAdaptedError(Exception):
@@ -62,7 +71,10 @@ def save_adapter(model: Any, folder: Path, experts: Sequence[str] = (), *, calm:
     """
     try:
         with quiet_loading():
-            adapted = _adapted(model, {"target_parameters": list(experts)} if experts else {}, calm * B_STD, seed)
+            options: dict[str, Any] = {"target_parameters": list(experts)} if experts else {}
+            if left_out := LEAVES_OUT.get(model.config.model_type):
+                options["exclude_modules"] = list(left_out)
+            adapted = _adapted(model, options, calm * B_STD, seed)
             adapted.save_pretrained(str(folder))
     except (ValueError, TypeError, AttributeError, LookupError, NotImplementedError, RuntimeError) as cause:
         lines = str(cause).strip().splitlines() or [type(cause).__name__]

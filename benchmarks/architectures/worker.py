@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from typing import Any
 
 from benchmarks.architectures.results import Result
@@ -56,6 +57,6 @@ def _work(connection: Any, examine: Callable[[str], Result]) -> None:
     warnings.simplefilter("ignore")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    with suppress(EOFError):
+    with suppress(EOFError), redirect_stdout(io.StringIO()):  # a few models print what they warn of
         while True:
             connection.send(examine(connection.recv()))
