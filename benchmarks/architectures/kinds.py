@@ -181,6 +181,9 @@ def _rope(kind: str, **settings: Any) -> Settings:
     return {"rope_parameters": {"rope_type": kind, **_OTHERS, **settings}}
 
 
+_NO_WINDOW: Settings = {"sliding_window": None}
+"""As their later releases have it."""
+
 VARIANTS: Mapping[str, tuple[str, Settings]] = {
     "llama, linear rope": ("llama", _rope("linear", factor=8.0)),
     "llama, dynamic rope": ("llama", {**_rope("dynamic", factor=8.0), "max_position_embeddings": ROPE_SWITCH}),
@@ -200,4 +203,5 @@ VARIANTS: Mapping[str, tuple[str, Settings]] = {
         {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32},
     ),
     "phi3, longrope": ("phi3", _rope("longrope", short_factor=_SHORT, long_factor=_LONG)),
+    **{f"{kind}, no window": (kind, _NO_WINDOW) for kind in ("mistral", "mixtral", "ministral3", "phi3", "starcoder2")},
 }

@@ -28,14 +28,33 @@ from loralift.records import Prompt
 
 TESTED = frozenset(
     {
-        "llama", "gpt2", "qwen2", "mixtral", "phi3",
+        "apertus", "arcee", "aria_text", "bert", "bert-generation", "bitnet", "cohere", "ctrl", "dbrx", "dots1",
+        "electra", "ernie", "ernie4_5", "ernie4_5_moe", "flex_olmo", "fuyu", "gemma", "glm", "glm4", "glm4_moe",
+        "got_ocr2", "gpt-sw3", "gpt2", "gpt_bigcode", "gpt_neox", "granite", "granitemoe", "granitemoeshared", "helium",
+        "hrm_text", "hunyuan_v1_dense", "hunyuan_v1_moe", "hy_v3", "hyperclovax", "internlm3", "iquestcoder", "jais2",
+        "lfm2", "llama", "mellum", "minimax_m2", "minimax_m3_vl_text", "ministral3", "mistral", "mixtral", "nanochat",
+        "nemotron", "olmo", "olmo2", "olmoe", "opt", "persimmon", "phi", "phi3", "qwen2", "qwen2_moe", "qwen3",
+        "qwen3_moe", "roc_bert", "seed_oss", "smollm3", "solar_open", "starcoder2",
     }
 )  # fmt: skip
 """Model types, ``config.model_type``: ``make architectures`` found the loop's answers to be those of ``generate``."""
 
 PADDED = frozenset(
     {
-        "bart",
+        "afmoe", "axk1", "bailing_hybrid", "bamba", "bart", "beam", "big_bird", "bigbird_pegasus", "biogpt",
+        "blenderbot", "blenderbot-small", "bloom", "camembert", "codegen", "cohere2", "cohere2_moe",
+        "cohere_compass_text", "cpmant", "cwm", "data2vec-text", "deepseek_v2", "deepseek_v3", "deepseek_v4",
+        "diffllama", "doge", "exaone4", "exaone_moe", "falcon", "falcon_h1", "falcon_mamba", "flint", "gemma2",
+        "gemma3", "gemma3_text", "gemma3n_text", "gemma4", "gemma4_text", "gemma4_unified", "gemma4_unified_text",
+        "git", "glm4_moe_lite", "gpt_neo", "gpt_neox_japanese", "gpt_oss", "gptj", "granite_swa", "granitemoe_swa",
+        "granitemoehybrid", "inkling2_text", "inkling_text", "jamba", "jetmoe", "kimi_linear", "kolibri1", "lfm2_moe",
+        "lfm3", "llama4", "llama4_text", "longcat_flash", "mamba", "mamba2", "marian", "mbart", "megatron-bert",
+        "mimo_v2_flash", "minicpm3", "minimax", "ministral", "modernbert-decoder", "moshi", "moss_transcribe_diarize",
+        "mpt", "mvp", "nemotron_h", "olmo3", "olmo_hybrid", "openai-gpt", "pegasus", "phi4_multimodal", "phimoe",
+        "plbart", "prophetnet", "qwen3_5", "qwen3_5_moe", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_next", "qwen4_exp",
+        "qwen4_exp_text", "reformer", "rembert", "roberta", "roberta-prelayernorm", "roformer", "stablelm", "trocr",
+        "vaultgemma", "whisper", "xglm", "xlm", "xlm-roberta", "xlm-roberta-xl", "xlstm", "xmod", "youtu", "zamba",
+        "zamba2", "zaya",
     }
 )  # fmt: skip
 """Types that the loop does not take: padded batches of ``generate``, with adapters merged, answered as rows alone."""

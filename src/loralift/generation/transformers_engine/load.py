@@ -144,7 +144,9 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 def context_window(base: Any) -> int | None:
     """How many tokens a model's positions reach; None where it has no such limit."""
-    return getattr(base.config.get_text_config(), "max_position_embeddings", None)
+    window = getattr(base.config.get_text_config(), "max_position_embeddings", None)
+    # some configurations say -1 where there is no limit
+    return window if isinstance(window, int) and window > 0 else None
 
 
 def _load_tokenizer(source: BaseModel) -> Any:
