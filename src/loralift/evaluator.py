@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
@@ -160,9 +161,7 @@ class Evaluator:
             (names[0], a.scores),
             {names[1]: b.scores},
             shared,
-            primary=primary or primary_of(judged),
-            margins=margins or {},
-            seed=self.seed,
+            Settings(primary=primary or primary_of(judged), margins=margins or {}, seed=self.seed),
         )
         return comparison
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loralift.comparison import compare, pair
+from loralift.comparison import Settings, compare, pair
 from loralift.comparison.pairing import sample
 from loralift.errors import ComparisonError
 from loralift.records import Score
@@ -81,8 +81,8 @@ def test_statistics_on_one_side_only_leave_the_mean_of_the_rows_and_a_warning(tu
     found = sample(pair(*sides), PERPLEXITY, perplexity)
     assert (found.aggregate, found.baseline_statistics, found.candidate_statistics) == (None, None, None)
     (row,) = compare(
-        "base", sides[0], {"lora": sides[1]}, infos(PERPLEXITY), primary="perplexity",
-        aggregates={"perplexity": perplexity}, resamples=200,
+        "base", sides[0], {"lora": sides[1]}, infos(PERPLEXITY), Settings("perplexity", resamples=200),
+        aggregates={"perplexity": perplexity},
     ).rows  # fmt: skip
     assert (row.baseline_value, row.candidate_value) == pytest.approx(expected if turned else expected[::-1])
     assert (row.n, row.dropped) == (12, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from loralift.comparison import compare, compare_slices, summarise
+from loralift.comparison import Settings, compare, compare_slices, summarise
 from loralift.records import Confounds, MetricInfo, Report, Row, Score
 
 LONG = "nemotron-8b-fiqa-lora-r16-lr0.0001-ep-{:02d}"
@@ -29,9 +29,10 @@ def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True, repeat
     candidates = {name: scores[name] for name in adapters}
     clusters = None if repeats == 1 else lambda row: row.rpartition("#")[0]
     base = scores["base"]
-    comparison = compare("base", base, candidates, INFOS, primary="f1", clusters=clusters, resamples=100)
+    settings = Settings("f1", resamples=100)
+    comparison = compare("base", base, candidates, INFOS, settings, clusters=clusters)
     parts = {'<column> & "more" that is rather long': {row_id(i): "odd" if i % 2 else "even" for i in range(rows)}}
-    sliced = compare_slices(scores["base"], candidates, INFOS["f1"], parts, resamples=100) if slices else ()
+    sliced = compare_slices(scores["base"], candidates, INFOS["f1"], parts, settings) if slices else ()
     return Report(
         title="made up",
         variants=variants,

@@ -25,6 +25,7 @@ from loralift.comparison.parity import first_divergence, judge_mode
 from loralift.comparison.power import minimum_detectable_effect, power, rows_needed
 from loralift.comparison.ranking import rank
 from loralift.comparison.repeats import Clusters, clusters_of
+from loralift.comparison.settings import Settings
 from loralift.comparison.slices import compare_slices
 from loralift.comparison.summary import summaries, summarise
 
@@ -33,6 +34,7 @@ __all__ = [
     "Column",
     "Columns",
     "Pairs",
+    "Settings",
     "adjust_for_length",
     "clusters_of",
     "compare",

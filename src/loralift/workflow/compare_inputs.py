@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from loralift.comparison import clusters_of
+from loralift.comparison import Settings, clusters_of
 from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS
@@ -142,16 +142,14 @@ def compare_read(
         raise UsageError(wrong_argument("--primary", f"one of {', '.join(judged)}", primary))
     config = next((side.config for side in (before, after) if side.config is not None), {})
     inherited = {name: margin for name, margin in config.get("margins", {}).items() if name in shared}
-    comparison, tests = compare_scores(
-        (before.name, before.scores),
-        {after.name: after.scores},
-        shared,
+    settings = Settings(
         primary=chosen,
         margins={**inherited, **margins},
-        clusters=_clusters(before, after),
         seed=config.get("seed", 0) if seed is None else seed,
         resamples=config.get("resamples", RESAMPLES),
     )
+    sides = (before.name, before.scores), {after.name: after.scores}
+    comparison, tests = compare_scores(*sides, shared, settings, clusters=_clusters(before, after))
     notes = {name: (*_assumed(name), *_made_differently(info, after.metrics[name])) for name, info in shared.items()}
     notes[chosen] = (*dict.fromkeys((*before.notes, *after.notes)), *notes[chosen])
     rows = tuple(replace(row, warnings=(*row.warnings, *notes[row.metric])) for row in comparison.rows)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from loralift.comparison import Settings
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
 from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_names, score_examples
@@ -63,6 +64,11 @@ def scoring_of(config: RunConfig) -> Scoring:
                 raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
     benchmark = config.dataset.split("?")[0].rstrip("/").rpartition("/")[2].partition(".")[0]
     return Scoring(metrics, settings, primary, benchmark or "data", config.seed)
+
+
+def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
+    """How the configuration wants its variants compared, whatever they are compared on."""
+    return Settings(primary=scoring.primary, margins=config.margins, seed=config.seed, resamples=config.resamples)
 
 
 def rehearse(scoring: Scoring, question: Question) -> None:
