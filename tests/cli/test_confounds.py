@@ -47,7 +47,16 @@ def full(arguments: list[str], other_adapter: Path, elsewhere: Path, questions: 
             [
                 *arguments,
                 *("--adapter", f"banker={other_adapter}", "--train-data", str(training)),
-                *("--also", f"opinions={elsewhere}", "--noise-rows", "8", "--margin", "f1=0.03", "-o", str(folder / "run")),
+                *(
+                    "--also",
+                    f"opinions={elsewhere}",
+                    "--noise-rows",
+                    "8",
+                    "--margin",
+                    "f1=0.03",
+                    "-o",
+                    str(folder / "run"),
+                ),
             ]
         )
     assert not done.value.code

@@ -5,13 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loralift.comparison import Settings, clusters_of, rank, summarise
+from loralift.comparison import Settings, clusters_of, question_of, rank, repeat_id, summarise
 from loralift.records import Score
 from tests.comparison.shapes import PERPLEXITY, QUALITY, likelihoods, perplexity, rows
 
 
 def question(row: str) -> str:
     return row.partition("#")[0]
+
+
+@pytest.mark.parametrize("row", ["q7", "a#7", "thread#17#3", ""])
+def test_an_id_of_a_repeat_is_read_as_it_was_written(row: str) -> None:
+    assert question_of(repeat_id(row, 3)) == (row or "#3")
+
+
+@pytest.mark.parametrize("row", ["q7", "q#x", "#7", "q7#", "q7#-1", "q7#²"])
+def test_an_id_of_another_kind_is_its_own_question(row: str) -> None:
+    assert question_of(row) == row
 
 
 @pytest.mark.parametrize(

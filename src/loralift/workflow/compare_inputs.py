@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from loralift.comparison import Settings, clusters_of
+from loralift.comparison import Settings, clusters_of, question_of, repeat_id
 from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS
@@ -15,7 +15,6 @@ from loralift.records import Answer, Comparison, Example, MetricInfo, Question, 
 from loralift.workflow import files
 from loralift.workflow.codec import score_of
 from loralift.workflow.comparing import compare_scores, primary_of
-from loralift.workflow.datasets import question_of
 from loralift.workflow.external_formats import (
     LOWER_IS_BETTER,
     Texts,
@@ -270,7 +269,7 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
         details = row.get("scoring_details", {})
         numbers = {name: value for name, value in details.items() if name in METRICS}
         question = row.get("metadata", {}).get("id", row.get("problem_idx"))
-        rows.append({**numbers, "id": f"{question}#{row.get('repeat', 0)}" if repeated else str(question)})
+        rows.append({**numbers, "id": repeat_id(question, row.get("repeat", 0)) if repeated else str(question)})
     if not rows or all(row.keys() == {"id"} for row in rows):
         raise ComparisonError(f"{path / 'results.jsonl'} holds no metric of ours: was it made with our benchmark?")
     return replace(_scores(path, rows, metrics), repeated=repeated)
