@@ -20,7 +20,9 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 # ten times slower (measured).
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-FIQA = Path(__file__).resolve().parents[2] / "shared" / "fiqa"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+FIQA = SHARED / "fiqa"
+CASES = SHARED / "cases" / "compare"
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,11 @@ def fiqa_dir() -> Path:
     if not FIQA.is_dir():
         pytest.skip(f"the real FiQA data is not beside the checkout ({FIQA})")
     return FIQA
+
+
+@pytest.fixture(scope="session")
+def compare_cases() -> Path:
+    """Inputs of `loralift compare` that went wrong, which lie beside the checkout; never copied into it."""
+    if not CASES.is_dir():
+        pytest.skip(f"the cases of compare are not beside the checkout ({CASES})")
+    return CASES

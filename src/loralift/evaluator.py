@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loralift.comparison import Settings
@@ -21,6 +21,7 @@ from loralift.records import (
     Score,
 )
 from loralift.workflow.comparing import compare_scores, primary_of
+from loralift.workflow.sides.making import made_differently
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
 
@@ -163,7 +164,9 @@ class Evaluator:
             shared,
             Settings(primary=primary or primary_of(judged), margins=margins or {}, seed=self.seed),
         )
-        return comparison
+        doubts = {name: made_differently(info, b.metrics[name]) for name, info in shared.items()}
+        rows = tuple(replace(row, warnings=(*row.warnings, *doubts[row.metric])) for row in comparison.rows)
+        return replace(comparison, rows=rows)
 
     def _settings(self) -> MetricSettings:
         return MetricSettings(

@@ -200,13 +200,16 @@ def test_how_a_score_file_was_made_is_not_known(
     assert "made it differently" not in cli("compare", logs[0], scores).out
 
 
-def test_a_gate_with_nothing_to_judge_is_an_error(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_nothing_to_judge_is_an_error(cli: Callable[..., Any], tmp_path: Path) -> None:
     before = write(tmp_path / "before.jsonl", [{"id": i, "f1": 0.5 if i < 9 else None} for i in range(18)])
     after = write(tmp_path / "after.jsonl", [{"id": i, "f1": None if i < 9 else 0.5} for i in range(18)])
-    assert cli("compare", before, after).code == 0
-    outcome = cli("compare", before, after, "--fail-on", "worse")
-    assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
-    assert "nothing could be compared: no row has a value of f1 on both sides" in outcome.err
+    for flags in ([], ["--fail-on", "worse"]):
+        outcome = cli("compare", before, after, *flags)
+        assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+        assert (
+            "nothing could be compared: no row has a value of f1 on both sides "
+            "(9 rows unscored in the baseline, 9 rows unscored in the candidate)" in outcome.err
+        )
 
 
 def test_columns_of_text_are_no_metrics(cli: Callable[..., Any], tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "Metric",
     "MetricSettings",
     "RowValue",
+    "bare",
     "expand_names",
     "per_row",
     "score_examples",

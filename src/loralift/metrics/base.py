@@ -23,6 +23,8 @@ class MetricSettings:
         bert_score_layers: Which hidden layer BERTScore compares; None: the one that bert_score has tuned.
         device: e.g. ``cuda:1``, of the embedding models; None: ``cuda`` where there is one, else ``cpu``.
         batch_size: Texts that an embedding model takes at a time.
+        perplexity_of: Whose perplexity it is: the base and its tokenizer, as they are to stand in the signature; empty:
+            not known.
     """
 
     semantic_similarity_model: str = "sbert"
@@ -31,6 +33,7 @@ class MetricSettings:
     bert_score_layers: int | None = None
     device: str | None = None
     batch_size: int = 32
+    perplexity_of: str = ""
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

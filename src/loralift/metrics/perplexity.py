@@ -48,8 +48,9 @@ def corpus_perplexity(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def signature(settings: MetricSettings) -> str:
-    """The tokens are the base model's, so perplexities of different base models do not compare."""
-    return sign("loralift", text="reference", log="natural", per="token")
+    """The tokens are the base model's, so perplexities of different tokenizers do not compare."""
+    of = {"of": settings.perplexity_of} if settings.perplexity_of else {}
+    return sign("loralift", text="reference", log="natural", per="token", **of)
 
 
 PERPLEXITY = Metric(

@@ -23,7 +23,7 @@ from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, scoring_of, settings_of
+from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, scoring_of, settings_of, with_base
 from loralift.workflow.scoring_process import Scorer
 
 
@@ -123,6 +123,7 @@ def _generate(
     """
     ready = load_and_prove(context, datasets)
     context = replace(context, config=ready.config)
+    scorer.scoring = with_base(scorer.scoring, ready.generator)
     begin_or_resume(ready, datasets, resume=resume, command=command)
     scorer.score_beside(ready.generator)
     for dataset in datasets:

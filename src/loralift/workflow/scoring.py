@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loralift.comparison import Settings
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
+from loralift.generation import Generator
 from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_names, score_examples
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
 from loralift.workflow import files, memory
@@ -64,6 +67,17 @@ def scoring_of(config: RunConfig) -> Scoring:
                 raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
     benchmark = config.dataset.split("?")[0].rstrip("/").rpartition("/")[2].partition(".")[0]
     return Scoring(metrics, settings, primary, benchmark or "data", config.seed)
+
+
+def with_base(scoring: Scoring, generator: Generator) -> Scoring:
+    """The scoring with whose perplexity it is in the signature: the base and its tokenizer, once they are known.
+
+    A perplexity is per token, so a comparison of two runs must know whether their tokens are the same.
+    """
+    vocabulary = json.dumps(generator.tokenizer.get_vocab(), sort_keys=True)
+    tokenizer = hashlib.sha256(vocabulary.encode()).hexdigest()[:12]
+    settings = replace(scoring.settings, perplexity_of=f"{generator.base_model.identity},tokenizer:{tokenizer}")
+    return replace(scoring, settings=settings, metrics={name: METRICS[name].info(settings) for name in scoring.metrics})
 
 
 def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
