@@ -160,6 +160,12 @@ def numbered(rows: Sequence[Row]) -> list[Row]:
     return [{**row, "id": str(number)} for number, row in enumerate(rows, start=1)]
 
 
+def without_ids(name: str, rows: Sequence[Row]) -> str:
+    """What to say of lines that have no id."""
+    has = f"lines with {some(rows[0])}" if rows else "an empty file"
+    return f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}"
+
+
 def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
     """The same lines, whose id is called ``id``.
 
@@ -168,8 +174,7 @@ def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
     """
     column = next((column for column in IDS if rows and column in rows[0]), None)
     if column is None or any(row.get(column) is None for row in rows):
-        has = f"lines with {some(rows[0])}" if rows else "an empty file"
-        raise ComparisonError(f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}")
+        raise ComparisonError(without_ids(name, rows))
     return [{"id": str(row[column])} | {key: row[key] for key in row if key != column} for row in rows]
 
 

@@ -23,6 +23,7 @@ from loralift.workflow.external_formats import (
     read_sample_log,
     read_texts,
     with_ids,
+    without_ids,
     without_texts,
 )
 from loralift.workflow.run_directory import RunDirectory
@@ -57,11 +58,10 @@ def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None
         return _sample_log(path, rows, metrics, filter_name)
     if not rows or has_ids(rows):
         return _file(path, with_ids(str(path), rows), metrics)
-    try:
-        with_ids(str(path), rows)
-    except ComparisonError as error:
-        return replace(_file(path, numbered(rows), metrics), no_ids=str(error))
-    raise AssertionError("rows without ids were taken for rows with some")
+    lines = numbered(rows)
+    # a prompt may hold a template, but where rows have no ids only the very same one shows that they are the same rows
+    documents = {text.id: document(text.question, text.reference) for text in read_texts(str(path), lines) or ()}
+    return replace(_file(path, lines, metrics), documents=documents, no_ids=without_ids(str(path), rows))
 
 
 def _file(path: Path, lines: Rows, metrics: Sequence[str] | None) -> Side:
