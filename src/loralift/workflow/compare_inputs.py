@@ -128,7 +128,8 @@ def _shared(before: Side, after: Side) -> dict[str, MetricInfo]:
     judged = any(info.higher_is_better is not None for info in shared.values())
     if not shared or ((before.ours or after.ours) and not judged):
         has = "; ".join(f"{side.name} has {some(side.metrics) or 'no metric'}" for side in (before, after))
-        raise ComparisonError(f"the two sides share no metric to judge by: {has}")
+        why = "".join(f"; {note.rstrip('.')}" for note in dict.fromkeys((*before.notes, *after.notes)))
+        raise ComparisonError(f"the two sides share no metric to judge by: {has}{why}")
     return shared
 
 

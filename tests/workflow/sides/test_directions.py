@@ -18,7 +18,8 @@ LOWER = (
     "loss val_loss eval_loss eval/loss evalLoss log_loss nll negative_log_likelihood cross_entropy perplexity ppl "
     "word_perplexity bits_per_byte wer cer ter error_rate mean_squared_error rmse edit_distance cosine_distance "
     "latency latency_ms latencyMs p95_latency TTFT time_per_token ms/token seconds_per_request errors_per_second "
-    "response_time toxicity toxicity_score hallucination_rate brier_score false_positive_rate cost_usd time_to_first_token"
+    "response_time toxicity toxicity_score hallucination_rate brier_score false_positive_rate cost_usd "
+    "time_to_first_token"
 )
 NOTHING = (
     "quality regret loss_improvement f1_drop accuracy_loss error_free_rate error_reduction neg_loss -loss 1-wer "

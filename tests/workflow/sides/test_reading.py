@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loralift.errors import ComparisonError
-from loralift.workflow.compare_inputs import read_sides
+from loralift.workflow.compare_inputs import compare_sides, read_sides
 from loralift.workflow.sides.reading import read_side
 
 
@@ -62,6 +62,9 @@ def test_numbers_that_are_written_as_texts_are_named(tmp_path: Path) -> None:
     side = read_side(write(tmp_path / "s.jsonl", rows), None)
     assert list(side.metrics) == ["f1"]
     assert side.notes == ("s.jsonl: acc left out, for its values are texts, not numbers: '0.53'.",)
+    texts_alone = write(tmp_path / "t.jsonl", [{"id": i, "f1": "0.5"} for i in range(9)])
+    with pytest.raises(ComparisonError, match=r"t has no metric; .*f1 left out, for its values are texts, not numbers"):
+        compare_sides(texts_alone, texts_alone)
 
 
 def test_rows_without_ids_are_paired_by_position_where_the_references_are_the_same(tmp_path: Path) -> None:

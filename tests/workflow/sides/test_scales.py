@@ -84,7 +84,9 @@ def test_what_is_on_one_scale_stays_as_it_is(metric: str, before: list, after: l
     ],
 )
 def test_a_value_beyond_its_metrics_range_is_refused(metric: str, before: list, after: list, beyond: str) -> None:
-    with pytest.raises(ComparisonError, match=rf"^{metric} is .* in old, beyond its range of {beyond}: .*--scale"):
+    with pytest.raises(
+        ComparisonError, match=rf"^{metric} is .* in old, beyond its range of {beyond}: .*--scale baseline:{metric}="
+    ):
         scaled(metric, before, after)
 
 

@@ -19,6 +19,7 @@ UNITS: dict[Kind, Scale] = {"signed": (-1.0, 1.0)}
 RANGES: dict[Kind, Scale] = {"share": (0.0, 100.0), "signed": (-100.0, 100.0)}
 """What no value of such a metric is beyond, on whichever of its scales."""
 
+LIKELY: tuple[Scale, ...] = (UNIT, (-1.0, 1.0), (0.0, 100.0), (-100.0, 100.0))
 SLACK = 1e-9
 OTHER_UNIT = 20.0
 """So many times the other side's typical value is another unit, such as milliseconds for seconds, and no worse loss."""
@@ -121,7 +122,7 @@ def refuse_beyond(name: str, column: Column, limits: Scale) -> None:
     if not column.within(limits):
         raise ComparisonError(
             f"{name} is {column.span}, beyond its range of {written(limits)}: say the scale with "
-            f"--scale {column.role}:{name}=LOW-HIGH, or {name}=LOW-HIGH for both sides"
+            f"--scale {_remedy(name, column)}, or of both sides with {name}=LOW-HIGH; or rename the column"
         )
 
 
@@ -139,8 +140,8 @@ def _two_scales(name: str, columns: Columns) -> str:
 
 
 def _remedy(name: str, column: Column) -> str:
-    likely = UNIT if column.within(UNIT) else (0.0, 100.0)
-    return f"{column.role}:{name}={written(likely) if column.within(likely) else 'LOW-HIGH'}"
+    likely = next((written(scale) for scale in LIKELY if column.within(scale)), "LOW-HIGH")
+    return f"{column.role}:{name}={likely}"
 
 
 def _other_unit(columns: Columns) -> float:
