@@ -35,10 +35,49 @@ def test_a_wrong_value_is_one_line_that_names_argument_allowed_and_came(values: 
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("name", ["base", "Baseline", "nemo", "charts", "a/b", "..", "", "-x"])
+@pytest.mark.parametrize("name", ["base", "Baseline", "nemo", "charts", "a/b", "..", "", "-x", "base.", "Nemo.."])
 def test_an_adapters_name_must_be_usable_as_a_folder(name: str) -> None:
     with pytest.raises(UsageError, match=r"^`--adapter` must be NAME=PATH"):
         parse({"adapters": {name: "path"}})
+
+
+@pytest.mark.parametrize(("field", "flag"), [("adapters", "--adapter"), ("also", "--also")])
+@pytest.mark.parametrize(("first", "second"), [("Mine", "mine"), ("v1.A", "V1.a"), ("v1", "V1."), ("v1.", "v1")])
+def test_names_that_share_a_folder_on_other_systems_are_refused(field: str, flag: str, first: str, second: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse({field: {"other": "x", first: "a", second: "b"}})
+    assert str(error.value) == (
+        f"`{flag}` must name each differently, got {first!r} and {second!r}, which would share a folder on macOS and "
+        "Windows: rename one, as NAME=PATH"
+    )
+
+
+def test_such_names_are_refused_from_a_file_and_from_both(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("adapters: {Mine: a, mine: b}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="got 'Mine' and 'mine'"):
+        load(path, {})
+    assert load(path, {"adapters": {"mine": "c"}}).adapters == {"mine": "c"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["adapters: {mine: a, mine: b}", "limit: 3\nlimit: 5", "margins:\n  f1: 1\n  f1: 2", "also: {a: x, 'a': y}"],
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(content + "\n", encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=r"^`CONFIG` must be a readable YAML file, got '.*': '.*' is there twice in "
+    ) as error:
+        load(path, {})
+    assert "\n" not in str(error.value)
+
+
+def test_an_anchor_may_be_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("adapters: &all {a: x, b: y}\nalso: {<<: *all, b: z}\n", encoding="utf-8")
+    assert load(path, {}).also == {"a": "x", "b": "z"}
 
 
 def test_texts_are_read_as_numbers_where_numbers_are_wanted() -> None:

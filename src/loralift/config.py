@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from loralift.errors import UsageError, wrong_argument
 from loralift.records import BASE
@@ -23,6 +24,9 @@ DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 # An adapter's name becomes a folder and the start of a file name of the run directory.
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_NAMES = frozenset({BASE, "baseline", "nemo", "charts", "also", "base-again"})
+
+SAME_FOLDER = "same_folder"
+"""The kind of pydantic error that two names of one folder are."""
 
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -84,7 +88,9 @@ class RunConfig(BaseModel):
     )
     strict: bool = Field(False, title="A row that cannot be evaluated is an error.", description="true or false")
     metrics: tuple[str, ...] | None = Field(
-        None, title="Which metrics to calculate [default: all but bert_score].", description="a list of metric names"
+        None,
+        title="Which metrics to calculate [default: all but bert_score and squad].",
+        description="a list of metric names",
     )
     primary: str | None = Field(
         None,
@@ -105,6 +111,12 @@ class RunConfig(BaseModel):
         "auto",
         title="What generates; auto takes vllm where it is installed and a GPU is there.",
         description="auto, transformers or vllm",
+    )
+    decoding: Literal["auto", "loop", "generate"] = Field(
+        "auto",
+        title="What decodes in the transformers engine; auto takes LoraLift's loop where it was tested with the model "
+        "and a self-check agrees, else transformers' generate.",
+        description="auto, loop or generate",
     )
     device: str | None = Field(
         None, title="Where the models run [default: a GPU if there is one].", description="cpu, cuda, cuda:N or mps"
@@ -154,9 +166,13 @@ class RunConfig(BaseModel):
     @field_validator("adapters", "also")
     @classmethod
     def _names_are_usable(cls, named: dict[str, str]) -> dict[str, str]:
+        folders: dict[str, str] = {}
         for name, path in named.items():
-            if not ADAPTER_NAME.fullmatch(name) or name.lower() in RESERVED_NAMES or not path:
+            if not ADAPTER_NAME.fullmatch(name) or _folder(name) in RESERVED_NAMES or not path:
                 raise ValueError(f"{name}={path}")
+            first = folders.setdefault(_folder(name), name)
+            if first != name:
+                raise PydanticCustomError(SAME_FOLDER, "{first} and {name}", {"first": repr(first), "name": repr(name)})
         return named
 
     @field_validator("stop")
@@ -165,6 +181,11 @@ class RunConfig(BaseModel):
         if not all(stop):
             raise ValueError("")
         return stop
+
+
+def _folder(name: str) -> str:
+    """The folder that a name becomes on macOS and Windows: no case, and on Windows no dot at its end."""
+    return name.lower().rstrip(".")
 
 
 def flag_of(field: str) -> str:
@@ -201,9 +222,22 @@ def load(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
     return parse({**(_read_yaml(path) if path else {}), **flags})
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML, of which the plain loader keeps the last of two equal keys and says nothing of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a dict of a mapping whose keys differ."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_EachKeyOnce)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"`CONFIG` must be a readable YAML file, got {str(path)!r}: {reason}") from None
@@ -219,6 +253,11 @@ def _first_problem(error: ValidationError) -> str:
         close = difflib.get_close_matches(field, RunConfig.model_fields, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"{field!r} is not a key of the configuration{hint}"
+    if problem["type"] == SAME_FOLDER:
+        return (
+            f"`{flag_of(field)}` must name each differently, got {problem['msg']}, which would share a folder on macOS "
+            "and Windows: rename one, as NAME=PATH"
+        )
     allowed = RunConfig.model_fields[field].description or "valid"
     came = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else problem["input"]
     return wrong_argument(flag_of(field), allowed, came)

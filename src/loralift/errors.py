@@ -5,6 +5,7 @@
     LoraLiftError               the message is one line that tells its reader what to do
     ├── UsageError              an argument, a flag or a key of the configuration
     │   └── MissingExtraError   an optional package is needed; the message gives the pip line
+    ├── VersionError            an installed package is of a version that was not tested
     ├── DataError               a data set, a file, a line of a file
     ├── ModelError              a base model or its tokenizer
     ├── AdapterError            an adapter that cannot be, or was not, applied
@@ -34,6 +35,10 @@ class MissingExtraError(UsageError):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs a package that is not installed: pip install 'loralift[{extra}]'")
         self.extra = extra
+
+
+class VersionError(LoraLiftError):
+    """A package is installed in a version that LoraLift was not tested with; the message gives the pip line."""
 
 
 class DataError(LoraLiftError):

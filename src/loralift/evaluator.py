@@ -20,7 +20,7 @@ from loralift.records import (
     Question,
     Score,
 )
-from loralift.workflow.comparing import compare_scores, primary_of
+from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides.making import made_differently
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
@@ -144,7 +144,8 @@ class Evaluator:
             margins: Metric to equivalence margin, where it is not the metric's own.
 
         Raises:
-            ComparisonError: The two share no row, or an id stands for another reference on the other side.
+            ComparisonError: The two share no row, an id stands for another reference on the other side, or the
+                primary metric cannot score most of the rows.
             UsageError: They share no judged metric, or the primary one is not among them.
         """
         other = [i for i, truth in a.references.items() if b.references.get(i, truth) != truth]
@@ -164,6 +165,7 @@ class Evaluator:
             shared,
             Settings(primary=primary or primary_of(judged), margins=margins or {}, seed=self.seed),
         )
+        refuse_unscored(comparison)
         doubts = {name: made_differently(info, b.metrics[name]) for name, info in shared.items()}
         rows = tuple(replace(row, warnings=(*row.warnings, *doubts[row.metric])) for row in comparison.rows)
         return replace(comparison, rows=rows)

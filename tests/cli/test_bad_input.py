@@ -46,18 +46,29 @@ def refused(cli: Callable[..., Any], arguments: list[str], tmp_path: Path) -> Ca
     ("rows", "message"),
     [
         ([{"id": "1", "text": "x"}], "columns"),
-        ([ROW, {**ROW, "id": "2", "question": " "}], "question"),
-        ([ROW, {**ROW, "id": "2", "reference": ""}], "reference"),
+        (
+            [{**ROW, "question": " "}, {**ROW, "id": "2", "question": None}],
+            "2 of 2 questions cannot be evaluated (1: its",
+        ),
+        ([{**ROW, "reference": ""}], "its reference (column 'reference') is empty"),
         ([ROW, ROW], "more than once: 1"),
         ([ROW, "{broken"], "line 2"),
     ],
-    ids=["no columns", "empty question", "empty reference", "duplicate ids", "unreadable line"],
+    ids=["no columns", "empty questions", "empty reference", "duplicate ids", "unreadable line"],
 )
 def test_data(refused: Callable[..., str], arguments: list[str], tmp_path: Path, rows: list, message: str) -> None:
     path = write(tmp_path / "bad.jsonl", *rows)
     said = refused(*replaced(arguments, "--dataset", path))
     assert "bad.jsonl" in said
     assert message in said
+
+
+def test_strict_refuses_a_row_without_a_reference(
+    refused: Callable[..., str], arguments: list[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "bad.jsonl", ROW, {**ROW, "id": "2", "reference": None})
+    said = refused(*replaced(arguments, "--dataset", path), "--strict")
+    assert "1 of 2 questions cannot be evaluated (2: its reference (column 'reference') is null)" in said
 
 
 def test_no_such_file(refused: Callable[..., str], arguments: list[str], tmp_path: Path) -> None:
@@ -108,6 +119,16 @@ def test_a_metric_that_is_not_judged(refused: Callable[..., str], arguments: lis
         (["--limit", "-3"], "`--limit` must be a positive integer, got '-3'"),
         (["--limit", "many"], "`--limit` must be a positive integer, got 'many'"),
         (["--margin", "f1"], "`--margin` must be METRIC=X, got 'f1'"),
+        (
+            ["--adapter", "Letters=./other"],
+            "`--adapter` must name each differently, got 'letters' and 'Letters', which",
+        ),
+        (["--adapter", "letters=./other"], "`--adapter` names 'letters' twice: "),
+        (["--adapter", "./other/letters"], "`--adapter` names 'letters' twice: "),
+        (["--also", "a=x", "--also", "a=y"], "`--also` names 'a' twice: 'x' and 'y'"),
+        (["--also", "x/a.jsonl", "--also", "x/A.csv"], "`--also` must name each differently, got 'a' and 'A', which"),
+        (["--margin", "f1=1", "--margin", "f1=2"], "`--margin` names 'f1' twice: '1' and '2'"),
+        (["--column", "id=a", "--column", "id=b"], "`--column` names 'id' twice: 'a' and 'b'"),
         (["--engine", "magic"], "`--engine` must be auto, transformers or vllm, got 'magic'"),
         (["--no-such-flag"], "No such option '--no-such-flag'"),
         (["--eval-indices", "a.json", "--eval-fraction", "0.1"], "exclude each other"),

@@ -276,5 +276,5 @@ def test_whose_perplexity_it_is_stands_in_its_signature(finished: Path) -> None:
         for name in ("baseline", "letters")
     ]
     base = json.loads((finished / "run.json").read_text("utf-8"))["fingerprint"]["base"]
-    assert f"|of:{base},tokenizer:" in infos[0]["signature"]
+    assert f"model:{base},tokenizer:" in infos[0]["signature"]
     assert infos[0] == infos[1]

@@ -11,12 +11,12 @@ import pytest
 
 
 @pytest.fixture
-def compared(compare_cases: Path, cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
+def compared(cases_dir: Path, cli: Callable[..., Any], tmp_path: Path) -> Callable[..., Any]:
     """Compare two of the cases, and read the figures of the primary metric."""
 
     def compare(one: str, other: str, *flags: str) -> tuple[Any, dict[str, Any]]:
         written = tmp_path / "c.json"
-        sides = (compare_cases / f"{name}.jsonl" for name in (one, other))
+        sides = (cases_dir / "compare" / f"{name}.jsonl" for name in (one, other))
         outcome = cli("compare", *sides, *flags, "--fail-on", "worse", "-o", written)
         found = json.loads(written.read_text("utf-8")) if written.exists() else {"rows": [], "primary": ""}
         return outcome, next((row for row in found["rows"] if row["metric"] == found["primary"]), {})
@@ -77,3 +77,11 @@ def test_files_with_a_byte_order_mark_or_without_ids_are_read(compared: Callable
     assert "Neither side has ids: 40 rows are paired by their position" in outcome.out
     outcome, _ = compared("bom", "no-id-candidate", "--metrics", "rougeL")
     assert (outcome.code, "with an id" in outcome.err) == (2, True)
+
+
+def test_what_a_secondary_metric_cannot_see_is_said_once(cases_dir: Path, cli: Callable[..., Any]) -> None:
+    sides = (cases_dir / "compare" / f"thai-{side}.jsonl" for side in ("right", "unrelated"))
+    outcome = cli("compare", *sides, "--metrics", "chrf,f1", "--primary", "chrf")
+    notes = [line for line in outcome.out.splitlines() if line.startswith("note:")]
+    assert [line for line in notes if "Token F1" in line] == notes
+    assert len(notes) == 1

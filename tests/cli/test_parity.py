@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from loralift.records import Interval, MetricComparison, MetricInfo, ModeParity, Parity
-from loralift.workflow import parity as workflow
+from loralift.workflow import parity_check as workflow
 
 QUICK = ("--system-prompt", "", "--device", "cpu", "--max-new-tokens", "6", "--limit", "4", "--metrics", "f1,rougeL")
 

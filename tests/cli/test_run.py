@@ -235,3 +235,28 @@ def test_a_run_killed_before_its_first_answer_simply_begins(
     (run / "thesis.txt").unlink()
     assert cli(*arguments, "--limit", "4", "-o", run, "--resume").code == 0
     assert len(lines(run / "dataset.jsonl")) == 4
+
+
+def test_what_is_left_out_of_the_data_is_said_kept_and_reported_once(
+    arguments: list[str], questions: Path, cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    rows = [json.loads(line) for line in questions.read_text(encoding="utf-8").splitlines()][:6]
+    rows = [{**row, "context": f"Passage {number}."} for number, row in enumerate(rows)]
+    data = tmp_path / "holes.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {**rows[0], "id": "hole", "reference": None}]))
+    here = [str(data) if argument == str(questions) else argument for argument in arguments]
+    outcome = cli(*here, "-o", tmp_path / "run")
+    assert outcome.code == 0
+    left_out = "1 rows were left out (hole: its reference (column 'reference') is null)"
+    unused = "column 'context' is not part of the prompt, which is made of 'question' alone"
+    run = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert [note[: len(said)] for note, said in zip(run["notes"], (left_out, unused), strict=True)] == [
+        left_out,
+        unused,
+    ]
+    said = " ".join((outcome.out + outcome.err).split())
+    assert (left_out in said, unused in said) == (True, True)
+    (tmp_path / "run" / "comparison.json").unlink()
+    assert cli(*here, "-o", tmp_path / "run", "--resume").code == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["notes"] == run["notes"]
+    assert json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["notes"] == run["notes"]

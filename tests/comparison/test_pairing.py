@@ -100,3 +100,24 @@ def test_of_both_sides_with_statistics_a_row_without_them_is_unscored() -> None:
     found = sample(pair(left, [Score("q00000", {"perplexity": 30.0}), *right[1:]]), PERPLEXITY, perplexity)
     assert found.ids == ("q00001", "q00002")
     assert dict(found.dropped) == {"unscored in the candidate": ("q00000",)}
+
+
+def test_why_a_metric_cannot_score_rows_is_counted_and_named() -> None:
+    blind, other = "it sees no token", "it sees no answer"
+    baseline = [Score(f"q{i}", {"quality": None if i < 3 else 0.5 + i / 50}) for i in range(12)]
+    candidate = [Score(f"q{i}", {"quality": None if i < 4 else 0.4 + i / 50}) for i in range(12)]
+    for i in (0, 1):
+        baseline[i] = Score(f"q{i}", {"quality": None}, unscored={"quality": blind})
+        candidate[i] = Score(f"q{i}", {"quality": None}, unscored={"quality": blind if i else other})
+    candidate[3] = Score("q3", {"quality": None}, unscored={"quality": other, "another": "of no matter"})
+    (row,) = compare("base", baseline, {"lora": candidate}, infos(QUALITY), Settings("quality", resamples=200)).rows
+    assert row.unscored == {f"{blind}; {other}": 1, blind: 1, other: 1}
+    assert row.dropped_reasons == {
+        f"unscored in both ({blind}; {other})": 1,
+        f"unscored in both ({blind})": 1,
+        "unscored in both": 1,
+        f"unscored in the candidate ({other})": 1,
+    }
+    assert (row.n, row.dropped) == (8, 4)
+    assert f"1 of 12 rows are dropped as unscored in the candidate ({other}): q3." in row.warnings
+    assert "Dropped as unscored in both: q2." in row.warnings

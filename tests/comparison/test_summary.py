@@ -37,3 +37,13 @@ def test_each_is_to_the_bit_what_it_is_alone():
             assert together[name] == summarise(rows, info, AGGREGATES.get(name), seed=3, resamples=300)
         assert together["corpus"].interval is not None
         assert together["nothing"].n == 0
+
+
+def test_why_rows_are_unscored_is_counted():
+    info = MetricInfo("one", "One")
+    rows = [Score(f"q{i}", {"one": i / 9}) for i in range(4)]
+    rows += [Score(f"q{i}", {"one": None}, unscored={"one": "too little"}) for i in range(4, 6)]
+    rows += [Score("q6", {"one": None})]
+    found = summarise(rows, info)
+    assert (found.n, found.unscored, found.reasons) == (4, 3, {"too little": 2})
+    assert summarise(rows[4:], info).reasons == {"too little": 2}

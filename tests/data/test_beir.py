@@ -36,6 +36,14 @@ def test_each_query_gets_its_first_relevant_document_in_the_order_of_the_qrels(t
     assert data.source == f"BEIR directory {tmp_path}, split test"
 
 
+def test_further_documents_and_queries_without_one_are_told(tmp_path: Path) -> None:
+    assert load_questions(lay_out(tmp_path, QRELS)).notes == (
+        "queries that are judged without any relevant document are not asked: 1 (q4)",
+        "2 rows have several references (column 'reference'); only the first is used, and an answer like another one "
+        "counts as wrong",
+    )
+
+
 HOLES = [("q1", "d9", 1), ("q1", "d1", 1), ("q9", "d1", 1), ("q3", "d3", 1), ("q2", "d1", 1)]
 
 

@@ -59,11 +59,20 @@ def test_a_byte_order_mark_windows_lines_and_blank_lines_are_harmless(tmp_path: 
     assert [(q.id, q.reference) for q in load_questions(str(path)).questions] == [("0", "a1"), ("1", "a2")]
 
 
+def test_a_narrow_float_is_the_number_that_was_meant(tmp_path: Path) -> None:
+    narrow = pa.array([0.1, 3.14, None], pa.float32())
+    lists = pa.array([[0.1], [3.14], []], pa.list_(pa.float32()))
+    for column in (narrow, lists):
+        parquet.write_table(pa.table({"question": ["a", "b", "c"], "answer": column}), tmp_path / "a.parquet")
+        data = load_questions(str(tmp_path / "a.parquet"))
+        assert [q.reference for q in data.questions] == ["0.1", "3.14"]
+
+
 BAD = {
     "broken.jsonl": ('{"question": "q", "answer": "a"}\n{"question"', "broken.jsonl, line 2: not JSON"),
     "list.jsonl": ('{"question": "q", "answer": "a"}\n\n[1]', "list.jsonl, line 3: must be a JSON object, got list"),
     "broken.json": ('[\n{"question": }]', "broken.json, line 2: not JSON"),
-    "object.json": ('{"data": []}', "object.json: must hold a list of objects, got dict"),
+    "object.json": ('{"data": []}', "object.json: must hold a list of objects, got dict with the keys data"),
     "numbers.json": ("[1]", "numbers.json, row 0: must be a JSON object, got int"),
     "short.csv": ('question,answer\n"a\nb",c\nq\n', "short.csv, line 4: 1 cells under a header of 2"),
     "long.tsv": ("question\tanswer\nq\ta\tb\n", "long.tsv, line 2: 3 cells under a header of 2"),

@@ -83,6 +83,7 @@ def test_fiqa_is_read_from_the_parquet_export_of_its_script(hub: FakeHub) -> Non
     assert (data.questions[601].id, data.questions[601].reference) == ("601", " first 1 ")
     assert data.source.startswith("explodinggradients/fiqa, config main, split test, revision decade, content not the")
     assert load_questions("fiqa?revision=decade", limit=5).questions == data.questions[:5]
+    assert [note[:37] for note in data.notes] == ["648 rows have several references (col"]
 
 
 def test_fiqa_is_read_from_main_once_that_holds_data(hub: FakeHub) -> None:

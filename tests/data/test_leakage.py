@@ -114,6 +114,7 @@ SHARED = [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]
     [
         ("a.jsonl", '{"prompt": "Why?", "n": 3, "answers": ["So.", "No."]}\n{"text": "Q"}\n', ["Why?\nSo.\nNo.", "Q"]),
         ("a.json", json.dumps([{"messages": CHAT}, {"conversations": SHARED}]), ["Be brief.\nWhy?", "Why?\nSo."]),
+        ("a.jsonl", '{"q": null, "a": ["So.", null], "n": NaN}\n{"q": null}\n{}\n', ["So.", "", ""]),
         ("a.csv", 'question,answer\nWhy?,"So, so."\n', ["Why?\nSo, so."]),
         ("a.tsv", "question\tanswer\nWhy?\tSo.\n", ["Why?\nSo."]),
         ("a.txt", "One\nparagraph.\n\n \nAnother.\n", ["One\nparagraph.", "Another.\n"]),

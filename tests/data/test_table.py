@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from loralift.data import LoadedData, load_questions
+from loralift.data import Dropped, LoadedData, load_questions
 from loralift.errors import DataError, UsageError
 
 
@@ -69,27 +70,112 @@ def test_missing_columns_are_named_with_those_there_are(tmp_path: Path) -> None:
 GOOD = {"question": "q", "answer": "a"}
 
 
-@pytest.mark.parametrize("empty", ["", " \n\t", None, []])
-def test_empty_references_are_counted_and_placed(tmp_path: Path, empty: object) -> None:
+@pytest.mark.parametrize(
+    ("empty", "why"),
+    [("", "empty"), (" \n\t", "empty"), (None, "null"), (float("nan"), "null"), ([], "empty"), ([None, " "], "empty")],
+)
+def test_a_row_without_a_reference_is_left_out_and_named(tmp_path: Path, empty: object, why: str) -> None:
     bad = {"question": "q", "answer": empty}
-    with pytest.raises(DataError, match=r"the reference \(column 'answer'\) is empty in 2 rows: line 2, line 4$"):
-        load(tmp_path, GOOD, bad, GOOD, bad)
+    data = load(tmp_path, GOOD, bad, GOOD, bad)
+    assert [question.id for question in data.questions] == ["0", "2"]
+    assert data.dropped == tuple(Dropped(row, f"its reference (column 'answer') is {why}") for row in ("1", "3"))
 
 
-def test_a_row_without_the_column_counts_as_empty(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"the question \(column 'question'\) is empty in 1 rows: line 2$"):
-        load(tmp_path, GOOD, {"answer": "a"})
+@pytest.mark.parametrize("empty", ["", " ", None, float("nan")])
+def test_a_row_without_a_question_is_left_out_and_named_by_its_id(tmp_path: Path, empty: object) -> None:
+    data = load(tmp_path, {"id": "x"} | GOOD, {"id": "y", "question": empty, "answer": "a"})
+    assert [(row.id, row.reason[:35]) for row in data.dropped] == [("y", "its question (column 'question') is")]
 
 
-@pytest.mark.parametrize("value", [3, {"text": ["a"]}, [["a"]], True])
-def test_a_reference_that_is_not_text_is_refused(tmp_path: Path, value: object) -> None:
-    with pytest.raises(DataError, match=r"line 2: the reference \(column 'answer'\) must be text, got"):
+def test_a_row_without_the_column_is_left_out(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD, {"answer": "a"}).dropped == (Dropped("1", "it has no question (column 'question')"),)
+
+
+def test_a_row_without_anything_is_named_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id,question,answer\na,q,r\n,,\n", encoding="utf-8")
+    assert [row.id for row in load_questions(str(path)).dropped] == ["line 3"]
+
+
+def test_strict_and_nothing_left_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    load(tmp_path, GOOD, GOOD | {"answer": None})
+    with pytest.raises(DataError, match=r"1 of 2 questions cannot be evaluated \(1: .*\); without --strict they are"):
+        load_questions(str(path), strict=True)
+    with pytest.raises(
+        DataError, match=r"2 of 2 questions cannot be evaluated \(0: its reference .* is null, 1: .*\)$"
+    ):
+        load(tmp_path, GOOD | {"answer": None}, GOOD | {"answer": ""})
+    with pytest.raises(DataError, match="no column for the question"):
+        load(tmp_path, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"), (-7, "-7"), (2.0, "2.0"), (0.1, "0.1"), (True, "true"), (False, "false"), ([3, 4], "3"),
+        ([None, " ", 5], "5"), (["", "a "], "a "),
+    ],
+)  # fmt: skip
+def test_numbers_and_truth_values_are_read_as_they_are_written(tmp_path: Path, value: object, text: str) -> None:
+    assert load(tmp_path, {"question": "q", "answer": value}).questions[0].reference == text
+    if not isinstance(value, list):
+        assert load(tmp_path, {"question": value, "answer": "a"}).questions[0].question == text
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "csv", "tsv", "parquet"])
+@pytest.mark.parametrize("nulls", [(), (0,), (2, 5), (0, 1, 2, 3, 4, 5, 6)])
+def test_no_row_vanishes_without_being_counted(tmp_path: Path, suffix: str, nulls: tuple[int, ...]) -> None:
+    frame = pd.DataFrame({"question": [f"q{n}" for n in range(8)], "answer": [f"a{n}" for n in range(8)]})
+    frame.loc[list(nulls), "answer"] = None
+    path = tmp_path / f"rows.{suffix}"
+    match suffix:
+        case "parquet":
+            frame.to_parquet(path)
+        case "csv" | "tsv":
+            frame.to_csv(path, sep="," if suffix == "csv" else "\t", index=False)
+        case _:
+            frame.to_json(path, orient="records", lines=suffix == "jsonl")
+    data = load_questions(str(path))
+    kept = [number for number in range(8) if number not in nulls]
+    assert [(q.id, q.reference) for q in data.questions] == [(str(n), f"a{n}") for n in kept]
+    assert [row.id for row in data.dropped] == list(map(str, nulls))
+
+
+CHAT = [{"role": "user", "content": "q"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"value": "a", "aliases": []}, r"an object \(value, aliases\): write its text in its place"),
+        (
+            {"text": ["a"], "answer_start": [0]},
+            r"an object \(text, answer_start\) as SQuAD has it, which is not read yet",
+        ),
+        ([["a"]], r"the list \[\['a'\]\]: write plain text in its place"),
+        (CHAT, "chat messages, which are not read yet"),
+    ],
+)
+def test_a_reference_that_is_not_text_is_refused(tmp_path: Path, value: object, said: str) -> None:
+    place = r"line 2: the reference \(column 'answer'\) must be text, a number or a list of them, got "
+    with pytest.raises(DataError, match=place + said):
         load(tmp_path, GOOD, {"question": "q", "answer": value})
 
 
 def test_a_list_of_questions_is_not_a_question(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"line 1: the question \(column 'question'\) must be text, got \['q'\]"):
+    said = r"line 1: the question \(column 'question'\) must be text or a number, got "
+    with pytest.raises(DataError, match=said + r"the list \['q'\]: write plain text"):
         load(tmp_path, {"question": ["q"], "answer": "a"})
+    with pytest.raises(DataError, match=said + "chat messages, which are not read yet: write what is asked and"):
+        load(tmp_path, {"question": CHAT, "answer": "a"})
+
+
+def test_a_date_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"question": ["q"], "answer": [pd.Timestamp("2020-01-01")]}).to_parquet(path)
+    with pytest.raises(DataError, match=r"row 0: the reference .* got datetime.datetime\(.*: write it as text"):
+        load_questions(str(path))
 
 
 def test_duplicate_ids_are_named(tmp_path: Path) -> None:

@@ -65,8 +65,18 @@ def test_texts_within_the_window_equal_the_package(tiny, tiny_bert, make_example
         scorer = scorer_class(model_type=tiny_bert, num_layers=2, device="cpu")
     answers, references = (list(texts) for texts in zip(*PAIRS, strict=True))
     golden = scorer.score(answers, references)[2].tolist()
-    assert values(PAIRS, make_example, tiny) == pytest.approx(golden, abs=1e-5)
+    found = METRICS[NAME].score([make_example(*pair) for pair in PAIRS], tiny)
+    assert [row.value for row in found] == pytest.approx(golden, abs=1e-5)
     assert len({round(value, 3) for value in golden}) > 3
+
+
+def test_what_is_mostly_unknown_to_the_tokenizer_is_not_scored(tiny, make_example):
+    pytest.importorskip("bert_score", reason="needs loralift[bertscore]")
+    pairs = [("zebra", "the loan"), ("the loan", "zebras zebra"), ("the loan, zebra", "the loan"), ("", "the loan")]
+    scores = score_examples([NAME], [make_example(*pair) for pair in pairs], tiny)
+    assert [score.values[NAME] is None for score in scores] == [True, True, False, False]
+    assert scores[0].unscored[NAME].startswith("BERTScore's model sees too little of the answer")
+    assert scores[1].unscored[NAME].startswith("BERTScore's model sees too little of the reference")
 
 
 def test_long_texts_are_not_truncated(tiny, make_example):
@@ -96,7 +106,9 @@ def test_windows_lose_no_token_and_keep_the_ends(tiny, tiny_bert):
 
 def test_batches_change_nothing(tiny, make_example):
     one = MetricSettings(tiny.semantic_similarity_model, False, tiny.bert_score_model, 2, "cpu", 1)
-    assert values(PAIRS, make_example, one) == pytest.approx(values(PAIRS, make_example, tiny), abs=1e-5)
+    two = values(PAIRS, make_example, tiny)
+    assert values(PAIRS, make_example, one) == pytest.approx(two, abs=1e-5)
+    assert [value is None for value in two] == [False, False, True, False, False, False]
 
 
 def test_identical_and_empty(tiny, make_example):

@@ -41,7 +41,12 @@ def test_resamples_in_one_call_equal_sacrebleu_one_by_one(fiqa_pairs, fiqa_examp
 
 def test_edges_equal_sacrebleu(edge_pair, make_example):
     answer, reference = edge_pair
+    [raw] = METRICS["bleu"].score([make_example(answer, reference)], MetricSettings())
+    assert raw.value == pytest.approx(sacrebleu.sentence_bleu(answer, [reference]).score, abs=1e-9)
     [score] = score_examples(["bleu"], [make_example(answer, reference)])
+    if score.unscored:
+        assert (score.values["bleu"], dict(score.statistics)) == (None, {})
+        return
     assert score.values["bleu"] == pytest.approx(sacrebleu.sentence_bleu(answer, [reference]).score, abs=1e-9)
     golden = sacrebleu.corpus_bleu([answer], [[reference]]).score
     assert float(corpus_bleu(statistics_of([score])[0])) == pytest.approx(golden, abs=1e-9)

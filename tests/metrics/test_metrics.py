@@ -47,13 +47,13 @@ def test_only_the_designs_metrics_are_judged():
     judged = [name for name, metric in METRICS.items() if metric.higher_is_better is not None]
     assert judged == [
         *("semantic_similarity", "bert_score", "rouge1", "rouge2", "rougeL", "bleu", "chrf"),
-        *("exact_match", "f1", "perplexity"),
+        *("exact_match", "f1", "squad_exact_match", "squad_f1", "perplexity"),
     ]
     assert [name for name in METRICS if METRICS[name].aggregate] == ["bleu", "perplexity"]
 
 
 def test_default_metrics_need_no_extra():
-    assert set(METRICS) - set(DEFAULT_METRICS) == {"bert_score"}
+    assert set(METRICS) - set(DEFAULT_METRICS) == {"bert_score", "squad_exact_match", "squad_f1"}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,7 @@ def test_default_metrics_need_no_extra():
         (["BLEU", "chrF", "bleu"], ("bleu", "chrf")),
         (["em", "bertscore", "PPL"], ("exact_match", "bert_score", "perplexity")),
         (["semantic similarity"], ("semantic_similarity",)),
+        (["squad"], ("squad_exact_match", "squad_f1")),
         (["all"], tuple(METRICS)),
         (["default"], DEFAULT_METRICS),
     ],
@@ -95,6 +96,8 @@ def test_no_name_is_refused(names):
 def test_settings_are_checked():
     with pytest.raises(UsageError, match="`batch_size` must be a positive integer, got 0"):
         MetricSettings(batch_size=0)
+    with pytest.raises(UsageError, match=r"`perplexity_of` must be a text without '\|', got 'a\|b'"):
+        MetricSettings(perplexity_of="a|b")
 
 
 def test_a_new_metric_takes_one_line(make_example, monkeypatch):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from loralift.metrics import METRICS, score_examples
+from loralift.metrics import METRICS, MetricSettings, score_examples
 from loralift.metrics.perplexity import corpus_perplexity
 
 
@@ -44,3 +44,11 @@ def test_lower_is_better_and_there_is_no_default_margin():
     metric = METRICS["perplexity"]
     assert metric.higher_is_better is False
     assert metric.margin is None
+
+
+def test_the_signature_names_the_model_where_it_is_known():
+    signature = METRICS["perplexity"].signature
+    assert signature(MetricSettings(perplexity_of="org/model@abc,tokenizer:12ef")).startswith(
+        "model:org/model@abc,tokenizer:12ef|text:reference|"
+    )
+    assert signature(MetricSettings()).startswith("text:reference|")

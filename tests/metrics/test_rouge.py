@@ -36,8 +36,21 @@ def test_stems_equal_rouge_score(fiqa_pairs, fiqa_examples):
 
 def test_edges_equal_rouge_score(edge_pair, make_example):
     answer, reference = (text[:3000] for text in edge_pair)  # the pure Python table is quadratic
+    golden = reference_values([(answer, reference)])[0]
+    assert f_measures(((answer, reference),), False)[0] == pytest.approx([golden[n] for n in NAMES], abs=1e-9, rel=0)
     [ours] = score_examples(NAMES, [make_example(answer, reference)])
-    assert ours.values == pytest.approx(reference_values([(answer, reference)])[0], abs=1e-9, rel=0)
+    scored = {name: value for name, value in ours.values.items() if name not in ours.unscored}
+    assert scored == pytest.approx({name: golden[name] for name in scored}, abs=1e-9, rel=0)
+    assert all(ours.values[name] is None for name in ours.unscored)
+
+
+def test_a_reference_of_one_token_has_no_pair_to_count(make_example):
+    right, longer = score_examples(NAMES, [make_example("A", "A"), make_example("A", "A bank")])
+    assert right.values == {"rouge1": 1.0, "rouge2": None, "rougeL": 1.0}
+    assert right.unscored == {
+        "rouge2": "ROUGE-2 sees too little of the reference: it counts pairs of tokens, and there is one token"
+    }
+    assert (longer.values["rouge2"], dict(longer.unscored)) == (0.0, {})
 
 
 def test_by_hand():

@@ -140,6 +140,9 @@ def test_an_embedding_that_is_not_a_number_scores_none(make_example, settings, m
         def embed(self, texts, batch_size, *, again):
             return np.array([[np.nan, 1.0], [1.0, 0.0]] if again else [[0.0, 1.0], [0.0, 0.0]], dtype=np.float32)
 
+        def sees(self, texts):
+            return [True] * len(texts)
+
     monkeypatch.setattr(embeddings, "load", lambda model, device: Broken())
     assert values([make_example("a"), make_example("b")], settings) == [None, None]
 

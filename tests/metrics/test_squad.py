@@ -1,4 +1,4 @@
-"""Exact match and F1 against the formulas of the SQuAD v1.1 evaluation script."""
+"""`squad_exact_match` and `squad_f1` against the formulas of the SQuAD v1.1 evaluation script, to the letter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from loralift.metrics import score_examples
+from loralift.metrics import METRICS, MetricSettings, score_examples
 from loralift.metrics.squad import words_of
 
 # From evaluate-v1.1.py, as published with SQuAD (rajpurkar.github.io/SQuAD-explorer):
@@ -49,7 +49,7 @@ def exact_match_score(prediction, ground_truth):
 
 
 def golden(answer, reference):
-    return {"exact_match": float(exact_match_score(answer, reference)), "f1": f1_score(answer, reference)}
+    return {"squad_exact_match": float(exact_match_score(answer, reference)), "squad_f1": f1_score(answer, reference)}
 
 
 def test_all_of_fiqa_equals_the_script(fiqa_pairs, fiqa_examples):
@@ -62,7 +62,7 @@ def test_all_of_fiqa_matches_itself(fiqa_pairs, make_example):
     scores = score_examples("squad", [make_example(text.upper() + "!", text) for _, text in fiqa_pairs])
     expected = [golden(text.upper() + "!", text) for _, text in fiqa_pairs]
     assert [score.values for score in scores] == expected
-    assert sum(values["exact_match"] for values in expected) > 640
+    assert sum(values["squad_exact_match"] for values in expected) > 640
 
 
 def test_edges_equal_the_script(edge_pair, make_example):
@@ -74,8 +74,8 @@ def test_normalisation_by_hand(make_example):
     [same, order] = score_examples(
         "squad", [make_example("A Bank, the  bank!", "bank bank"), make_example("b a1", "a1 b")]
     )
-    assert same.values == {"exact_match": 1.0, "f1": 1.0}
-    assert order.values == {"exact_match": 0.0, "f1": 1.0}
+    assert same.values == {"squad_exact_match": 1.0, "squad_f1": 1.0}
+    assert order.values == {"squad_exact_match": 0.0, "squad_f1": 1.0}
 
 
 def test_words_are_the_scripts_wherever_articles_and_marks_stand():
@@ -84,3 +84,16 @@ def test_words_are_the_scripts_wherever_articles_and_marks_stand():
     for _ in range(3000):
         text = "".join(draw.choices(marks, k=draw.randrange(9)))
         assert list(words_of(text)) == normalize_answer(text).split()
+
+
+def test_the_scripts_faults_stay_under_its_name(make_example):
+    pairs = [("", "A"), ("15", "1.5"), ("3", "-3"), ("12", "1/2")]
+    values = [score.values["squad_exact_match"] for score in score_examples("squad", [make_example(*p) for p in pairs])]
+    assert values == [1.0] * 4
+
+
+def test_the_signatures_say_which_is_the_scripts():
+    signatures = {name: METRICS[name].signature(MetricSettings()) for name in METRICS}
+    assert "script:squad-v1.1" in signatures["squad_exact_match"] == signatures["squad_f1"]
+    assert "squad" not in signatures["exact_match"]
+    assert "normalisation:loralift" in signatures["exact_match"] == signatures["f1"]

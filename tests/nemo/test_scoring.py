@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loralift.errors import LoraLiftError, ModelError
+from loralift.errors import LoraLiftError, ModelError, UsageError
 from loralift.metrics import METRICS, MetricSettings, score_examples
 from loralift.nemo.bundles import write_bundles
 from loralift.nemo.paired_tests import sdk_paired_tests
@@ -102,3 +102,17 @@ def test_too_few_pairs_are_said_to_be_too_few() -> None:
     (test,) = sdk_paired_tests(few, {"few": few}, info)
     assert test.p_degradation is None
     assert "5 pairs" in test.note
+
+
+def test_a_reward_that_cannot_see_the_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK would take "not scored" for 0."""
+    from loralift.nemo.benchmark import LoraLiftBenchmark
+
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"id": "1", "question": "为什么？", "reference": "先还清贷款。"}\n', encoding="utf-8")
+    monkeypatch.setenv("LORALIFT_DATASET", str(data))
+    monkeypatch.setenv("LORALIFT_METRICS", "rougeL,chrf")
+    with pytest.raises(UsageError, match=r"`LORALIFT_PRIMARY` must be a metric that sees the data.*got 'rougeL'"):
+        LoraLiftBenchmark()
+    monkeypatch.setenv("LORALIFT_PRIMARY", "chrf")
+    assert LoraLiftBenchmark().primary == "chrf"

@@ -48,3 +48,18 @@ def test_a_line_that_is_no_score_is_refused_and_says_which_field(row: dict, mess
 def test_an_answer_with_a_wrong_field_is_refused() -> None:
     with pytest.raises(RunDirectoryError, match="finish_reason"):
         decode(Answer, {"id": "a", "text": "x", "finish_reason": "tired"})
+
+
+def test_reasons_come_back_and_rows_without_one_have_no_word_of_it() -> None:
+    score = Score("q1", {"rougeL": None, "f1": 0.5}, unscored={"rougeL": "ROUGE sees too little of the reference"})
+    row = json.loads(json.dumps(score_row(score)))
+    assert row == {"id": "q1", "rougeL": None, "f1": 0.5, "unscored": dict(score.unscored)}
+    assert score_of(row) == score
+    assert score_row(Score("q2", {"f1": 1.0})) == {"id": "q2", "f1": 1.0}
+    assert score_of({"id": "q2", "f1": 1.0}).unscored == {}
+
+
+def test_another_tools_metric_may_have_that_name() -> None:
+    assert score_of({"id": "a", "unscored": 3.0}) == Score("a", {"unscored": 3.0})
+    with pytest.raises(RunDirectoryError, match="unscored"):
+        score_of({"id": "a", "unscored": "three"})

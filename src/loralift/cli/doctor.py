@@ -48,9 +48,12 @@ def _python() -> Iterator[Row]:
 
 
 def _packages() -> Iterator[Row]:
+    from loralift.generation.versions import untested
+
     for package in PACKAGES:
         try:
-            yield package, True, version(package)
+            problem = untested(package)
+            yield package, problem is None, problem or version(package)
         except PackageNotFoundError:
             yield package, False, "missing: pip install loralift brings it"
 

@@ -135,7 +135,12 @@ def _figures(
 def empty_row(case: Case) -> MetricComparison:
     """What is known of a case before any figure: names, counts, what was dropped."""
     dropped = {reason: len(ids) for reason, ids in case.sample.dropped.items()}
-    sentences = [f"Dropped as {reason}: {some(ids)}." for reason, ids in case.sample.dropped.items()]
+    rows = case.sample.answers + sum(dropped.values())
+    sentences = []
+    for reason, ids in case.sample.dropped.items():
+        explained = any(reason.endswith(f"({why})") for why in case.sample.unscored)
+        start = f"{len(ids)} of {rows} rows are dropped as" if explained else "Dropped as"
+        sentences.append(f"{start} {reason}: {some(ids)}.")
     if case.info.corpus and case.sample.aggregate is None and case.sample.ids:
         sentences.append(
             "Not both sides have statistics to aggregate over the corpus, so this is the mean of the rows."
@@ -148,6 +153,7 @@ def empty_row(case: Case) -> MetricComparison:
         answers=case.sample.answers,
         dropped=sum(dropped.values()),
         dropped_reasons=dropped,
+        unscored=case.sample.unscored,
         baseline_value=None,
         candidate_value=None,
         difference=None,

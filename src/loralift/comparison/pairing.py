@@ -58,6 +58,7 @@ class Sample:
         baseline_statistics: Sufficient statistics, shape (n, k); None for a mean of rows.
         candidate_statistics: The same of the candidate.
         aggregate: What turns summed statistics into the corpus value; None for a mean of rows.
+        unscored: Why the metric cannot score rows, to the number of rows: those among the dropped that say why.
     """
 
     ids: tuple[str, ...]
@@ -68,6 +69,7 @@ class Sample:
     baseline_statistics: Floats | None = None
     candidate_statistics: Floats | None = None
     aggregate: Aggregate | None = None
+    unscored: Mapping[str, int] = field(default_factory=dict)
 
 
 def pair(
@@ -123,8 +125,9 @@ def sample(
     """One metric's numbers on the pairs, without the rows that cannot be compared.
 
     A row is left out, and named with its reason, if one side lacks it, if its value is None or NaN on a side
-    (unscored), or if it is infinite there. With ``clusters``, rows of one question become one row: their values are
-    averaged and their statistics summed, so that n counts questions and the rows left are independent.
+    (unscored; with the metric's own reason where it gave one), or if it is infinite there. With ``clusters``, rows of
+    one question become one row: their values are averaged and their statistics summed, so that n counts questions and
+    the rows left are independent.
 
     Args:
         pairs: The rows of both variants.
@@ -144,7 +147,9 @@ def sample(
     kept = (np.abs(left) <= LARGEST) & (np.abs(right) <= LARGEST)
     ids = np.array(pairs.ids, dtype=object)
     dropped = {"only in the baseline": pairs.only_baseline, "only in the candidate": pairs.only_candidate}
-    dropped |= {reason: tuple(ids[rows]) for reason, rows in _reasons(left, right).items()}
+    unscored: Counter[str] = Counter()
+    for reason, rows in _reasons(left, right).items():
+        dropped |= _by_reason(pairs, info.name, reason, np.flatnonzero(rows).tolist(), unscored)
     found = Sample(
         ids=tuple(ids[kept]),
         baseline=left[kept],
@@ -154,6 +159,7 @@ def sample(
         baseline_statistics=None if left_statistics is None else left_statistics[kept],
         candidate_statistics=None if right_statistics is None else right_statistics[kept],
         aggregate=corpus,
+        unscored=dict(unscored),
     )
     return found if clusters is None else _by_question(found, clusters)
 
@@ -212,6 +218,20 @@ def _reasons(left: Floats, right: Floats) -> dict[str, NDArray[np.bool_]]:
         "infinite in the baseline": scored & (np.abs(left) > LARGEST),
         "infinite in the candidate": scored & (np.abs(right) > LARGEST) & (np.abs(left) <= LARGEST),
     }
+
+
+def _by_reason(
+    pairs: Pairs, metric: str, reason: str, rows: Sequence[int], unscored: Counter[str]
+) -> dict[str, tuple[str, ...]]:
+    """Pairs that are dropped for one reason, by what the metric says of them, which is counted too."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        baseline, candidate = pairs.baseline[row], pairs.candidate[row]
+        said = [side.unscored[metric] for side in (baseline, candidate) if metric in side.unscored]
+        why = "; ".join(dict.fromkeys(said))
+        unscored.update([why] if why else [])
+        found.setdefault(f"{reason} ({why})" if why else reason, []).append(baseline.id)
+    return {reason: tuple(ids) for reason, ids in found.items()}
 
 
 def _by_question(rows: Sample, clusters: Clusters) -> Sample:

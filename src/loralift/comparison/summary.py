@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,7 +84,10 @@ def summaries(
     }
     drawn = dict(zip(needed, bootstrap(list(needed.values()), seed, resamples), strict=True))
     return {
-        name: _summary(name, found, drawn.get(name)) if isinstance(found, _Measured) else _nothing(name, found)
+        name: replace(
+            _summary(name, found, drawn.get(name)) if isinstance(found, _Measured) else _nothing(name, found),
+            reasons=dict(Counter(row.unscored[name] for row in rows if name in row.unscored)),
+        )
         for name, found in measured.items()
     }
 

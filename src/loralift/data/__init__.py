@@ -18,6 +18,7 @@ from loralift.data.beir import read_beir_directory, read_beir_hub
 from loralift.data.files import read_file
 from loralift.data.hub import read_hub
 from loralift.data.leakage import find_leaks, read_training_texts
+from loralift.data.notes import notes_on
 from loralift.data.prompts import (
     CHAT_SEPARATOR,
     DEFAULT_SYSTEM_PROMPT,
@@ -29,7 +30,7 @@ from loralift.data.prompts import (
 from loralift.data.saved import dump_questions, hash_questions
 from loralift.data.selection import HeldOut, SavedIndices, Selection
 from loralift.data.spec import BeirDirectory, BeirHub, HubDataset, LocalFile, Spec, parse_spec
-from loralift.data.table import Dropped, Row, Table, to_questions
+from loralift.data.table import Dropped, Table, to_questions
 from loralift.errors import DataError, UsageError, some, wrong_argument
 from loralift.records import Question
 
@@ -65,6 +66,8 @@ class LoadedData:
         sha256: Of the questions as canonical JSON; what a resume checks.
         columns: ``id`` (absent: the row index), ``question`` and ``reference`` to the source's column.
         dropped: Rows that were selected but cannot be evaluated, and why.
+        notes: What else a reader must be told, a sentence each: columns that the prompt lacks, equal questions with
+            different references, references that are not used.
     """
 
     questions: tuple[Question, ...]
@@ -73,6 +76,7 @@ class LoadedData:
     sha256: str
     columns: Mapping[str, str]
     dropped: tuple[Dropped, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def load_questions(
@@ -85,13 +89,14 @@ def load_questions(
 ) -> LoadedData:
     """Load evaluation data.
 
-    Nothing is truncated or reordered, and nothing stripped but the white space around BEIR's queries. A file that
-    does not exist is an error, never a name to look up on the hub.
+    Nothing is truncated or reordered, and nothing stripped but the white space around BEIR's queries. A row without a
+    question or a reference is left out and counted; the other rows keep their indices. A file that does not exist is
+    an error, never a name to look up on the hub.
 
     Args:
         spec: ``fiqa``, a file, ``beir:DIR``, ``beir://NAME`` or ``hf://ORG/NAME``; see ``data/spec.py``.
         columns: Any of ``id``, ``question``, ``reference`` to the source's column, where the automatic names
-            (``CANDIDATES`` in ``data/table.py``) do not find it. A list-valued reference means its first.
+            (``CANDIDATES`` in ``data/columns.py``) do not find it. A list-valued reference means its first.
         selection: Which rows, where training took the others; None: all.
         limit: At most this many questions, the first ones after the selection; None: all.
         strict: Whether a row that must be dropped is an error.
@@ -101,7 +106,7 @@ def load_questions(
 
     Raises:
         UsageError: An argument is not what it must be.
-        DataError: The data cannot be read, or a row of it cannot be evaluated.
+        DataError: The data cannot be read, a value is neither text nor a number, or no row can be evaluated.
     """
     if limit is not None and limit < 1:
         raise UsageError(wrong_argument("--limit", "a positive integer", limit))
@@ -110,15 +115,23 @@ def load_questions(
         raise DataError(f"{table.name}: there are no rows in it")
     indices = selection.choose(len(table.rows)) if selection else range(len(table.rows))
     chosen = [(index, table.rows[index]) for index in indices]
-    dropped = tuple(row for _, row in chosen if isinstance(row, Dropped))
-    kept = [(index, row) for index, row in chosen if isinstance(row, Row)]
-    if dropped and (strict or not kept):
-        named = some(f"{row.id}: {row.reason}" for row in dropped)
-        raise DataError(f"{table.name}: {len(dropped)} of {len(chosen)} questions cannot be evaluated ({named})")
-    questions, found = to_questions(table.name, kept, columns or {})
-    questions = questions[:limit]
-    described = _describe(selection, len(table.rows), len(questions) if len(questions) < len(kept) else None)
-    return LoadedData(questions, table.source, described, hash_questions(questions), found, dropped)
+    reading = to_questions(table.name, chosen, columns or {})
+    if reading.dropped and (strict or not reading.questions):
+        named = some(f"{row.id}: {row.reason}" for row in reading.dropped)
+        way = "; without --strict they are left out" if reading.questions else ""
+        cannot = f"{len(reading.dropped)} of {len(chosen)} questions cannot be evaluated ({named}){way}"
+        raise DataError(f"{table.name}: {cannot}")
+    questions = reading.questions[:limit]
+    limited = len(questions) if len(questions) < len(reading.questions) else None
+    return LoadedData(
+        questions,
+        table.source,
+        _describe(selection, len(table.rows), limited),
+        hash_questions(questions),
+        reading.columns,
+        reading.dropped,
+        (*table.notes, *notes_on(reading.columns, set(columns or {}), questions, reading.rows[:limit])),
+    )
 
 
 def _read(spec: Spec) -> Table:

@@ -39,25 +39,41 @@ def pair(
 
     Yields:
         In the order in which the judgements first name each query: a row of ``id``, ``question`` and
-        ``reference``, or what was missing. A query judged without any relevant document has no answer to miss,
-        and is passed over.
+        ``reference`` (the texts of all its relevant documents that are there, the first in front), or what was
+        missing. A query judged without any relevant document has no answer to miss, and is passed over
+        (``_unanswerable`` counts them).
     """
-    first: dict[str, str | None] = {}
-    for query, document, score in judgements:
-        if first.setdefault(query) is None and score > 0:
-            first[query] = document
-    for query, relevant in first.items():
-        if relevant is None:
+    for query, relevant in _relevant(judgements).items():
+        if not relevant:
             continue
         if not queries.get(query, "").strip():
             yield Dropped(query, f"it is {'empty' if query in queries else 'missing'} in the queries")
-        elif not corpus.get(relevant, "").strip():
-            state = "empty" if relevant in corpus else "missing"
-            yield Dropped(query, f"its first relevant document {relevant} is {state} in the corpus")
+        elif not corpus.get(relevant[0], "").strip():
+            state = "empty" if relevant[0] in corpus else "missing"
+            yield Dropped(query, f"its first relevant document {relevant[0]} is {state} in the corpus")
         else:
             # BEIR's FiQA ends some queries with a space; explodinggradients/fiqa asks its test questions without
             question = queries[query].strip()
-            yield Row(f"query {query}", {"id": query, "question": question, "reference": corpus[relevant]})
+            texts = [corpus[document] for document in relevant if document in corpus]
+            yield Row(f"query {query}", {"id": query, "question": question, "reference": texts})
+
+
+def _relevant(judgements: Iterable[Judgement]) -> dict[str, list[str]]:
+    """Query to its relevant documents, in the order of the qrels."""
+    relevant: dict[str, list[str]] = {}
+    for query, document, score in judgements:
+        documents = relevant.setdefault(query, [])
+        if score > 0:
+            documents.append(document)
+    return relevant
+
+
+def _unanswerable(judgements: Iterable[Judgement]) -> tuple[str, ...]:
+    """A note on the queries that are judged but have no relevant document."""
+    none = [query for query, documents in _relevant(judgements).items() if not documents]
+    if not none:
+        return ()
+    return (f"queries that are judged without any relevant document are not asked: {len(none)} ({some(none)})",)
 
 
 def read_beir_directory(source: BeirDirectory) -> Table:
@@ -76,8 +92,10 @@ def read_beir_directory(source: BeirDirectory) -> Table:
         raise DataError(f"{source.name}: no split {source.split!r}; it has {some(splits) or 'none'}")
     queries = _texts(str(folder / "queries.jsonl"), read_jsonl(folder / "queries.jsonl"))
     corpus = _texts(str(folder / "corpus.jsonl"), read_jsonl(folder / "corpus.jsonl"))
-    rows = list(pair(read_qrels(qrels), queries, corpus))
-    return Table(name=source.name, source=f"BEIR directory {folder}, split {source.split}", rows=rows)
+    judgements = list(read_qrels(qrels))
+    rows = list(pair(judgements, queries, corpus))
+    identity = f"BEIR directory {folder}, split {source.split}"
+    return Table(source.name, identity, rows, _unanswerable(judgements))
 
 
 def read_beir_hub(source: BeirHub) -> Table:
@@ -90,13 +108,10 @@ def read_beir_hub(source: BeirHub) -> Table:
     qrels = read_split(judged, None, source.split, source.qrels_revision)
     queries = read_split(repository, "queries", "queries", source.revision)
     corpus = read_split(repository, "corpus", "corpus", queries.revision)  # both of one commit
-    rows = pair(
-        (_judgement(source.name, row) for row in _rows(qrels.rows)),
-        _texts(repository, _rows(queries.rows)),
-        _texts(repository, _rows(corpus.rows)),
-    )
+    judgements = [_judgement(source.name, row) for row in _rows(qrels.rows)]
+    rows = pair(judgements, _texts(repository, _rows(queries.rows)), _texts(repository, _rows(corpus.rows)))
     identity = f"{repository}, revision {queries.revision}; {judged}, split {source.split}, revision {qrels.revision}"
-    return Table(name=source.name, source=identity, rows=list(rows))
+    return Table(source.name, identity, list(rows), _unanswerable(judgements))
 
 
 def read_qrels(path: Path) -> Iterator[Judgement]:

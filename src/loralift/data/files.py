@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loralift.data.table import Row, Table
-from loralift.errors import DataError, first_line
+from loralift.errors import DataError, first_line, some
 
 
 def read_file(path: Path) -> Table:
@@ -58,7 +58,8 @@ def read_json(path: Path) -> Iterator[Row]:
     """A list of objects."""
     rows = _parse(path, read_text(path))
     if not isinstance(rows, list):
-        raise DataError(f"{path}: must hold a list of objects, got {type(rows).__name__}")
+        keys = f" with the keys {some(rows)}" if isinstance(rows, dict) else ""
+        raise DataError(f"{path}: must hold a list of objects, got {type(rows).__name__}{keys}")
     for number, value in enumerate(rows):
         yield Row(f"row {number}", _object(path, f"row {number}", value))
 
@@ -81,10 +82,30 @@ def read_parquet(path: Path) -> Iterator[Row]:
     try:
         # not read_table(): that would read columns out of directory names such as "seed=1"
         with parquet.ParquetFile(path) as file:
-            rows: list[dict[str, object]] = file.read().to_pylist()
+            rows = arrow_rows(file.read())
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as parquet: {first_line(error)}") from error
     return (Row(f"row {number}", values) for number, values in enumerate(rows))
+
+
+def arrow_rows(table: Any) -> list[dict[str, object]]:
+    """The rows of an Arrow table.
+
+    A float of 32 bits becomes the shortest number that is the same one: 0.1, where plain conversion gives
+    0.10000000149011612, which no answer says.
+    """
+    import pyarrow as pa
+
+    single, double = pa.float32(), pa.float64()
+    for number, field in enumerate(table.schema):
+        for narrow, text, wide in (
+            (single, pa.string(), double),
+            (pa.list_(single), pa.list_(pa.string()), pa.list_(double)),
+        ):
+            if field.type == narrow:
+                table = table.set_column(number, field.name, table.column(number).cast(text).cast(wide))
+    rows: list[dict[str, object]] = table.to_pylist()
+    return rows
 
 
 READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {

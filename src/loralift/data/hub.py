@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loralift.data.files import arrow_rows
 from loralift.data.saved import hash_pairs
 from loralift.data.spec import HubDataset
 from loralift.data.table import Row, Table
@@ -139,8 +140,7 @@ def _load(
     except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
         # of an unknown configuration or split, the library's own first line says which there are
         raise DataError(f"hf://{dataset}: {first_line(error)}") from error
-    rows: list[dict[str, object]] = loaded.to_list()
-    return rows
+    return arrow_rows(loaded.with_format("arrow")[:])
 
 
 def _unreachable_errors() -> tuple[type[Exception], ...]:

@@ -1,28 +1,19 @@
 """Rows as a source gives them, and how they become questions.
 
-Every reader (files, BEIR, the hub) ends in a ``Table``; only this page decides which column is the question, what
-is empty, and what two rows may not share.
+Every reader (files, BEIR, the hub) ends in a ``Table``; only this page decides what is empty, and what two rows may not
+share.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from loralift.errors import DataError, UsageError, some, wrong_argument
+from loralift.data.columns import find_columns
+from loralift.data.values import is_null, kind_of, text_of, texts_of
+from loralift.errors import DataError, some
 from loralift.records import Plain, Question
-
-CANDIDATES: Mapping[str, tuple[str, ...]] = {
-    "id": ("id", "_id", "qid", "question_id", "query_id"),
-    "question": ("question", "query", "instruction", "prompt", "input"),
-    "reference": (
-        "reference", "ground_truths", "ground_truth", "answer", "answers", "output", "response", "completion",
-    ),
-}  # fmt: skip
-"""What a column may be called to be found unasked. The first name of a role wins over its others; between the others
-we do not guess: ragas files hold a model's ``answer`` beside the ``ground_truths``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,103 +51,111 @@ class Table:
         source: Its identity for people: name, configuration, split, revision.
         rows: In the source's order. A dropped row keeps its place, so that row indices mean the same in a
             partial download as in a whole one.
+        notes: What the reader passed over, a sentence each.
     """
 
     name: str
     source: str
     rows: Sequence[Row | Dropped]
+    notes: tuple[str, ...] = ()
 
 
-def find_columns(name: str, present: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
-    """Which column holds what.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a table's rows say.
 
-    Args:
-        name: The source, for messages.
-        present: The columns it has.
-        asked: Role (``id``, ``question``, ``reference``) to column; wins over every automatic name.
-
-    Returns:
-        Role to column. ``id`` is absent where the source has no such column.
-
-    Raises:
-        UsageError: ``asked`` has a role that does not exist.
-        DataError: A column is not there, or several could be meant.
+    Attributes:
+        columns: Role to column; ``id`` is absent where there is no such column.
+        questions: In the order of the rows.
+        rows: The row of each question.
+        dropped: The rows that cannot be asked or judged, in their order.
     """
-    if unknown := set(asked) - set(CANDIDATES):
-        raise UsageError(wrong_argument("columns", f"a mapping of {', '.join(CANDIDATES)}", some(sorted(unknown))))
-    found = {}
-    for role, candidates in CANDIDATES.items():
-        column = asked.get(role)
-        if column is not None and column not in present:
-            raise DataError(f"{name}: no column {column!r} for the {role}; its columns are {some(present, 20)}")
-        column = column or _guess(name, role, [c for c in candidates if c in present])
-        if column is not None:
-            found[role] = column
-        elif role != "id":
-            raise DataError(
-                f"{name}: no column for the {role}: looked for {', '.join(candidates)}; its columns are "
-                f"{some(present, 20)}; name the right one in `columns`"
-            )
-    return found
+
+    columns: Mapping[str, str]
+    questions: tuple[Question, ...]
+    rows: tuple[Row, ...]
+    dropped: tuple[Dropped, ...]
 
 
-def _guess(name: str, role: str, matches: list[str]) -> str | None:
-    if not matches:
-        return None
-    if len(matches) > 1 and matches[0] != CANDIDATES[role][0]:
-        raise DataError(
-            f"{name}: several columns could be the {role}: {', '.join(matches)}; name the right one in `columns`"
-        )
-    return matches[0]
-
-
-def to_questions(
-    name: str, rows: Iterable[tuple[int, Row]], asked: Mapping[str, str]
-) -> tuple[tuple[Question, ...], dict[str, str]]:
+def to_questions(name: str, rows: Iterable[tuple[int, Row | Dropped]], asked: Mapping[str, str]) -> Reading:
     """Read rows as questions.
+
+    A row whose question or reference is not there, null or blank is dropped. Of a list of references the first that is
+    none of these is the reference.
 
     Args:
         name: The source, for messages.
         rows: Row index in the source (the id where there is no id column) and row.
         asked: As in ``find_columns``.
 
-    Returns:
-        The questions, and role to column.
-
     Raises:
-        DataError: A column cannot be found, a value is not text, a question or reference is empty, or an id is
-            there twice.
+        DataError: A column cannot be found, a value is neither text nor a number, or an id is there twice.
     """
-    rows = list(rows)
-    present = list(dict.fromkeys(column for _, row in rows for column in row.values))
-    columns = find_columns(name, present, asked)
-    texts = {role: _texts(name, role, columns[role], [r for _, r in rows]) for role in ("question", "reference")}
-    ids = [_id(name, index, row, columns.get("id")) for index, row in rows]
-    repeated = [key for key, times in Counter(ids).items() if times > 1]
+    chosen = list(rows)
+    there = [row for _, row in chosen if isinstance(row, Row)]
+    columns = find_columns(name, _present(there), asked) if there else {}
+    questions, kept, dropped = [], [], []
+    for index, row in chosen:
+        read = row if isinstance(row, Dropped) else _question(name, index, row, columns)
+        if isinstance(row, Row) and isinstance(read, Question):
+            questions.append(read)
+            kept.append(row)
+        elif isinstance(read, Dropped):
+            dropped.append(read)
+    repeated = [key for key, times in Counter(question.id for question in questions).items() if times > 1]
     if repeated:
         raise DataError(f"{name}: {len(repeated)} ids are there more than once: {some(repeated)}")
-    fields = [_fields(name, row, set(columns.values())) for _, row in rows]
-    questions = zip(ids, texts["question"], texts["reference"], fields, strict=True)
-    return tuple(Question(*values) for values in questions), columns
+    return Reading(columns, tuple(questions), tuple(kept), tuple(dropped))
 
 
-def _texts(name: str, role: str, column: str, rows: Sequence[Row]) -> list[str]:
-    texts = [_text(name, role, column, row) for row in rows]
-    empty = [row.place for row, text in zip(rows, texts, strict=True) if not text.strip()]
-    if empty:
-        raise DataError(f"{name}: the {role} (column {column!r}) is empty in {len(empty)} rows: {some(empty)}")
-    return texts
+def further(row: Row, used: Set[str]) -> dict[str, object]:
+    """The columns that are none of those used; our own files keep them together under ``fields``."""
+    values = {column: value for column, value in row.values.items() if column not in used}
+    if isinstance(saved := values.get("fields"), Mapping):
+        return {column: value for column, value in values.items() if column != "fields"} | dict(saved)
+    return values
+
+
+def _present(rows: Iterable[Row]) -> dict[str, object]:
+    """Every column in the order in which it first comes, with its first value that is not null."""
+    present: dict[str, object] = {}
+    for row in rows:
+        for column, value in row.values.items():
+            if is_null(present.get(column)):
+                present[column] = value
+    return present
+
+
+def _question(name: str, index: int, row: Row, columns: Mapping[str, str]) -> Question | Dropped:
+    texts = {}
+    for role in ("question", "reference"):
+        column = columns[role]
+        texts[role] = _encodable(name, row.place, _text(name, role, column, row))
+        if not texts[role].strip():
+            return Dropped(_id_or_place(name, index, row, columns.get("id")), _why(role, column, row))
+    fields = _fields(name, row, set(columns.values()))
+    return Question(_id(name, index, row, columns.get("id")), texts["question"], texts["reference"], fields)
 
 
 def _text(name: str, role: str, column: str, row: Row) -> str:
     value = row.values.get(column)
-    if isinstance(value, list | tuple) and role == "reference":
-        value = value[0] if value else None
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise DataError(f"{name}, {row.place}: the {role} (column {column!r}) must be text, got {value!r:.80}")
-    return _encodable(name, row.place, value)
+    if role == "question":
+        text = text_of(value)
+    else:
+        texts = texts_of(value)
+        text = None if texts is None else next(iter(texts), "")
+    if text is None:
+        allowed = "text or a number" if role == "question" else "text, a number or a list of them"
+        place = f"{name}, {row.place}: the {role} (column {column!r})"
+        raise DataError(f"{place} must be {allowed}, got {kind_of(value)}")
+    return text
+
+
+def _why(role: str, column: str, row: Row) -> str:
+    """Why a row has no question or reference."""
+    if column not in row.values:
+        return f"it has no {role} (column {column!r})"
+    return f"its {role} (column {column!r}) is {'null' if is_null(row.values[column]) else 'empty'}"
 
 
 def _id(name: str, index: int, row: Row, column: str | None) -> str:
@@ -170,6 +169,14 @@ def _id(name: str, index: int, row: Row, column: str | None) -> str:
     return _encodable(name, row.place, str(value))
 
 
+def _id_or_place(name: str, index: int, row: Row, column: str | None) -> str:
+    """What to call a dropped row: one that has no question may have no id either."""
+    try:
+        return _id(name, index, row, column)
+    except DataError:
+        return row.place
+
+
 def _encodable(name: str, place: str, text: str) -> str:
     # JSON can spell half of a surrogate pair ("\ud83d"); no tokenizer, hash or file can hold it
     try:
@@ -180,19 +187,15 @@ def _encodable(name: str, place: str, text: str) -> str:
 
 
 def _fields(name: str, row: Row, used: Set[str]) -> dict[str, Plain]:
-    """The further columns whose values are plain; our own files keep them together under ``fields``."""
-    values = {column: value for column, value in row.values.items() if column not in used}
-    saved = values.get("fields")
-    if isinstance(saved, Mapping):
-        values |= saved
+    """The further columns whose values are plain."""
     return {
         _encodable(name, row.place, column): _plain(name, row.place, value)
-        for column, value in values.items()
+        for column, value in further(row, used).items()
         if value is None or isinstance(value, str | int | float | bool)
     }
 
 
 def _plain(name: str, place: str, value: Plain) -> Plain:
-    if isinstance(value, float) and not math.isfinite(value):
+    if is_null(value):
         return None  # JSON has no NaN
     return _encodable(name, place, value) if isinstance(value, str) else value

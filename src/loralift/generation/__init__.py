@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from loralift.errors import about_adapter
-from loralift.generation.base import Description, GenerationSettings, Generator, OnProgress
+from loralift.errors import UsageError, about_adapter
+from loralift.generation.base import Decoding, Description, GenerationSettings, Generator, OnProgress
 from loralift.records import AdapterProof, Prompt
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from loralift.generation.vllm.generator import VllmGenerator
 
 __all__ = [
+    "Decoding",
     "Description",
     "GenerationSettings",
     "Generator",
@@ -43,7 +44,11 @@ def inspect_base(model: str, revision: str | None = None) -> BaseModel:
 
     Raises:
         ModelError: There is no such model, or it is not a complete causal language model.
+        VersionError: torch, transformers or PEFT is of a version that was not tested.
     """
+    from loralift.generation.versions import refuse_untested
+
+    refuse_untested()
     from loralift.generation.model import base_model
 
     return base_model.inspect_base(model, revision)
@@ -75,6 +80,7 @@ def load_transformers(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    decoding: Decoding = "auto",
 ) -> TransformersGenerator:
     """Inspect a base model and its adapters, then load them into one generator.
 
@@ -84,9 +90,10 @@ def load_transformers(
         revision: The base's hub branch, tag or commit.
         dtype: ``auto`` (bfloat16 on an accelerator, float32 on a CPU), ``bfloat16``, ``float16`` or ``float32``.
         device: ``auto`` (cuda, else mps, else cpu), or a torch device such as ``cuda:1``.
+        decoding: ``auto`` (our loop where it was tested and its self-check agrees), ``loop`` or ``generate``.
 
     Raises:
-        ModelError: The base cannot be found or loaded.
+        ModelError: The base cannot be found or loaded, or the loop was asked for and does not answer as ``generate``.
         AdapterError: An adapter does not fit, or does not act.
         UsageError: An argument is not what it must be.
     """
@@ -94,7 +101,7 @@ def load_transformers(
 
     base = inspect_base(model, revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
-    return generator.load(base, infos, dtype=dtype, device=device)
+    return generator.load(base, infos, dtype=dtype, device=device, decoding=decoding)
 
 
 def load_vllm(
@@ -133,6 +140,7 @@ def load_generator(
     revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    decoding: Decoding = "auto",
     rows: Sequence[int] = (),
 ) -> Generator:
     """Inspect a base model and its adapters, then load them into the engine that was asked for, or that fits.
@@ -144,6 +152,7 @@ def load_generator(
         revision: Likewise.
         dtype: Likewise.
         device: Likewise; vLLM takes the first GPU.
+        decoding: Likewise; anything but ``auto`` is a choice of the transformers engine's.
         rows: As of `load_vllm`.
 
     Raises:
@@ -156,21 +165,32 @@ def load_generator(
 
     base = inspect_base(model, revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
-    if choose_engine(engine, base, infos, dtype=dtype, device=device) == "vllm":
+    if choose_engine(engine, base, infos, dtype=dtype, device=device, decoding=decoding) == "vllm":
         return _start_vllm(base, infos, dtype, rows)
-    return generator.load(base, infos, dtype=dtype, device=device)
+    return generator.load(base, infos, dtype=dtype, device=device, decoding=decoding)
 
 
 def choose_engine(
-    engine: str, base: BaseModel, infos: Sequence[AdapterInfo], *, dtype: str = "auto", device: str = "auto"
+    engine: str,
+    base: BaseModel,
+    infos: Sequence[AdapterInfo],
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    decoding: Decoding = "auto",
 ) -> str:
     """``transformers`` or ``vllm``: what was asked for, or for ``auto`` vLLM where it can do the work.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
-        UsageError: vLLM was asked for on another device than the first GPU.
+        UsageError: vLLM was asked for on another device than the first GPU, or with a way of decoding.
     """
     from loralift.generation.vllm import choose
+
+    if decoding != "auto":
+        if engine == "vllm":
+            raise UsageError("`--decoding` is for the transformers engine: leave it out with --engine vllm")
+        return "transformers"
 
     return choose.choose_engine(engine, base, infos, dtype, device)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,10 @@ from loralift.records import Answer, Prompt, ReferenceLikelihood
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
     from loralift.generation.model.base_model import BaseModel
+
+
+type Decoding = Literal["auto", "loop", "generate"]
+"""What decodes in the transformers engine: our loop, transformers' ``generate``, or the first where it is sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,10 @@ class Generator(Protocol):
     @property
     def tokenizer(self) -> Any:
         """The base's transformers tokenizer, which every variant is asked with."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how the model is run, one sentence each."""
 
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, device."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from loralift.errors import UsageError
-from loralift.metrics import answers, degenerate, rouge, squad
-from loralift.metrics.base import Aggregate, Metric, MetricSettings, RowValue, per_row, sign
+from loralift.metrics import answers, degenerate, exact_match, rouge, squad
+from loralift.metrics.base import Aggregate, Metric, MetricSettings, RowValue, Unscorable, per_row, sign
 from loralift.metrics.bert_score import BERT_SCORE
 from loralift.metrics.bleu import BLEU
+from loralift.metrics.blindness import MOST_UNSEEN, Blindness, blind_to, blindness
 from loralift.metrics.chrf import CHRF
 from loralift.metrics.perplexity import PERPLEXITY
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
@@ -28,11 +29,15 @@ __all__ = [
     "DEFAULT_METRICS",
     "FAMILIES",
     "METRICS",
+    "MOST_UNSEEN",
     "Aggregate",
+    "Blindness",
     "Metric",
     "MetricSettings",
     "RowValue",
     "bare",
+    "blind_to",
+    "blindness",
     "expand_names",
     "per_row",
     "score_examples",
@@ -47,8 +52,10 @@ METRICS: dict[str, Metric] = {
     "rougeL": rouge.ROUGE_L,
     "bleu": BLEU,
     "chrf": CHRF,
-    "exact_match": squad.EXACT_MATCH,
-    "f1": squad.F1,
+    "exact_match": exact_match.EXACT_MATCH,
+    "f1": exact_match.F1,
+    "squad_exact_match": squad.SQUAD_EXACT_MATCH,
+    "squad_f1": squad.SQUAD_F1,
     "perplexity": PERPLEXITY,
     "answer_words": answers.ANSWER_WORDS,
     "output_tokens": answers.OUTPUT_TOKENS,
@@ -62,14 +69,14 @@ METRICS: dict[str, Metric] = {
 }
 """Every metric, by name, in the order of reports."""
 
-DEFAULT_METRICS = tuple(name for name in METRICS if name != "bert_score")
-"""All but the one that needs an extra and a large model."""
+DEFAULT_METRICS = tuple(name for name in METRICS if name not in ("bert_score", "squad_exact_match", "squad_f1"))
+"""All but the one that needs an extra and a large model, and those of SQuAD's script, which published figures need."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "all": tuple(METRICS),
     "default": DEFAULT_METRICS,
     "rouge": ("rouge1", "rouge2", "rougeL"),
-    "squad": ("exact_match", "f1"),
+    "squad": ("squad_exact_match", "squad_f1"),
     "em": ("exact_match",),
     "ppl": ("perplexity",),
 }
@@ -125,8 +132,8 @@ def score_examples(
         settings: Defaults where None.
 
     Returns:
-        One score a row, in order. A value that is not finite becomes None; a row that a corpus metric cannot score
-        has no statistics of it.
+        One score a row, in order. A value that is not finite becomes None, and so does that of a row that the metric
+        is blind to, with the reason; a row that a corpus metric cannot score has no statistics of it.
 
     Raises:
         UsageError: If a name is unknown (``MissingExtraError`` if it needs a package that is not installed).
@@ -135,19 +142,39 @@ def score_examples(
     names = expand_names(names)
     settings = settings or MetricSettings()
     columns = {name: METRICS[name].score(examples, settings) for name in names}
+    blank_out(columns, examples, settings)
     scores = []
     for i, example in enumerate(examples):
         row = {name: plain(column[i]) for name, column in columns.items()}
         values = {name: cell.value for name, cell in row.items()}
         statistics = {name: cell.statistics for name, cell in row.items() if cell.statistics}
-        scores.append(Score(example.question.id, values, statistics))
+        reasons = {name: cell.reason for name, cell in row.items() if cell.reason}
+        scores.append(
+            Score(example.question.id, values, statistics, reasons)
+            if reasons
+            else Score(example.question.id, values, statistics)
+        )
     return scores
+
+
+def blank_out(columns: Mapping[str, list[RowValue]], examples: Sequence[Example], settings: MetricSettings) -> None:
+    """Put what a metric cannot score, and why, in place of what it made of it; each kind of blindness is asked once."""
+    asked: dict[Unscorable, Sequence[str | None]] = {}
+    for name, column in columns.items():
+        blind = METRICS[name].unscorable
+        if blind is None:
+            continue
+        if blind not in asked:
+            asked[blind] = blind(examples, settings)
+        for i, reason in enumerate(asked[blind]):
+            if reason:
+                column[i] = RowValue(None, reason=reason)
 
 
 def plain(cell: RowValue) -> RowValue:
     """A cell in Python's own floats; one that cannot be scored where anything in it is not finite."""
     if cell.value is None or not all(math.isfinite(x) for x in (cell.value, *cell.statistics)):
-        return RowValue(None)
+        return RowValue(None, reason=cell.reason)
     value = float(cell.value)
     return RowValue(_COMMON.get(value, value), tuple(float(x) for x in cell.statistics))
 

@@ -23,8 +23,8 @@ class MetricSettings:
         bert_score_layers: Which hidden layer BERTScore compares; None: the one that bert_score has tuned.
         device: e.g. ``cuda:1``, of the embedding models; None: ``cuda`` where there is one, else ``cpu``.
         batch_size: Texts that an embedding model takes at a time.
-        perplexity_of: Whose perplexity it is: the base and its tokenizer, as they are to stand in the signature; empty:
-            not known.
+        perplexity_of: The base model and its tokenizer, as perplexity's signature names them: perplexities of others
+            do not compare. Empty where they are not known.
     """
 
     semantic_similarity_model: str = "sbert"
@@ -38,6 +38,8 @@ class MetricSettings:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise UsageError(wrong_argument("batch_size", "a positive integer", self.batch_size))
+        if "|" in self.perplexity_of:
+            raise UsageError(wrong_argument("perplexity_of", "a text without '|'", self.perplexity_of))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,19 @@ class RowValue:
     Attributes:
         value: None where the row cannot be scored (never 0 in its place).
         statistics: For corpus metrics, what is summed over rows before ``Metric.aggregate``; otherwise empty.
+        reason: Why the row cannot be scored; empty where it can, or where nobody says why.
     """
 
     value: float | None
     statistics: tuple[float, ...] = ()
+    reason: str = ""
 
 
 ScoreRows = Callable[[Sequence[Example], MetricSettings], list[RowValue]]
 """Scores all rows of a variant at once, in order, so that a model behind the metric can batch them."""
+
+Unscorable = Callable[[Sequence[Example], MetricSettings], Sequence[str | None]]
+"""Why a metric cannot score each row, in order; None where it can."""
 
 Aggregate = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Summed statistics of shape (..., k) to corpus values of shape (...)."""
@@ -76,6 +83,9 @@ class Metric:
         unit: e.g. ``words``; empty for a score.
         decimals: Digits after the point that a table shows.
         aggregate: How statistics become the corpus value; None: the corpus value is the mean of the rows.
+        unscorable: Which rows the metric is blind to, and why, as ``blindness.blind_to`` makes it: their values are
+            None whatever ``score`` says, and a run whose primary metric cannot see the references does not begin.
+            None: it sees every text.
     """
 
     name: str
@@ -89,6 +99,7 @@ class Metric:
     unit: str = ""
     decimals: int = 3
     aggregate: Aggregate | None = None
+    unscorable: Unscorable | None = None
 
     def info(self, settings: MetricSettings) -> MetricInfo:
         """What a comparison and a report must know of the metric under these settings."""

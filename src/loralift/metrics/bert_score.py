@@ -14,7 +14,9 @@ from typing import Any
 
 from loralift.errors import MissingExtraError, ModelError, UsageError, wrong_argument
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.metrics.blindness import reasons
 from loralift.metrics.neural import Window, batches, cut, device_of, quiet
+from loralift.metrics.unknown_tokens import unseen
 from loralift.records import Example
 
 ENGLISH = "roberta-large"
@@ -143,6 +145,24 @@ def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValu
     return rows
 
 
+BLIND_REFERENCE, BLIND_ANSWER = reasons(
+    "BERTScore's model", "its tokenizer knows fewer than half of the letters and digits"
+)
+
+
+def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[str | None]:
+    """Rows of which the model's tokenizer cannot see a text; roberta-large's is one of bytes, and sees all."""
+    if not examples:
+        return []
+    tokenizer = load(model_name(settings), layers_of(settings), device_of(settings)).tokenizer
+    texts = [(example.question.reference, example.answer.text) for example in examples]
+    distinct = list(dict.fromkeys(text for pair in texts for text in pair))
+    blind = dict(zip(distinct, unseen(tokenizer, distinct), strict=True))
+    return [
+        BLIND_REFERENCE if blind[reference] else BLIND_ANSWER if blind[answer] else None for reference, answer in texts
+    ]
+
+
 def signature(settings: MetricSettings) -> str:
     """What bert_score's own hash says (model, layer, no idf), and what becomes of long texts."""
     from importlib.metadata import PackageNotFoundError
@@ -169,4 +189,5 @@ BERT_SCORE = Metric(
     # Unrelated English texts already score 0.83 with roberta-large (bert_score's own rescaling baseline): a hundredth
     # of what is left above that.
     margin=0.002,
+    unscorable=unscorable,
 )

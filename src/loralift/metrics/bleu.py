@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from loralift.metrics import ngrams
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.metrics.blindness import blind_to, without_spaces
 from loralift.records import Example
 
 ORDERS = 4
@@ -127,4 +128,6 @@ BLEU = Metric(
     margin=0.5,
     decimals=2,
     aggregate=corpus_bleu,
+    # 13a makes a Chinese sentence one token: even the reference itself has no four in a row.
+    unscorable=blind_to(without_spaces, "BLEU", "its words are not separated by spaces"),
 )

@@ -36,10 +36,12 @@ class Embedded:
     Attributes:
         vector: Shape (dimensions,).
         windows: How many windows it took.
+        seen: Whether the model's tokenizer knows half of its letters and digits; if not, the vector says nothing.
     """
 
     vector: NDArray[np.float32]
     windows: int
+    seen: bool = True
 
 
 def folder() -> Path | None:
@@ -64,7 +66,8 @@ def identity_of(model: Any) -> bytes:
     for name, weights in sorted(model.state_dict().items()):
         digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}\0".encode())
         digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    settings = [model, model.max_seq_length, model.prompts, model.default_prompt_name, model.truncate_dim]
+    # The word: files of before may hold texts that the tokenizer cannot see, which are no longer written.
+    settings = [model, "seen", model.max_seq_length, model.prompts, model.default_prompt_name, model.truncate_dim]
     settings += [model.device.type, *(version(name) for name in ("loralift", "sentence-transformers", "transformers"))]
     digest.update("\0".join(map(str, [*settings, torch.__version__])).encode())
     tokenizer = json.loads(model.tokenizer.backend_tokenizer.to_str())
@@ -100,9 +103,11 @@ class EmbeddingCache:
         return found
 
     def write(self, embedded: Mapping[str, Embedded]) -> None:
-        """Add texts, and drop the oldest ones beyond what the file may hold."""
+        """Add the texts that the tokenizer can see, and drop the oldest ones beyond what the file may hold."""
         rows = [
-            (self._key(text), each.windows, each.vector.astype(np.float32).tobytes()) for text, each in embedded.items()
+            (self._key(text), each.windows, each.vector.astype(np.float32).tobytes())
+            for text, each in embedded.items()
+            if each.seen
         ]
         with suppress(sqlite3.Error, OSError), self._open() as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)

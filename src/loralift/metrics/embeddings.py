@@ -20,6 +20,7 @@ from loralift.errors import ModelError
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, folder, identity_of
 from loralift.metrics.neural import Window, batches, cut, quiet, well_formed
 from loralift.metrics.packed_linear import pack_linears
+from loralift.metrics.unknown_tokens import unseen
 
 Vector = NDArray[np.float32]
 
@@ -67,6 +68,13 @@ class Embedder:
         cut_now = dict(zip(new, map(len, self._cut(new) if new else []), strict=True))
         return [cut_now[text] if text in cut_now else self._memory[text].windows for text in texts]
 
+    def sees(self, texts: Sequence[str]) -> list[bool]:
+        """Whether the tokenizer knows half of each text's letters and digits: see ``unknown_tokens.unseen``."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._memory]
+        cuts = self._cut(new) if new and self.window is not None else None
+        blind_now = dict(zip(new, self._unseen(new, cuts), strict=True))
+        return [not blind_now[text] if text in blind_now else self._memory[text].seen for text in texts]
+
     def embed(self, texts: Sequence[str], batch_size: int, *, again: bool = False) -> Vector:
         """Embeddings of shape (texts, dimensions); equal texts are embedded once.
 
@@ -93,6 +101,10 @@ class Embedder:
             self._memory.popitem(last=False)
         return np.stack([found[text].vector for text in texts])
 
+    def _unseen(self, texts: Sequence[str], cuts: Sequence[Sequence[Window]] | None) -> list[bool]:
+        # A prompt is in every window, and says nothing of the text.
+        return unseen(self._model.tokenizer, texts, None if self._prompt else cuts)
+
     def _cut(self, texts: Sequence[str]) -> list[list[Window]]:
         assert self.window is not None
         return cut(self._model.tokenizer, [self._prompt + text for text in texts], self.window)
@@ -101,13 +113,16 @@ class Embedder:
         if self.window is None:
             whole = [well_formed(text) for text in texts]
             vectors = self._model.encode(whole, batch_size=batch_size, show_progress_bar=False)
-            return [Embedded(vector, 1) for vector in vectors]
+            blind = self._unseen(texts, None)
+            return [Embedded(vector, 1, not unknown) for vector, unknown in zip(vectors, blind, strict=True)]
         cuts = self._cut(texts)
         rows = self._embed_windows([window for windows in cuts for window in windows], batch_size)
         ends = np.cumsum([len(windows) for windows in cuts])
         return [
-            Embedded(_pool(windows, vectors), len(windows))
-            for windows, vectors in zip(cuts, np.split(rows, ends[:-1]), strict=True)
+            Embedded(_pool(windows, vectors), len(windows), not unknown)
+            for windows, vectors, unknown in zip(
+                cuts, np.split(rows, ends[:-1]), self._unseen(texts, cuts), strict=True
+            )
         ]
 
     def _embed_windows(self, windows: list[Window], batch_size: int) -> Vector:

@@ -48,9 +48,9 @@ def corpus_perplexity(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def signature(settings: MetricSettings) -> str:
-    """The tokens are the base model's, so perplexities of different tokenizers do not compare."""
-    of = {"of": settings.perplexity_of} if settings.perplexity_of else {}
-    return sign("loralift", text="reference", log="natural", per="token", **of)
+    """The tokens are the base model's, so perplexities of others do not compare: it is named where it is known."""
+    of = {"model": settings.perplexity_of} if settings.perplexity_of else {}
+    return sign("loralift", **of, text="reference", log="natural", per="token")
 
 
 PERPLEXITY = Metric(

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 
 from loralift.metrics import ngrams
-from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.metrics.base import Metric, MetricSettings, RowValue, Unscorable, sign
+from loralift.metrics.blindness import blind_to, outside_ascii
 from loralift.records import Example
 
 Tokens = tuple[str, ...]
@@ -72,7 +73,20 @@ def f_measures(pairs: Pairs, stem: bool) -> NDArray[np.float64]:
         return np.nan_to_num(2 * precision * recall / (precision + recall))
 
 
-def rouge(name: str, title: str, column: int) -> Metric:
+UNSCORABLE = blind_to(outside_ascii, "ROUGE", "its tokens are of a-z and 0-9")
+"""One for all, so that every text is looked at once."""
+
+NO_PAIR = "ROUGE-2 sees too little of the reference: it counts pairs of tokens, and there is one token"
+
+
+def unscorable_by_pairs(examples: Sequence[Example], settings: MetricSettings) -> list[str | None]:
+    """ROUGE-2 besides has nothing to count in a reference of one token, which even the reference itself scores 0 on."""
+    found = UNSCORABLE(examples, settings)
+    alone = (len(tokens_of(example.question.reference, settings.rouge_stemmer)) < ORDERS for example in examples)
+    return [reason or (NO_PAIR if one else None) for reason, one in zip(found, alone, strict=True)]
+
+
+def rouge(name: str, title: str, column: int, unscorable: Unscorable = UNSCORABLE) -> Metric:
     """One ROUGE metric, from its column in ``f_measures``."""
 
     def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
@@ -83,9 +97,9 @@ def rouge(name: str, title: str, column: int) -> Metric:
         return sign("rouge-score", score="f-measure", stemmer=settings.rouge_stemmer)
 
     # One ROUGE point (0.01) is the least that papers call a gain.
-    return Metric(name, title, score, signature, margin=0.01)
+    return Metric(name, title, score, signature, margin=0.01, unscorable=unscorable)
 
 
 ROUGE_1 = rouge("rouge1", "ROUGE-1", 0)
-ROUGE_2 = rouge("rouge2", "ROUGE-2", 1)
+ROUGE_2 = rouge("rouge2", "ROUGE-2", 1, unscorable_by_pairs)
 ROUGE_L = rouge("rougeL", "ROUGE-L", 2)

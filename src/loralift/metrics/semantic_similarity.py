@@ -8,6 +8,7 @@ import numpy as np
 
 from loralift.metrics import embeddings
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.metrics.blindness import reasons
 from loralift.metrics.neural import device_of
 from loralift.records import Example
 
@@ -31,6 +32,24 @@ def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValu
     with np.errstate(divide="ignore", invalid="ignore"):
         cosines = np.clip((references * answers).sum(axis=1) / lengths, -1.0, 1.0)
     return [RowValue(float(cosine) if np.isfinite(cosine) else None) for cosine in cosines]
+
+
+BLIND_REFERENCE, BLIND_ANSWER = reasons(
+    "the embedding model", "its tokenizer knows fewer than half of the letters and digits"
+)
+
+
+def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[str | None]:
+    """Rows of which the model's tokenizer cannot see a text: all that it does not know is one and the same to it."""
+    if not examples:
+        return []
+    embedder = embedder_of(settings)
+    references = embedder.sees([example.question.reference for example in examples])
+    answers = embedder.sees([example.answer.text for example in examples])
+    return [
+        None if reference and answer else BLIND_ANSWER if reference else BLIND_REFERENCE
+        for reference, answer in zip(references, answers, strict=True)
+    ]
 
 
 def count_windowed(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
@@ -63,6 +82,7 @@ SEMANTIC_SIMILARITY = Metric(
     # reference itself (1), and about the half-width of a difference's 90 % interval at FiQA's 648 rows, which spread
     # by 0.13: finer would rarely be decided.
     margin=0.01,
+    unscorable=unscorable,
 )
 
 WINDOWED = Metric(

@@ -16,8 +16,8 @@ from typing import Any
 from nemo_evaluator import SeedResult, register
 
 from loralift.data import DEFAULT_SYSTEM_PROMPT, chat_messages, load_questions, render_prompt
-from loralift.errors import UsageError, wrong_argument
-from loralift.metrics import METRICS, MetricSettings, expand_names, score_examples
+from loralift.errors import UsageError, some, wrong_argument
+from loralift.metrics import METRICS, MOST_UNSEEN, MetricSettings, blindness, expand_names, score_examples
 from loralift.nemo.environment import ScoringEnvironment
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
 from loralift.records import Answer, Example
@@ -26,6 +26,9 @@ from loralift.reporting import formatting
 logger = logging.getLogger("loralift")
 
 NAME = "loralift"
+
+LOOKED_AT = 1_000
+"""References of which it is looked at whether the reward's metric sees them."""
 
 
 @register(NAME)
@@ -37,7 +40,12 @@ class LoraLiftBenchmark(ScoringEnvironment):
     """
 
     def __init__(self, num_examples: int | None = None) -> None:
-        questions = load_questions(os.environ.get("LORALIFT_DATASET", "fiqa"), limit=num_examples).questions
+        data = load_questions(os.environ.get("LORALIFT_DATASET", "fiqa"), limit=num_examples)
+        if data.dropped:
+            reasons = some(f"{row.id}: {row.reason}" for row in data.dropped)
+            logger.warning("rows that cannot be evaluated are left out: %d (%s)", len(data.dropped), reasons)
+        for note in data.notes:
+            logger.warning("%s", note)
         chosen = os.environ.get("LORALIFT_METRICS")
         self.metrics = expand_names(chosen.split(",")) if chosen else PREDICTION_METRICS
         primary = os.environ.get("LORALIFT_PRIMARY", self.metrics[0])
@@ -45,9 +53,15 @@ class LoraLiftBenchmark(ScoringEnvironment):
             raise UsageError(wrong_argument("LORALIFT_PRIMARY", f"one of {', '.join(self.metrics)}", primary))
         self.system_prompt = os.environ.get("LORALIFT_SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT)
         self.settings = MetricSettings()
+        # The SDK cannot hold "not scored" as a reward, and would take it for 0.
+        references = [question.reference for question in data.questions[:LOOKED_AT]]
+        blind = blindness(METRICS[primary], references, self.settings)
+        if blind.share > MOST_UNSEEN:
+            allowed = f"a metric that sees the data, such as chrf or exact_match ({blind.reason})"
+            raise UsageError(wrong_argument("LORALIFT_PRIMARY", allowed, primary))
         super().__init__(
             NAME,
-            [Example(question, Answer(question.id, "")) for question in questions],
+            [Example(question, Answer(question.id, "")) for question in data.questions],
             lambda rows: score_examples(self.metrics, rows, self.settings),
             primary,
         )

@@ -64,7 +64,7 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
         return VerifyResult(
             reward=0.0 if reward is None else float(reward),
             extracted_answer=response,
-            scoring_details=score.values,
+            scoring_details={**score.values, "unscored": dict(score.unscored)} if score.unscored else score.values,
         )
 
     @property

@@ -69,6 +69,7 @@ class MetricSummary:
         median: Median of the rows.
         std: Sample standard deviation of the rows (n - 1); None for fewer than two.
         interval: 95 % confidence interval of ``value``; None for fewer than two rows.
+        reasons: Why rows could not be scored, to the number of rows: those among ``unscored`` that say why.
     """
 
     metric: str
@@ -79,6 +80,7 @@ class MetricSummary:
     median: float | None
     std: float | None
     interval: Interval | None
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class MetricComparison:
             and, about, its interval.
         rows_needed: Pairs at which the observed difference, were it the true one, is found with 80 % power; None
             without a difference or without spread.
+        unscored: Why the metric cannot score rows, to the number of rows: those among the dropped that say why.
     """
 
     metric: str
@@ -147,6 +150,7 @@ class MetricComparison:
     dropped_reasons: Mapping[str, int] = field(default_factory=dict)
     deviation: float | None = None
     rows_needed: int | None = None
+    unscored: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

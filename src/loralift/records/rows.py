@@ -106,8 +106,14 @@ class Score:
         values: Metric name to value, None where the answer cannot be scored (never 0 in its place).
         statistics: For metrics that aggregate over the corpus (BLEU, perplexity): metric name to the row's
             sufficient statistics, whose sum over rows gives the corpus value.
+        unscored: Metric name to why it cannot score the answer, where it says why; most rows have none.
     """
 
     id: str
     values: Mapping[str, float | None]
     statistics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    unscored: Mapping[str, str] = field(default_factory=lambda: _NO_REASONS)
+
+
+_NO_REASONS: Mapping[str, str] = {}
+"""Shared by all rows without a reason: 100,000 empty mappings would take 6 MB a variant."""

@@ -9,6 +9,9 @@ from loralift.reporting import formatting
 
 PRIMARY_MARK = "★"
 
+NOT_SCORED = "not scored"
+"""In place of a verdict where the metric is blind to every row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -47,7 +50,7 @@ def comparison_table(comparison: Comparison, candidate: str) -> Table:
                     formatting.p_value(row.p_adjusted),
                     formatting.effect(row.effect_size),
                     f"{row.wins}/{row.ties}/{row.losses}",
-                    row.verdict,
+                    NOT_SCORED if row.unscored and row.difference is None else row.verdict,
                 )
             )
     heads = (
@@ -77,14 +80,15 @@ def described_table(comparison: Comparison, candidate: str) -> Table:
 def shared_warnings(comparison: Comparison, candidate: str) -> dict[str, tuple[str, ...]]:
     """What is to know of the judged metrics that do not decide: each sentence once, with the titles it is about.
 
-    What the primary metric's row says already is left out.
+    What the primary metric's row says already is left out, and so is what `blind_spots` says: that nothing of a metric
+    was scored, or what it could not score.
     """
     said = primary_row(comparison, candidate).warnings
     titles: dict[str, list[str]] = {}
     for row in comparison.rows:
-        if row.candidate == candidate and row.verdict is not None:
+        if row.candidate == candidate and row.verdict is not None and not (row.unscored and row.difference is None):
             for warning in row.warnings:
-                if warning not in said:
+                if warning not in said and not any(f"({reason})" in warning for reason in row.unscored):
                     titles.setdefault(warning, []).append(comparison.metrics[row.metric].title)
     return {warning: tuple(of) for warning, of in titles.items()}
 
@@ -97,7 +101,13 @@ def summary_table(report: Report) -> Table:
         for info in report.metrics.values()
         if info.higher_is_better is not None
     )
-    return Table("Every variant", tuple(heads), rows, expendable=tuple(heads[:1:-2]))
+    caption = "; ".join(
+        f"{variant}: {count} rows without {report.metrics[name].title}: {reason}"
+        for variant in report.variants
+        for name, summary in report.summaries[variant].items()
+        for reason, count in summary.reasons.items()
+    )
+    return Table("Every variant", tuple(heads), rows, caption, tuple(heads[:1:-2]))
 
 
 def description_table(report: Report) -> Table:
@@ -203,6 +213,17 @@ def _evidence(row: MetricComparison, info: MetricInfo) -> str:
 def refusal(report: Report, name: str) -> str:
     """Why an adapter was left out."""
     return f"{name} was REFUSED: {report.refused[name]}"
+
+
+def blind_spots(comparison: Comparison, candidate: str) -> list[str]:
+    """What the metrics that do not decide cannot score, one sentence a reason; the primary row warns of its own."""
+    titles: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        if row.candidate == candidate and row.metric != comparison.primary:
+            for reason, count in row.unscored.items():
+                said = f"cannot score {count} of {row.answers + row.dropped} rows: {reason}"
+                titles.setdefault(said, []).append(comparison.metrics[row.metric].title)
+    return [f"{', '.join(named)} {said}" for said, named in titles.items()]
 
 
 def primary_row(comparison: Comparison, candidate: str) -> MetricComparison:

@@ -63,6 +63,8 @@ def print_comparison(
             console.print(Text(f"note: {candidate}: {warning}", style="dim"))
         for warning, titles in tables.shared_warnings(comparison, candidate).items():
             console.print(Text(f"note: {candidate}: {', '.join(titles)}: {warning}", style="dim"))
+        for sentence in tables.blind_spots(comparison, candidate):
+            console.print(Text(f"note: {candidate}: {sentence}", style="dim"))
     for finding in findings:
         mark, style = ("!", "yellow") if finding.severity == "warning" else ("·", "")
         console.print(Text(f"{mark} {finding.text}", style=style))

@@ -14,6 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from loralift.errors import RunDirectoryError
 from loralift.records import Score
 
+UNSCORED = "unscored"
+"""The key of a line of scores.jsonl under which the reasons stand."""
+
 
 def plain(value: Any) -> Any:
     """A record, or anything of records, as what JSON knows; infinity and NaN become None."""
@@ -48,11 +51,13 @@ def decode[Record](kind: type[Record], value: Any) -> Record:
 
 
 def score_row(score: Score) -> dict[str, Any]:
-    """A line of scores.jsonl: the id, every metric's value, and what the corpus metrics add up."""
+    """A line of scores.jsonl: the id, every metric's value, what the corpus metrics add up, and why a value is null."""
     # Not by `plain`, which looks into everything: this is called for every answer.
     row: dict[str, Any] = {"id": score.id, **{name: _finite(value) for name, value in score.values.items()}}
     if score.statistics:
         row["statistics"] = {name: [_finite(value) for value in of] for name, of in score.statistics.items()}
+    if score.unscored:
+        row[UNSCORED] = dict(score.unscored)
     return row
 
 
@@ -66,9 +71,21 @@ def score_of(row: Mapping[str, Any]) -> Score:
     Raises:
         RunDirectoryError: There is no id, or a value is neither a number nor null.
     """
-    # Every line that is read has names of its own: interned, 100,000 rows share them.
-    values = {sys.intern(name): value for name, value in row.items() if name not in ("id", "statistics")}
-    return decode(Score, {"id": row.get("id"), "values": values, "statistics": row.get("statistics", {})})
+    # Every line that is read has names and reasons of its own: interned, 100,000 rows share them.
+    reasons = reasons_of(row)
+    apart = ("id", "statistics", UNSCORED) if reasons else ("id", "statistics")
+    values = {sys.intern(name): value for name, value in row.items() if name not in apart}
+    fields = {"id": row.get("id"), "values": values, "statistics": row.get("statistics", {})}
+    score = decode(Score, fields)
+    return dataclasses.replace(score, unscored=reasons) if reasons else score
+
+
+def reasons_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """Why a line's values are null, by metric: its ``unscored``, where that is a mapping of texts."""
+    found = row.get(UNSCORED)
+    if not isinstance(found, Mapping) or not all(isinstance(reason, str) for reason in found.values()):
+        return {}
+    return {sys.intern(str(name)): sys.intern(reason) for name, reason in found.items()}
 
 
 @cache

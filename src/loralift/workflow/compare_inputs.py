@@ -14,7 +14,7 @@ from typing import Any
 from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.records import Comparison, MetricInfo, SdkPairedTest
-from loralift.workflow.comparing import compare_scores, primary_of
+from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides import making
 from loralift.workflow.sides.pairing import clusters, same_rows
 from loralift.workflow.sides.reading import read_side
@@ -99,7 +99,8 @@ def compare_read(before: Side, after: Side, asked: Asked | None = None) -> tuple
     Margins, seed and resamples that are not given are those of the baseline's run, else of the candidate's.
 
     Raises:
-        ComparisonError: The sides share no metric or no row, or seem to be on different scales.
+        ComparisonError: The sides share no metric or no row, seem to be on different scales, or the primary metric
+            cannot score most of the rows.
         UsageError: The primary metric is not among those that both sides have, or has no known direction.
     """
     asked = asked or Asked()
@@ -109,6 +110,7 @@ def compare_read(before: Side, after: Side, asked: Asked | None = None) -> tuple
     settings = _settings(scaled, chosen, asked)
     sides = (before.name, scaled.before.scores), {after.name: scaled.after.scores}
     comparison, tests = compare_scores(*sides, scaled.metrics, settings, clusters=clusters(before, after))
+    refuse_unscored(comparison)
     notes = {name: tuple(_notes(name, scaled, before, after)) for name in shared}
     notes[chosen] = (*dict.fromkeys(_about_all(before, after, shared)), *notes[chosen])
     rows = tuple(replace(row, warnings=(*row.warnings, *notes[row.metric])) for row in comparison.rows)

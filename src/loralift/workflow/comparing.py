@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loralift.comparison import Settings, compare, rank
-from loralift.metrics import METRICS, Aggregate
+from loralift.errors import ComparisonError
+from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
 from loralift.records import Comparison, Confounds, Finding, MetricInfo, Score, SdkPairedTest
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.run_directory import RunDirectory
 
 DEFAULT_PRIMARY = "semantic_similarity"
+
+SEEING = ("chrf", "exact_match")
+"""Metrics of texts that see every script."""
 
 
 def primary_of(judged: Sequence[str], *preferred: str | None) -> str:
@@ -56,6 +60,39 @@ def compare_scores(
         ranking = rank({name: scores, **candidates}, decides, settings, aggregate=aggregate, clusters=clusters)
         comparison = replace(comparison, ranking=ranking)
     return comparison, sdk_paired_tests(scores, candidates, metrics, clusters)
+
+
+def refuse_unscored(comparison: Comparison) -> None:
+    """Refuse a verdict where the metric that decides cannot score most of the rows.
+
+    Raises:
+        ComparisonError: Of a candidate; it gives the share, the reason, and the metrics that can.
+    """
+    for row in comparison.rows:
+        rows, unscored = row.answers + row.dropped, sum(row.unscored.values())
+        if row.metric != comparison.primary or unscored <= MOST_UNSEEN * rows:
+            continue
+        can_see = [
+            other.metric
+            for other in comparison.rows
+            if other.candidate == row.candidate and other.verdict and other.answers >= (1 - MOST_UNSEEN) * rows
+        ]
+        raise ComparisonError(
+            f"{row.metric} cannot score {unscored} of {rows} rows of {row.candidate} and {row.baseline} "
+            f"({'; '.join(row.unscored)}): {remedy(can_see)}"
+        )
+
+
+def remedy(can_see: Sequence[str], *, primary: str = "") -> str:
+    """What to do where the primary metric is blind to the data.
+
+    Args:
+        can_see: The judged metrics that were asked for and are not; empty: SEEING is named.
+        primary: The metric, where its model can be chosen.
+    """
+    named = " or ".join(f"--primary {name}" for name in can_see)
+    first = f"decide by {named}" if can_see else f"ask for --metrics {','.join(SEEING)}"
+    return first + (", or give a multilingual --semantic-similarity-model" if primary == DEFAULT_PRIMARY else "")
 
 
 def corpus_aggregates(metrics: Iterable[str]) -> dict[str, Aggregate]:

@@ -78,12 +78,12 @@ def dataset_config(config: RunConfig, name: str) -> RunConfig:
 
 
 def notes_of(data: LoadedData) -> list[str]:
-    """What a reader must know of the data: the rows that were left out."""
+    """What a reader must know of the data: the rows that were left out, and what else the data room noted."""
     if not data.dropped:
-        return []
+        return list(data.notes)
     named = "; ".join(f"{row.id}: {row.reason}" for row in data.dropped[:5])
     more = f"; and {len(data.dropped) - 5} more" if len(data.dropped) > 5 else ""
-    return [f"{len(data.dropped)} rows were left out ({named}{more})"]
+    return [f"{len(data.dropped)} rows were left out ({named}{more})", *data.notes]
 
 
 def tell(dataset: DatasetRun, watcher: Watcher) -> None:
@@ -104,7 +104,8 @@ def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> Loaded
         if saved["asked"] == asked_for(config):
             questions = load_questions(str(directory.dataset)).questions
             sha256 = hash_questions(questions)  # of what lies there now, whatever run.json says
-            return LoadedData(questions, saved["source"], saved["selection"], sha256, saved["columns"])
+            notes = tuple(directory.read_run()["notes"])  # those of the rows that were left out are among them
+            return LoadedData(questions, saved["source"], saved["selection"], sha256, saved["columns"], notes=notes)
     selection: SavedIndices | HeldOut | None = None
     if config.eval_indices is not None and config.eval_fraction is not None:
         raise UsageError("`--eval-indices` and `--eval-fraction` exclude each other, got both")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
+from loralift.workflow.codec import UNSCORED, reasons_of
 
 Row = Mapping[str, Any]
 
@@ -183,12 +184,15 @@ def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
 
     Args:
         name: The file, for messages.
-        rows: Its lines with an ``id`` each; that and the corpus metrics' ``statistics`` stay as they are.
+        rows: Its lines with an ``id`` each; that, the corpus metrics' ``statistics`` and the reasons of what is
+            ``unscored`` stay as they are.
 
     Raises:
         ComparisonError: A column is a number in some lines and something else in others; null is neither.
     """
     kept, other = {"id", "statistics"}, dict[str, int]()
+    if any(reasons_of(row) for row in rows):
+        kept.add(UNSCORED)
     for number, row in enumerate(rows, start=1):
         for column, value in row.items():
             if value is not None and not _is_number(value):

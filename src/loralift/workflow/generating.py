@@ -58,15 +58,19 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
         AdapterError: An adapter does not fit, or does not act.
     """
     watcher.say(f"model: loading {config.model}")
-    return generation.load_generator(
+    generator = generation.load_generator(
         config.engine,
         config.model,
         config.adapters,
         revision=config.revision,
         dtype=config.dtype or "auto",
         device=config.device or "auto",
+        decoding=config.decoding,
         rows=rows,
     )
+    for note in generator.notes:
+        watcher.say(f"model: {note}")
+    return generator
 
 
 def system_prompt(config: RunConfig) -> str:

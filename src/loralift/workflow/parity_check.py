@@ -20,6 +20,7 @@ from loralift.generation.parity.modes import BATCHED, REFERENCE
 from loralift.generation.parity.probe import Asked, Given, ask
 from loralift.generation.transformers_engine.batching import release_memory
 from loralift.generation.transformers_engine.load import load_model
+from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.metrics import score_examples
 from loralift.records import (
     BASE,
@@ -37,7 +38,7 @@ from loralift.workflow.checking import check_adapters, questions_to_check
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.generating import generation_settings, render_prompts
 from loralift.workflow.progress import Watcher
-from loralift.workflow.scoring import Scoring, rehearse, scoring_of, settings_of
+from loralift.workflow.scoring import Scoring, refuse_blind, rehearse, scoring_of, settings_of
 
 QUESTIONS = 32
 """Questions where --limit says nothing: some modes take one at a time, and a small model on a CPU a minute for all."""
@@ -98,6 +99,8 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     if config.limit is None:
         questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
     rehearse(scoring, questions[0])
+    for note in refuse_blind(scoring, questions):
+        watcher.say(f"metrics: {note}")
     base = inspect_base(config.model, config.revision)
     infos = [inspect_adapter(name, path, base.config) for name, path in config.adapters.items()]
     model = _Model(config, watcher, base, infos)
@@ -126,17 +129,19 @@ def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
     config, watcher = model.config, model.watcher
     watcher.say(f"model: loading {config.model}")
     loaded = load_model(model.base, model.infos, *model.placed)
-    with modes.opened(loaded, REFERENCE) as generator:
+    capability = checked_capability(loaded, config.decoding)
+    model.notes.extend(capability.notes)
+    with modes.opened(loaded, capability, REFERENCE) as generator:
         prompts = render_prompts(generator, questions, config)
         check_adapters(generator, prompts, watcher, chat_template=config.chat_template)
         model.numerics = {name: str(value) for name, value in generator.describe().numerics.items()}
     separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
     settings = replace(generation_settings(config), temperature=0.0)
     asked = Asked(prompts, [question.reference for question in questions], separator, settings)
-    layered = [name for name in loaded.adapters if not modes.merges(loaded, name)]
-    for mode in modes.transformers_modes(loaded, len(questions)):
+    layered = [name for name in loaded.adapters if not modes.merges(loaded, capability, name)]
+    for mode in modes.transformers_modes(loaded, capability, len(questions)):
         variants = [name for name in (BASE, *loaded.adapters) if not mode.merged or name not in layered]
-        with modes.opened(loaded, mode) as generator:
+        with modes.opened(loaded, capability, mode) as generator:
             _ask(model, generator, mode, variants, asked)
     if layered:
         dtype = model.numerics["dtype"]
@@ -231,7 +236,12 @@ def _with_perplexity(
     examples = [Example(q, given.answers[q.id], given.likelihoods[q.id]) for q in questions]
     extra = score_examples([PERPLEXITY], examples, scoring.settings)
     return [
-        Score(one.id, {**one.values, **more.values}, {**one.statistics, **more.statistics})
+        Score(
+            one.id,
+            {**one.values, **more.values},
+            {**one.statistics, **more.statistics},
+            {**one.unscored, **more.unscored},
+        )
         for one, more in zip(scores, extra, strict=True)
     ]
 

@@ -23,7 +23,17 @@ from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, read_summaries, rehearse, score_again, scoring_of, settings_of, with_base
+from loralift.workflow.scoring import (
+    Scoring,
+    model_of,
+    read_summaries,
+    refuse_blind,
+    rehearse,
+    score_again,
+    scoring_of,
+    settings_of,
+    with_model,
+)
 from loralift.workflow.scoring_process import Scorer
 
 
@@ -88,6 +98,8 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
             tell(dataset, context.watcher)
     with clock.stage("metrics"):
         rehearse(scoring, datasets[0].data.questions[0])
+        for note in refuse_blind(scoring, datasets[0].data.questions):
+            context.watcher.say(f"metrics: {note}")
     lost: list[Finding] = []
     with Scorer(scoring) as scorer:
         context, proofs = _generate(context, datasets, scorer, resume=resume, command=command)
@@ -123,7 +135,7 @@ def _generate(
     """
     ready = load_and_prove(context, datasets)
     context = replace(context, config=ready.config)
-    scorer.scoring = with_base(scorer.scoring, ready.generator)
+    scorer.scoring = with_model(scorer.scoring, model_of(ready.generator))
     begin_or_resume(ready, datasets, resume=resume, command=command)
     scorer.score_beside(ready.generator)
     for dataset in datasets:

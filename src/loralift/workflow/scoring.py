@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,17 +12,29 @@ from loralift.comparison import Settings
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
 from loralift.generation import Generator
-from loralift.metrics import DEFAULT_METRICS, METRICS, MetricSettings, expand_names, score_examples
+from loralift.metrics import (
+    DEFAULT_METRICS,
+    METRICS,
+    MOST_UNSEEN,
+    Blindness,
+    MetricSettings,
+    blindness,
+    expand_names,
+    score_examples,
+)
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_of, score_row
-from loralift.workflow.comparing import primary_of
+from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import AGAIN, asked_again, read_records
 from loralift.workflow.run_directory import RunDirectory
 
 # What else may stand behind a difference is looked at whatever metrics were asked for; it costs next to nothing.
 CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
+
+LOOKED_AT = 1_000
+"""References, spread over the data, of which it is looked at whether the metrics see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +81,13 @@ def scoring_of(config: RunConfig) -> Scoring:
     return Scoring(metrics, settings, primary, benchmark or "data", config.seed)
 
 
-def with_base(scoring: Scoring, generator: Generator) -> Scoring:
-    """The scoring with whose perplexity it is in the signature: the base and its tokenizer, once they are known.
+def model_of(generator: Generator) -> str:
+    """A base model and its tokenizer, as perplexity's signature names them.
 
     A perplexity is per token, so a comparison of two runs must know whether their tokens are the same.
     """
     vocabulary = json.dumps(generator.tokenizer.get_vocab(), sort_keys=True)
-    tokenizer = hashlib.sha256(vocabulary.encode()).hexdigest()[:12]
-    settings = replace(scoring.settings, perplexity_of=f"{generator.base_model.identity},tokenizer:{tokenizer}")
-    return replace(scoring, settings=settings, metrics={name: METRICS[name].info(settings) for name in scoring.metrics})
+    return f"{generator.base_model.identity},tokenizer:{hashlib.sha256(vocabulary.encode()).hexdigest()[:12]}"
 
 
 def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
@@ -94,6 +104,54 @@ def rehearse(scoring: Scoring, question: Question) -> None:
     answer = Answer(question.id, question.question, "stop", 1, 1, 0.0)
     likelihood = ReferenceLikelihood(question.id, -1.0, 1)
     score_examples(list(scoring.metrics), [Example(question, answer, likelihood)], scoring.settings)
+
+
+def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
+    """Refuse a primary metric that cannot see most of the references, before any weight is loaded.
+
+    Each metric is asked about references as if they were the answers too; of many data, about LOOKED_AT of them.
+
+    Args:
+        scoring: The metrics.
+        questions: The data, at least one.
+
+    Returns:
+        What the judged metrics cannot see otherwise, one sentence a reason.
+
+    Raises:
+        UsageError: The primary metric is blind to more than half of the references; it names those that are not.
+    """
+    step = -(-len(questions) // LOOKED_AT)
+    references = [question.reference for question in questions[::step]]
+    judged = [name for name, info in scoring.metrics.items() if info.higher_is_better is not None]
+    found = {name: blindness(METRICS[name], references, scoring.settings) for name in judged}
+    if (of := found[scoring.primary]).share > MOST_UNSEEN:
+        can_see = [name for name in judged if found[name].share <= MOST_UNSEEN]
+        raise UsageError(
+            f"`--primary` must be a metric that sees the data, and {scoring.primary} cannot score {of.unseen} of "
+            f"{of.references} references ({of.reason}): "
+            f"{remedy(can_see, primary=scoring.primary)}"
+        )
+    titles: dict[Blindness, list[str]] = {}
+    for name, of in found.items():
+        titles.setdefault(of, []).append(scoring.metrics[name].title)
+    return [
+        f"{', '.join(named)} cannot score {of.unseen} of {of.references} references: {of.reason}"
+        for of, named in titles.items()
+        if of.unseen
+    ]
+
+
+def with_model(scoring: Scoring, described: str) -> Scoring:
+    """The same scoring, whose perplexity names the model that it is of.
+
+    Args:
+        scoring: As it was before the base model was inspected.
+        described: The base model and its tokenizer, e.g. ``org/model@revision,tokenizer:1f3a…``; no ``|`` in it.
+    """
+    settings = replace(scoring.settings, perplexity_of=described)
+    metrics = {name: METRICS[name].info(settings) for name in scoring.metrics}
+    return replace(scoring, metrics=metrics, settings=settings)
 
 
 @memory.looked_for_seldom()

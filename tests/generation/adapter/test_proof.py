@@ -166,7 +166,9 @@ class Stub:
     rows: dict
     adapters: dict
     base_model: object = None
-    tokenizer: object = field(default_factory=lambda: type("Tokenizer", (), {"bos_token_id": None}))
+    tokenizer: object = field(
+        default_factory=lambda: type("Tokenizer", (), {"eos_token_id": None, "bos_token_id": None})
+    )
 
     def next_token_log_probabilities(self, variant, prompts, batch_size=None):
         return np.log(np.array([self.rows["alone" if batch_size == 1 else variant]] * len(prompts)))

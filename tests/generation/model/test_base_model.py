@@ -110,3 +110,11 @@ def test_weights_of_another_size(copy):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"intermediate_size": 32}))
     assert "do not fit its config.json" in refusal(copy, load_transformers)
+
+
+def test_a_merged_model_with_its_adapter_left_beside_it(copy, tiny_adapter):
+    # transformers would attach the adapter by itself, and so apply it twice
+    shutil.copy(tiny_adapter / "adapter_config.json", copy)
+    message = refusal(copy)
+    assert "transformers would apply that adapter too" in message
+    assert "remove adapter_config.json from that folder" in message

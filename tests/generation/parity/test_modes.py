@@ -23,6 +23,7 @@ from loralift.generation.parity.modes import (
 )
 from loralift.generation.parity.probe import END, Asked, ask
 from loralift.generation.transformers_engine.load import Loaded, load_model
+from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.records import Prompt
 
 VARIANTS = ("letters", "mlp", "base")
@@ -47,25 +48,24 @@ def asked(prompts: list[Prompt]) -> Asked:
 
 
 def test_modes_of_transformers(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = [mode.name for mode in transformers_modes(loaded, 20)]
+    names = [mode.name for mode in transformers_modes(loaded, checked_capability(loaded), 20)]
     assert names[:2] == [REFERENCE.name, BATCHED.name]
     assert names[2:] == ["loop, single", "loop, batch", "loop, 5 rows", "loop, as in a run"]
-    assert all(merges(loaded, name) for name in loaded.adapters)
-    monkeypatch.setattr("loralift.generation.parity.modes.merges", lambda loaded, name: False)
-    assert [mode.name for mode in transformers_modes(loaded, 3)][-1] == "loop, 2 rows"
+    assert all(merges(loaded, checked_capability(loaded), name) for name in loaded.adapters)
+    monkeypatch.setattr("loralift.generation.parity.modes.merges", lambda *of: False)
+    assert [mode.name for mode in transformers_modes(loaded, checked_capability(loaded), 3)][-1] == "loop, 2 rows"
 
 
-def test_a_model_that_cannot_loop_has_the_modes_of_generate(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loralift.generation.parity.modes.can_loop", lambda base: False)
-    names = [mode.name for mode in transformers_modes(loaded, 20)]
+def test_without_the_loop_there_are_the_modes_of_generate(loaded: Loaded) -> None:
+    names = [mode.name for mode in transformers_modes(loaded, checked_capability(loaded, "generate"), 20)]
     assert names == ["generate, single", "generate, batch", "generate, as in a run"]
 
 
 def test_every_mode_gives_the_same_tokens(loaded: Loaded, asked: Asked) -> None:
     before = {name: tensor.clone() for name, tensor in loaded.base.state_dict().items()}
     given: dict[str, dict[str, Any]] = {}
-    for mode in transformers_modes(loaded, len(asked.prompts)):
-        with opened(loaded, mode) as generator:
+    for mode in transformers_modes(loaded, checked_capability(loaded), len(asked.prompts)):
+        with opened(loaded, checked_capability(loaded), mode) as generator:
             given[mode.name] = {name: ask(generator, name, asked, rows=mode.batch_size) for name in VARIANTS}
         after = loaded.base.state_dict()
         assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
@@ -84,7 +84,7 @@ def test_every_mode_gives_the_same_tokens(loaded: Loaded, asked: Asked) -> None:
 def test_tokens_make_the_texts_of_a_run(loaded: Loaded, asked: Asked, tiny_base: Path, tiny_adapter: Path) -> None:
     settings = GenerationSettings(max_new_tokens=12, stop=(" letters", "b"))
     asked = Asked(asked.prompts, asked.references, " ", settings)
-    with opened(loaded, REFERENCE) as generator:
+    with opened(loaded, checked_capability(loaded), REFERENCE) as generator:
         given = ask(generator, "letters", asked, rows=1)
     of_a_run = load_transformers(str(tiny_base), {"letters": str(tiny_adapter)}, device="cpu")
     texts = {answer.id: answer.text for answer in of_a_run.generate("letters", asked.prompts, settings)}
@@ -95,7 +95,7 @@ def test_tokens_make_the_texts_of_a_run(loaded: Loaded, asked: Asked, tiny_base:
 
 
 def test_the_watched_tokens_are_the_likeliest_or_those_given(loaded: Loaded, asked: Asked) -> None:
-    with opened(loaded, BATCHED) as generator:
+    with opened(loaded, checked_capability(loaded), BATCHED) as generator:
         own = ask(generator, "base", asked)
         others = ask(generator, "letters", asked, watched=own.watched)
     assert (others.watched == own.watched).all()
@@ -108,7 +108,7 @@ def test_modes_of_vllm(found: Any, loaded: Loaded, asked: Asked) -> None:
     assert [mode.name for mode in modes] == ["vLLM, merged", "vLLM, LoRARequest"]
     assert vllm_modes(*found, "transformers", "auto", "auto") == []
     assert vllm_modes(*found, "auto", "float32", "auto") == []
-    with opened(loaded, REFERENCE) as reference:
+    with opened(loaded, checked_capability(loaded), REFERENCE) as reference:
         expected = {name: ask(reference, name, asked, rows=1) for name in VARIANTS}
     fast = start_vllm(*found, "auto", modes[0], len(asked.prompts))
     given = {name: ask(fast, name, asked, watched=expected[name].watched) for name in VARIANTS}

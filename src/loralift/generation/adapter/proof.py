@@ -65,10 +65,12 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
         One proof an adapter, in their order.
 
     Raises:
-        ModelError: The prompts begin with two BOS tokens, or the base computes NaN.
+        ModelError: The prompts begin with two BOS tokens or end with an EOS, or the base computes NaN.
         AdapterError: An adapter is dead, or makes the model compute NaN; the message says why and what to do.
     """
     tokenizer_match.refuse_doubled_bos(generator.tokenizer, prompts)
+    if not chat_template:  # a template may mean it: some end every turn so
+        tokenizer_match.refuse_ended(generator.tokenizer, prompts)
     if not generator.adapters:
         return ()
     few = spread(prompts)

@@ -17,6 +17,7 @@ from loralift.errors import ModelError, some
 from loralift.generation.adapter.info import TOKENIZER_FILES
 from loralift.generation.model.base_model import TOKENIZERS
 from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.model.tokenization import Texts
 from loralift.records import Prompt
 
 
@@ -33,6 +34,22 @@ def refuse_doubled_bos(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
             f"{len(doubled)} of {len(prompts)} prompts begin with two BOS tokens ({tokenizer.bos_token!r}; "
             f"{some(doubled, 3)}): the text has one and the tokenizer adds another; take it out of --system-prompt, or "
             "out of the chat template"
+        )
+
+
+def refuse_ended(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
+    """Refuse prompts that end with an end-of-sequence token: what follows would answer nothing.
+
+    Raises:
+        ModelError: A prompt does.
+    """
+    eos = tokenizer.eos_token_id
+    ended = [prompt.id for prompt in prompts if eos is not None and prompt.token_ids[-1:] == (eos,)]
+    if ended:
+        raise ModelError(
+            f"{len(ended)} of {len(prompts)} prompts end with the end-of-sequence token ({tokenizer.eos_token!r}; "
+            f"{some(ended, 3)}), so their answers would be to nothing: set add_eos_token to false in the model's "
+            "tokenizer_config.json, or take the token out of the questions"
         )
 
 
@@ -109,6 +126,5 @@ def _differing_prompts(own: Any, prompts: Sequence[Prompt], chat_template: bool)
     """Ids of the prompts that get other token ids from the adapter's tokenizer."""
     if not prompts:
         return []
-    texts = [prompt.text for prompt in prompts]
-    encoded = own(texts, add_special_tokens=not chat_template, verbose=False)["input_ids"]
-    return [prompt.id for prompt, ids in zip(prompts, encoded, strict=True) if tuple(ids) != prompt.token_ids]
+    encoded = Texts(own, ()).encode([prompt.text for prompt in prompts], not chat_template)
+    return [prompt.id for prompt, ids in zip(prompts, encoded, strict=True) if ids != prompt.token_ids]

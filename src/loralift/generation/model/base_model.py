@@ -14,6 +14,7 @@ from loralift.errors import ModelError, first_line
 from loralift.generation.model.hub import find_folder, hash_files
 from loralift.generation.model.quiet import quiet_loading
 
+ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "*.tiktoken", "tekken.json", "vocab.json", "spiece.model")
 SMALL_FILES = ("*.json", "*.txt", "*.jinja", *TOKENIZERS)
@@ -53,6 +54,7 @@ def inspect_base(model: str, revision: str | None = None) -> BaseModel:
     if commit is None and revision is not None:
         raise ModelError(f"`--revision` must be left out for a local folder, got {revision!r} with {model}")
     config = _read_config(folder, model)
+    _refuse_leftover_adapter(folder, model)
     if not _any_file(folder, TOKENIZERS):
         raise ModelError(f"`--model` must have a tokenizer: {model} has no tokenizer.json nor another that is known")
     if commit is not None:
@@ -90,6 +92,20 @@ def _read_config(folder: Path, model: str) -> Any:
         kind = raw.get("model_type")
         raise ModelError(f"`--model` must be a causal language model, but {model} is of type {kind!r}")
     return config
+
+
+def _refuse_leftover_adapter(folder: Path, model: str) -> None:
+    """Refuse a whole model with an adapter's configuration beside it: transformers would attach the adapter by itself.
+
+    Merged models are often saved into the folder of their training. With the adapter in it twice, or a base that is
+    no base, every comparison would be of something else.
+    """
+    if (folder / ADAPTER_CONFIG).is_file():
+        raise ModelError(
+            f"`--model` must be a base alone, but {model} has an {ADAPTER_CONFIG} beside its weights, and transformers "
+            f"would apply that adapter too: if it is merged into these weights, or no part of them, remove "
+            f"{ADAPTER_CONFIG} from that folder (and adapter_model.*)"
+        )
 
 
 def _any_file(folder: Path, patterns: tuple[str, ...]) -> bool:

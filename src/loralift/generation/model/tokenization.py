@@ -10,6 +10,9 @@ from jinja2 import TemplateError
 
 from loralift.errors import ModelError
 
+_PROBE = "a"
+"""A text that shows what a tokenizer puts before and behind any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Texts:
@@ -24,9 +27,36 @@ class Texts:
     eos: tuple[int, ...]
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
-        """Tokenise texts; never truncates."""
+        """Tokenise texts that are to be gone on with; never truncates.
+
+        Args:
+            texts: Any number.
+            add_special_tokens: Whether the tokenizer puts its own (a BOS) before each. What it would put behind one is
+                left out: a prompt that ends with an end-of-sequence token is another question.
+        """
         if not texts:
             return []
+        encoded = self._ids(texts, add_special_tokens)
+        behind = len(self.appended) if add_special_tokens else 0
+        return [ids[: len(ids) - behind] for ids in encoded]
+
+    @property
+    def appended(self) -> tuple[int, ...]:
+        """The special tokens that the tokenizer puts behind every text, as ``add_eos_token`` makes it do."""
+        (plain,), (whole,) = (self._ids([_PROBE], special) for special in (False, True))
+        places = range(len(whole) - len(plain) + 1)
+        begin = next((place for place in places if whole[place : place + len(plain)] == plain), None)
+        return () if begin is None else whole[begin + len(plain) :]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how prompts are tokenised, one sentence each."""
+        if not (behind := self.appended):
+            return ()
+        named = " ".join(map(str, self.tokenizer.convert_ids_to_tokens(list(behind))))
+        return (f"The tokenizer puts {named} behind every text; prompts are asked without it, or they would be ended.",)
+
+    def _ids(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         # verbose=False: the tokenizer would warn of texts beyond its model_max_length, which is checked elsewhere
         encoded = self.tokenizer(list(texts), add_special_tokens=add_special_tokens, verbose=False)
         return [tuple(ids) for ids in encoded["input_ids"]]

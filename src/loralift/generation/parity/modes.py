@@ -16,7 +16,7 @@ from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Generator
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.parity.probe import TokenIds
-from loralift.generation.transformers_engine.capability import can_loop
+from loralift.generation.transformers_engine.capability import Capability
 from loralift.generation.transformers_engine.generator import TransformersGenerator
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.generation.transformers_engine.variants import Switch, copies_fit, how_they_act, sums
@@ -51,23 +51,26 @@ _LOOP = (Mode("loop, single", own_loop=True, batch_size=1), Mode("loop, batch", 
 _VLLM = (Mode("vLLM, merged", merged=True), Mode("vLLM, LoRARequest"))
 
 
-def transformers_modes(loaded: Loaded, rows: int) -> list[Mode]:
+def transformers_modes(loaded: Loaded, capability: Capability, rows: int) -> list[Mode]:
     """The modes of a loaded model, the reference first; a run's own last, where it is none of the others.
 
     Args:
         loaded: The model.
+        capability: How a run would run it.
         rows: Questions; a quarter of them running shows whether rows may follow on rows.
     """
-    loops = can_loop(loaded.base)
+    loops = capability.loop
     follow = Mode(f"loop, {max(rows // 4, 2)} rows", own_loop=True, batch_size=max(rows // 4, 2))
     found = [REFERENCE, BATCHED, *((*_LOOP, follow) if loops else ())]
-    if any(merges(loaded, name) for name in loaded.adapters):
+    if any(merges(loaded, capability, name) for name in loaded.adapters):
         found.append(Mode(f"{'loop' if loops else 'generate'}, as in a run", own_loop=loops, merged=True))
     return found
 
 
-def merges(loaded: Loaded, name: str) -> bool:
+def merges(loaded: Loaded, capability: Capability, name: str) -> bool:
     """Whether a run takes an adapter out of PEFT's layers: merges it, or computes it beside the weights."""
+    if not capability.merges:
+        return False
     key = loaded.adapters[name].key
     modules = sums(loaded.base, key)
     how = how_they_act(modules, key)
@@ -75,11 +78,19 @@ def merges(loaded: Loaded, name: str) -> bool:
 
 
 @contextmanager
-def opened(loaded: Loaded, mode: Mode) -> Iterator[TransformersGenerator]:
-    """A generator that answers a mode, in token ids; afterwards nothing is merged into the model."""
+def opened(loaded: Loaded, capability: Capability, mode: Mode) -> Iterator[TransformersGenerator]:
+    """A generator that answers a mode, in token ids; afterwards nothing is merged into the model.
+
+    Args:
+        loaded: The model.
+        capability: How a run would run it.
+        mode: One of ``transformers_modes``.
+    """
+    if not mode.own_loop:
+        capability = replace(capability, loop=False, packed=False, records=False)
     switch = Switch(loaded, merge=mode.merged)
     try:
-        yield TransformersGenerator(replace(loaded, texts=TokenIds), switch=switch, own_loop=mode.own_loop)
+        yield TransformersGenerator(replace(loaded, texts=TokenIds), capability, switch=switch)
     finally:
         switch.to(BASE)
 

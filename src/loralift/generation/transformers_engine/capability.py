@@ -1,20 +1,48 @@
-"""Which models the loop takes, which of them packed, whose steps are recorded, and how many rows at once."""
+"""Which models take the fast path, and what each model allows.
+
+What was not tested is done the plain way. A model is decoded by our loop only if its type is in ``TESTED`` and its
+configuration asks for nothing that ``obstacle`` names; then ``self_check`` compares a few steps of both ways on the
+model itself. All others are answered by transformers' own ``generate``. ``docs/architectures.md`` is the table behind
+it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from peft.tuners import adalora, loha, lokr, lora
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from loralift.generation.base import GenerationSettings
+from loralift.generation.base import Decoding, GenerationSettings
 from loralift.generation.transformers_engine.likelihood import takes
 from loralift.generation.transformers_engine.loop import packed_attention
 from loralift.generation.transformers_engine.loop.block_cache import BLOCK
 from loralift.generation.transformers_engine.loop.scheduler import cache_columns
+from loralift.generation.transformers_engine.rope import length_dependent
 from loralift.records import Prompt
+
+TESTED = frozenset(
+    {
+        "llama", "gpt2", "qwen2", "mixtral", "phi3",
+    }
+)  # fmt: skip
+"""Model types, ``config.model_type``: ``make architectures`` found the loop's answers to be those of ``generate``."""
+
+PADDED = frozenset(
+    {
+        "bart",
+    }
+)  # fmt: skip
+"""Types that the loop does not take: padded batches of ``generate``, with adapters merged, answered as rows alone."""
+
+STATELESS = (lora.Linear, lora.Embedding, loha.Linear, lokr.Linear, adalora.SVDLinear)
+"""PEFT's layers whose forward pass changes nothing that another thread reads. ``lora.ParamWrapper``, for one, replaces
+the weight for the time of its forward pass."""
 
 # Of the memory that is free, the share for the rows' caches; the rest is for activations, prompts' above all.
 SHARE_FOR_ROWS = 0.6
@@ -24,53 +52,159 @@ SHARE_FOR_ROWS = 0.6
 MOST_ROWS = 1024
 
 
-def can_loop(base: Any) -> bool:
-    """Whether a transformers model is an ordinary decoder: every layer attends over all tokens before its own."""
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """How the engine runs one loaded model.
+
+    Attributes:
+        loop: Whether our own loop decodes; else transformers' ``generate`` does.
+        packed: Whether the loop packs its rows, and references are scored packed: on a GPU that has the attention.
+        records: Whether packed steps are recorded as CUDA graphs.
+        pads: Whether rows of different lengths may meet in a batch of ``generate`` or of references, padded.
+        merges: Whether adapters are taken out of PEFT's layers: merged into the weights, or computed beside them.
+        notes: What a reader of the run must know, one sentence each: why the model is not decoded by the loop, why its
+            batches are not padded, why adapters stay in PEFT's layers.
+    """
+
+    loop: bool
+    packed: bool = False
+    records: bool = False
+    pads: bool = True
+    merges: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def decoding(self) -> str:
+        """For ``run.json``: ``packed``, ``loop`` or ``generate``."""
+        return "packed" if self.packed else "loop" if self.loop else "generate"
+
+
+def capability_of(base: Any, decoding: Decoding = "auto") -> Capability:
+    """What a model allows, as far as its configuration tells; ``self_check`` confirms it.
+
+    Args:
+        base: The transformers model.
+        decoding: What was asked for. ``loop`` tries a model type that was not tested too.
+    """
+    why = None if decoding == "generate" else obstacle(base, untested_too=decoding == "loop")
+    if why is None and decoding != "generate":
+        return Capability(loop=True, packed=_can_pack(base), records=_can_record(base))
+    return without_loop(base, why)
+
+
+def without_loop(base: Any, why: str | None) -> Capability:
+    """What a model allows that ``generate`` answers.
+
+    Args:
+        base: The transformers model.
+        why: Why the loop does not; None: nobody wanted it to.
+    """
+    notes = [f"Answers come from transformers' `generate`: {why}."] if why else []
+    tested = base.config.model_type in TESTED | PADDED
+    if not tested:
+        notes.append(
+            "Batches hold rows of one length only, and adapters stay in PEFT's layers: nothing else was tested with "
+            "this type of model."
+        )
+    return Capability(loop=False, pads=tested, merges=tested, notes=tuple(notes))
+
+
+def obstacle(base: Any, *, untested_too: bool = False) -> str | None:
+    """Why the loop does not take a model; None where it does.
+
+    Our steps write keys and values into a cache of their own and give attention a mask of their own, so every layer
+    must be ordinary attention over all tokens before its own, called through transformers' attention interface.
+
+    Args:
+        base: The transformers model.
+        untested_too: Whether a model type that is not in ``TESTED`` may be tried.
+    """
+    kind = base.config.model_type
+    # first of all: what follows reads private properties, which mean nothing in other classes
+    if kind not in TESTED and not untested_too:
+        return f"the loop was not tested with models of type {kind!r}"
+    try:
+        return _obstacle(base)
+    except Exception as error:  # noqa: BLE001 - of a class that nobody tested anything may come
+        return f"the model does not say how its layers attend ({type(error).__name__})"
+
+
+def _obstacle(base: Any) -> str | None:
     config = base.config
+    text = config.get_text_config()
     layers = DynamicCache(config=config).layers
-    return (
-        not config.is_encoder_decoder
-        and not getattr(base, "_is_stateful", False)
-        and getattr(base, "_supports_attention_backend", False)
-        and config._attn_implementation in ("sdpa", "eager")  # these take any mask
-        and len(layers) == config.get_text_config().num_hidden_layers
-        and all(type(layer) is DynamicLayer for layer in layers)
-        and all(takes(base, name) for name in ("position_ids", "past_key_values", "logits_to_keep"))
+    missing = [name for name in ("position_ids", "past_key_values", "logits_to_keep") if not takes(base, name)]
+    checks = (
+        (config.is_encoder_decoder, "it has an encoder"),
+        (getattr(base, "_is_stateful", False), "it keeps a state that is no cache of keys and values"),
+        (not getattr(base, "_supports_attention_backend", False), "its attention cannot be replaced"),
+        # these take any mask
+        (config._attn_implementation not in ("sdpa", "eager"), f"its attention is {config._attn_implementation}"),
+        (
+            len(layers) != text.num_hidden_layers or any(type(layer) is not DynamicLayer for layer in layers),
+            "some layers see a window of the tokens, share keys, or keep something else than keys and values",
+        ),
+        (bool(missing), f"its forward pass has no {', '.join(missing)}"),
+        (bool(length_dependent(config)), "its rotary embedding depends on the longest row of a batch"),
+        (bool(getattr(text, "attn_logit_softcapping", None)), "its attention caps its scores"),
+    )
+    return next((why for found, why in checks if found), None)
+
+
+def threads_may_share(base: Any, capability: Capability, adapter: str | None) -> bool:
+    """Whether several threads may run forward passes of a model at the same time.
+
+    A forward pass that changes the module's state, if only for its own time, would change the other thread's. So only
+    models that the loop takes are shared, whose code was looked at, with adapters whose layers are known.
+
+    Args:
+        base: The transformers model, with PEFT's layers in it.
+        capability: Its own.
+        adapter: PEFT's name of the adapter that acts; None: none does.
+    """
+    if not capability.loop:
+        return False
+    return adapter is None or (
+        all(type(module) in STATELESS for module in adapted(base, adapter))
+        and all(adapter not in getattr(module, "lora_variant", {}) for module in adapted(base, adapter))
     )
 
 
-def can_pack(base: Any) -> bool:
-    """Whether a model's rows can be packed: an ordinary decoder on a GPU that has the attention for it."""
+def adapted(base: Any, adapter: str) -> list[Any]:
+    """PEFT's layers that an adapter is in.
+
+    Args:
+        base: The transformers model.
+        adapter: PEFT's name of the adapter.
+    """
+    return [
+        module
+        for module in base.modules()
+        if isinstance(module, BaseTunerLayer) and adapter in module._get_available_adapters()
+    ]
+
+
+def _can_pack(base: Any) -> bool:
+    """Whether a model's rows can be packed: on a GPU that has the attention for it."""
     config = base.config.get_text_config()
     heads = config.num_attention_heads
     key_heads = getattr(config, "num_key_value_heads", None) or heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return (
-        can_loop(base)
-        and not getattr(config, "v_head_dim", None)
-        and packed_attention.is_there(base.device, base.dtype, heads, key_heads, width)
+    return not getattr(config, "v_head_dim", None) and packed_attention.is_there(
+        base.device, base.dtype, heads, key_heads, width
     )
 
 
-def can_record(base: object, device: torch.device) -> bool:
-    """Whether a model's steps can be recorded: its code asks nothing of the numbers that it computes.
-
-    Args:
-        base: The transformers model, which says so of itself.
-        device: Where it lies.
-    """
-    config = base.config.get_text_config()  # type: ignore[attr-defined]
-    scaling = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
-    # these look at the longest row to choose their frequencies
-    looks = str(scaling.get("rope_type", "default")) in ("dynamic", "longrope")
-    return device.type == "cuda" and not looks and bool(getattr(base, "_can_compile_fullgraph", False))
+def _can_record(base: Any) -> bool:
+    """Whether a model's steps can be recorded: its code asks nothing of the numbers that it computes."""
+    return base.device.type == "cuda" and bool(getattr(base, "_can_compile_fullgraph", False))
 
 
 def rows_at_once(model: Any, prompts: Sequence[Prompt], settings: GenerationSettings, free: int) -> int:
     """How many rows may run at once: as many as were asked for, as gain anything, and as the memory holds.
 
     Args:
-        model: The transformers model itself, which ``can_loop``.
+        model: The transformers model itself, which the loop takes.
         prompts: Longest first.
         settings: How they are answered.
         free: Bytes that are free.

@@ -10,12 +10,12 @@ import torch
 
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Description
-from loralift.generation.transformers_engine.capability import can_loop, can_pack
+from loralift.generation.transformers_engine.capability import Capability
 from loralift.generation.transformers_engine.load import Loaded, context_window
 from loralift.generation.transformers_engine.variants import how_they_act, sums
 
 
-def describe(loaded: Loaded) -> Description:
+def describe(loaded: Loaded, capability: Capability) -> Description:
     """Describe a loaded model and its adapters in plain values."""
     base = loaded.base
     device = base.device
@@ -33,8 +33,9 @@ def describe(loaded: Loaded) -> Description:
             "dtype": str(base.dtype).removeprefix("torch."),
             "device": device.type,
             "attention": base.config._attn_implementation,
-            "adapters_act": _adapters_act(loaded),
-            "decoding": "packed" if can_pack(base) else "loop" if can_loop(base) else "generate",
+            "adapters_act": _adapters_act(loaded, capability),
+            "decoding": capability.decoding,
+            "batches": "padded" if capability.pads else "of equal lengths",
         },
         information={
             "model": loaded.source.source,
@@ -46,15 +47,17 @@ def describe(loaded: Loaded) -> Description:
             "pad_token_id": loaded.pad,
             "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
             "threads": torch.get_num_threads(),
+            "notes": list(capability.notes),
             "adapters": {name: _describe_adapter(info) for name, info in infos.items()},
         },
     )
 
 
-def _adapters_act(loaded: Loaded) -> dict[str, str]:
+def _adapters_act(loaded: Loaded, capability: Capability) -> dict[str, str]:
     """How each adapter acts, where it is switched on."""
     return {
-        name: how_they_act(sums(loaded.base, adapter.key), adapter.key) for name, adapter in loaded.adapters.items()
+        name: how_they_act(sums(loaded.base, adapter.key), adapter.key) if capability.merges else "layers"
+        for name, adapter in loaded.adapters.items()
     }
 
 

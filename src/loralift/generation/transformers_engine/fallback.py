@@ -1,4 +1,4 @@
-"""Answers by transformers' own ``generate``, a batch at a time: for models that ``capability.can_loop`` leaves out."""
+"""Answers by transformers' own ``generate``, a batch at a time: for models that the loop does not take."""
 
 from __future__ import annotations
 
@@ -59,3 +59,27 @@ def answer_batch(
         text, count, reason = finish_row(tokens, length, loaded.eos, settings.stop, loaded.text.decode)
         answers.append(Answer(prompt.id, text, reason, len(prompt.token_ids), count, seconds))
     return answers
+
+
+def step_logits(loaded: Loaded, prompts: Sequence[Prompt], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What ``generate`` chooses at the first steps of one batch, and from which logits.
+
+    Args:
+        loaded: The model, switched.
+        prompts: The batch.
+        steps: How many; fewer are made where all rows end before.
+
+    Returns:
+        Tokens, rows x steps, and logits, rows x steps x vocabulary, in float32.
+    """
+    ids, mask = left_pad([prompt.token_ids for prompt in prompts], loaded.pad, loaded.base.device)
+    config = GenerationConfig(
+        max_new_tokens=steps,
+        do_sample=False,
+        pad_token_id=loaded.pad,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    with torch.inference_mode():
+        made = loaded.model.generate(input_ids=ids, attention_mask=mask, generation_config=config)
+    return made.sequences[:, ids.shape[1] :], torch.stack(made.logits, dim=1).float()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from loralift.cores import sides
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
+    Decoding,
     Description,
     GenerationSettings,
     OnProgress,
@@ -21,11 +23,17 @@ from loralift.generation.base import (
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.transformers_engine import fallback, likelihood
 from loralift.generation.transformers_engine.batching import RowLimit, release_memory, run_in_batches
-from loralift.generation.transformers_engine.capability import can_loop, can_pack, can_record, rows_at_once
+from loralift.generation.transformers_engine.capability import (
+    Capability,
+    rows_at_once,
+    threads_may_share,
+)
 from loralift.generation.transformers_engine.describe import describe
 from loralift.generation.transformers_engine.load import Loaded, context_window, load_model
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
 from loralift.generation.transformers_engine.loop.scheduler import ContinuousBatch, Scheduler
+from loralift.generation.transformers_engine.rope import length_dependent, meeting, restart
+from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.generation.transformers_engine.variants import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
@@ -34,7 +42,12 @@ BATCHES_A_SIDE = 4
 
 
 def load(
-    base: BaseModel, adapters: Sequence[AdapterInfo] = (), *, dtype: str = "auto", device: str = "auto"
+    base: BaseModel,
+    adapters: Sequence[AdapterInfo] = (),
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    decoding: Decoding = "auto",
 ) -> TransformersGenerator:
     """Load a base model and its adapters, and check that each adapter was loaded as it is and acts.
 
@@ -43,13 +56,15 @@ def load(
         adapters: As ``inspect_adapter`` proved them.
         dtype: ``auto`` (bfloat16 on an accelerator, float32 on a CPU), ``bfloat16``, ``float16`` or ``float32``.
         device: ``auto`` (cuda, else mps, else cpu), or a torch device such as ``cuda:1``.
+        decoding: ``auto`` (our loop where it was tested and its self-check agrees), ``loop`` or ``generate``.
 
     Raises:
-        ModelError: The base cannot be loaded.
+        ModelError: The base cannot be loaded, or the loop was asked for and does not answer as ``generate`` does.
         AdapterError: An adapter was not loaded as it is, or does not act on the base.
         UsageError: ``dtype`` or ``device`` is none.
     """
-    return TransformersGenerator(load_model(base, adapters, dtype, device))
+    loaded = load_model(base, adapters, dtype, device)
+    return TransformersGenerator(loaded, checked_capability(loaded, decoding))
 
 
 @dataclass
@@ -75,19 +90,18 @@ class _Tally:
 class TransformersGenerator:
     """A ``Generator`` over a transformers model and its PEFT adapters."""
 
-    def __init__(self, loaded: Loaded, *, switch: Switch | None = None, own_loop: bool = True) -> None:
+    def __init__(self, loaded: Loaded, capability: Capability, *, switch: Switch | None = None) -> None:
         """Nothing is computed yet.
 
         Args:
             loaded: The model.
+            capability: How it is run.
             switch: Between its variants; None: one that merges.
-            own_loop: Whether our own loop and scoring do the work where they can, and not transformers' ``generate``.
         """
         self._loaded = loaded
-        self._switch = switch or Switch(loaded)
-        self._loops = own_loop and can_loop(loaded.base)
-        self._packs = own_loop and can_pack(loaded.base)
-        self._records = can_record(loaded.base, loaded.base.device)
+        self._capability = capability
+        self._switch = switch or Switch(loaded, merge=capability.merges)
+        self._batch_key = meeting(loaded.base.config, pads=capability.pads)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
 
@@ -111,9 +125,14 @@ class TransformersGenerator:
         """The base's tokenizer, which every variant is asked with."""
         return self._loaded.tokenizer
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how the model is run, one sentence each."""
+        return (*self._loaded.text.notes, *self._capability.notes)
+
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, device."""
-        return describe(self._loaded)
+        return describe(self._loaded, self._capability)
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         """Tokenise texts; never truncates."""
@@ -139,13 +158,14 @@ class TransformersGenerator:
         self._check_window(prompts, settings.max_new_tokens)
         rows = sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
         tally = _Tally(on_progress)
-        return (self._answer_in_loop if self._loops else self._answer_in_batches)(variant, rows, settings, tally)
+        answer = self._answer_in_loop if self._capability.loop else self._answer_in_batches
+        return answer(variant, rows, settings, tally)
 
     def _answer_in_loop(
         self, variant: str, prompts: Sequence[Prompt], settings: GenerationSettings, tally: _Tally
     ) -> Iterator[Answer]:
         """Answer by our own decoding loop."""
-        loaded = self._loaded
+        loaded, capability = self._loaded, self._capability
 
         def begin(rows: Sequence[Prompt], slots: int) -> ContinuousBatch:
             return ContinuousBatch(
@@ -156,19 +176,20 @@ class TransformersGenerator:
                 loaded.eos,
                 loaded.pad,
                 loaded.text.decode,
-                packed=self._packs,
-                records=self._records,
+                packed=capability.packed,
+                records=capability.records,
             )
 
         waiting = list(prompts)
         while waiting:
             limit = self._limit(settings, waiting)
-            scheduler = Scheduler(loaded.base, waiting, limit.rows, begin)
+            scheduler = Scheduler(loaded.base, waiting, limit.rows, begin, threads=self._threads(variant))
             ran_out = False
             while not scheduler.done and not ran_out:
                 try:
                     # between two calls the caller may have asked for another variant
-                    self._switch.to(variant)
+                    if self._switch.to(variant):
+                        scheduler.forget_steps()
                     answers = scheduler.advance()
                 except RuntimeError as error:
                     limit.halve(error, scheduler.slots)
@@ -194,6 +215,7 @@ class TransformersGenerator:
         """Answer by transformers' ``generate``."""
 
         def run(batch: Sequence[Prompt]) -> list[Answer]:
+            self._forget_lengths()
             answers = fallback.answer_batch(self._loaded, batch, settings, tally.running)
             tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers))
             return answers
@@ -202,7 +224,8 @@ class TransformersGenerator:
         limit = self._limits.setdefault(
             settings.batch_size, RowLimit() if settings.batch_size is None else RowLimit(settings.batch_size)
         )
-        return run_in_batches(prompts, limit, run, before=lambda: self._switch.to(variant))
+        fits = self._together(settings.max_new_tokens)
+        return run_in_batches(prompts, limit, run, fits, before=lambda: self._switch.to(variant))
 
     def reference_likelihoods(
         self,
@@ -229,10 +252,11 @@ class TransformersGenerator:
         loaded = self._loaded
 
         def run(batch: Sequence[Prompt]) -> list[NDArray[np.float64]]:
+            self._forget_lengths()
             return likelihood.next_token_batch(loaded.model, loaded.base, batch, loaded.pad)
 
         limit = RowLimit() if batch_size is None else RowLimit(batch_size)
-        batches = run_in_batches(prompts, limit, run, before=lambda: self._switch.to(variant))
+        batches = run_in_batches(prompts, limit, run, self._together(), before=lambda: self._switch.to(variant))
         return np.stack(list(batches))
 
     def _score_pairs(self, variant: str, pairs: list[likelihood.Pair], tally: _Tally) -> Iterator[ReferenceLikelihood]:
@@ -250,26 +274,50 @@ class TransformersGenerator:
         on_cpu = base.device.type == "cpu"
         budget = likelihood.CPU_LOGITS_BYTES if on_cpu else likelihood.LOGITS_BYTES
 
-        def run(batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
-            if self._packs:
-                sums = score_packed(base, batch)
-            else:
-                sums = likelihood.score_batch(self._loaded.model, base, batch, self._loaded.pad)
-            return [
-                ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)
-            ]
+        together = self._together()
+
+        def fits(rest: Sequence[likelihood.Pair]) -> int:
+            return likelihood.rows_that_fit(rest[: together(rest)], vocabulary, keeps, budget)
 
         found = run_in_batches(
             rows,
             self._scoring_limit,
-            run,
-            lambda rest: likelihood.rows_that_fit(rest, vocabulary, keeps, budget),
+            self._score_batch,
+            fits,
             before=lambda: self._switch.to(variant),
-            at_once=BATCHES_A_SIDE * sides() if on_cpu else 1,
+            at_once=BATCHES_A_SIDE * sides() if on_cpu and self._threads(variant) else 1,
         )
         for one in found:
             tally.finished(1, one.tokens)
             yield one
+
+    def _score_batch(self, batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
+        """Score one batch of references with the model as it is switched."""
+        loaded = self._loaded
+        if self._capability.packed:
+            sums = score_packed(loaded.base, batch)
+        else:
+            self._forget_lengths()
+            sums = likelihood.score_batch(loaded.model, loaded.base, batch, loaded.pad)
+        return [ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)]
+
+    def _threads(self, variant: str) -> bool:
+        """Whether several threads may run a variant's forward passes at the same time."""
+        key = None if variant == BASE else self._loaded.adapters[variant].key
+        return threads_may_share(self._loaded.base, self._capability, key)
+
+    def _together(self, new_tokens: int = 0) -> Callable[[Sequence[Prompt | likelihood.Pair]], int]:
+        """How many of the next rows may be in one batch by their lengths; at least 1."""
+
+        def key(row: Prompt | likelihood.Pair) -> Hashable:
+            return self._batch_key(len(row.token_ids), len(row.token_ids) + new_tokens)
+
+        return lambda rest: sum(1 for _ in takewhile(lambda row: key(row) == key(rest[0]), rest))
+
+    def _forget_lengths(self) -> None:
+        """Let embeddings that follow the longest row begin anew: a batch must not know of those before it."""
+        if length_dependent(self._loaded.base.config):
+            restart(self._loaded.base)
 
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))

@@ -61,7 +61,9 @@ class Sampler:
         settings = self._settings
         if settings.temperature == 0:
             return logits.argmax(dim=-1)
-        numbers = self._numbers[rows].gather(1, self._steps[rows, None])
+        # a row that has ended is computed on until another takes its place: what it draws is thrown away
+        steps = self._steps[rows].clamp(max=self._numbers.shape[1] - 1)
+        numbers = self._numbers[rows].gather(1, steps[:, None])
         return draw(logits, numbers, settings.temperature, settings.top_p)
 
 

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import psutil  # type: ignore[import-untyped]
 import torch
 from peft.tuners import adalora, loha, lokr, lora
-from peft.tuners.tuners_utils import BaseTunerLayer
 
+from loralift.generation.transformers_engine.capability import adapted
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.records import BASE
 
@@ -65,10 +65,10 @@ class Switch:
         self._kept: list[tuple[Any, torch.Tensor]] = []
         self._attached: list[Any] = []
 
-    def to(self, variant: str) -> None:
-        """Make the model a variant; nothing to do where it is."""
+    def to(self, variant: str) -> bool:
+        """Make the model a variant; says whether it was another one, so that there was something to do."""
         if variant == self._variant:
-            return
+            return False
         self._variant = None
         self._unmerge()
         loaded = self._loaded
@@ -82,6 +82,7 @@ class Switch:
             if self._merging:
                 self._act(key)
         self._variant = variant
+        return True
 
     def _act(self, key: str) -> None:
         """Make an adapter that is switched on act in fewer operations than PEFT's layers take."""
@@ -137,15 +138,11 @@ def sums(base: Any, key: str) -> list[Any]:
     Left out: DoRA and other variants that are more than a sum, biases, embeddings, quantised weights, and weights that
     another module shares, which the adapter must not change.
     """
-    adapted = [
-        module
-        for module in base.modules()
-        if isinstance(module, BaseTunerLayer) and key in module._get_available_adapters()
-    ]
+    modules = adapted(base, key)
     uses = Counter(
         id(weight) for module in base.modules() for weight in module.parameters(recurse=False) if weight is not None
     )
-    return adapted if all(_is_a_sum(module, key, uses) for module in adapted) else []
+    return modules if all(_is_a_sum(module, key, uses) for module in modules) else []
 
 
 def _is_a_sum(module: Any, key: str, uses: Counter[int]) -> bool:

@@ -61,6 +61,11 @@ class VllmGenerator:
         """The base's tokenizer, which every variant is asked with."""
         return self._engine.tokenizer
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of how prompts are tokenised, one sentence each."""
+        return self._engine.text.notes
+
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, attention, how adapters act."""
         return self._engine.describe()

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from loralift.errors import MissingExtraError, UsageError, wrong_argument
+from loralift.generation.versions import refuse_untested
 
 MOST_ROWS = 1024
 """Answers that are generated at once: beyond it an H200 is bound by arithmetic and gains nothing."""
@@ -110,10 +111,12 @@ def require_vllm() -> None:
 
     Raises:
         MissingExtraError: It is not installed.
+        VersionError: It is of a version that was not tested.
         UsageError: There is no GPU.
     """
     if not is_installed():
         raise MissingExtraError("`--engine vllm`", "vllm")
+    refuse_untested(("vllm",))
     if not torch.cuda.is_available():
         raise UsageError(wrong_argument("--engine", "transformers where torch finds no CUDA GPU", "vllm"))
     for name, value in (

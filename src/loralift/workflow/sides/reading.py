@@ -13,7 +13,7 @@ from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.records import Answer, Example, Question, Score
 from loralift.workflow import files
-from loralift.workflow.codec import score_of
+from loralift.workflow.codec import UNSCORED, score_of
 from loralift.workflow.external_formats import (
     Texts,
     has_ids,
@@ -121,7 +121,7 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
     rows = []
     for row in results:
         details = row.get("scoring_details", {})
-        numbers = {name: value for name, value in details.items() if name in METRICS}
+        numbers = {name: value for name, value in details.items() if name in METRICS or name == UNSCORED}
         question = row.get("metadata", {}).get("id", row.get("problem_idx"))
         rows.append({**numbers, "id": repeat_id(question, row.get("repeat", 0)) if repeated else str(question)})
     if not rows or all(row.keys() == {"id"} for row in rows):

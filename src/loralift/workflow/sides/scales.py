@@ -174,6 +174,7 @@ def _onto(target: Scale, side: Side, name: str, scale: Scale) -> Side:
         if value is None:
             return score
         statistics = {metric: sums for metric, sums in score.statistics.items() if metric != name}
-        return Score(score.id, {**score.values, name: target[0] + (value - scale[0]) * factor}, statistics)
+        values = {**score.values, name: target[0] + (value - scale[0]) * factor}
+        return replace(score, values=values, statistics=statistics)
 
     return replace(side, scores=[moved(score) for score in side.scores])

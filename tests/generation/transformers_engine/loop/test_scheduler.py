@@ -12,7 +12,7 @@ from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config
 
 from loralift.generation import GenerationSettings
 from loralift.generation.transformers_engine import capability
-from loralift.generation.transformers_engine.capability import SHARE_FOR_ROWS, can_loop, can_pack, rows_in_memory
+from loralift.generation.transformers_engine.capability import SHARE_FOR_ROWS, capability_of, obstacle, rows_in_memory
 from loralift.generation.transformers_engine.likelihood import Pair, score_batch
 from loralift.generation.transformers_engine.loop import packed_attention, scheduler
 from loralift.generation.transformers_engine.loop.block_cache import BLOCK, RowCache
@@ -63,7 +63,7 @@ def model(request, monkeypatch):
         monkeypatch.setattr(packed_attention, "is_there", lambda *what: True)
         monkeypatch.setattr(packed_attention, "_flash", simplest)
     base = model_of(MODELS[name])
-    assert can_pack(base) == bool(packs)
+    assert capability_of(base).packed == bool(packs)
     return base
 
 
@@ -93,7 +93,7 @@ def alone(model, prompt, steps, eos):
 
 def scheduler_of(model, prompts, settings, slots, eos):
     def begin(rows, of):
-        return ContinuousBatch(model, rows, settings, of, eos, 0, spell, packed=can_pack(model))
+        return ContinuousBatch(model, rows, settings, of, eos, 0, spell, packed=capability_of(model).packed)
 
     return Scheduler(model, prompts, slots, begin)
 
@@ -147,7 +147,7 @@ def test_references_are_scored_packed_as_they_are_padded(model):
         Pair(str(n), tuple(draw.randrange(VOCABULARY) for _ in range(prompt + own)), own)
         for n, (prompt, own) in enumerate(sizes)
     ]
-    if not can_pack(model):
+    if not capability_of(model).packed:
         pytest.skip("padded only")
     wanted = score_batch(model, model, pairs, 0)
     assert score_packed(model, pairs) == pytest.approx(wanted, abs=1e-4)
@@ -160,6 +160,15 @@ def test_samples_do_not_depend_on_the_rows_around(model):
     one, many = (answer_all(model, prompts, settings, slots, (3, 4)) for slots in (1, 5))
     assert {key: answer.text for key, answer in one.items()} == {key: answer.text for key, answer in many.items()}
     assert len({answer.text for answer in one.values()}) > 6
+
+
+def test_rows_that_have_ended_go_on_drawing_until_others_take_their_place(model):
+    prompts = random_prompts(60)
+    settings = GenerationSettings(max_new_tokens=12, temperature=1.2)
+    # a row that has its 12 tokens is computed on while fewer than an eighth of the 24 have ended
+    one, many = (answer_all(model, prompts, settings, slots, tuple(range(3, 11))) for slots in (1, 24))
+    assert {key: answer.text for key, answer in one.items()} == {key: answer.text for key, answer in many.items()}
+    assert len({answer.output_tokens for answer in many.values()}) > 6
 
 
 def test_the_seconds_of_all_answers_are_the_whole_time(monkeypatch):
@@ -194,14 +203,14 @@ def test_blocks_are_used_again(monkeypatch):
     ids=["mistral", "qwen"],
 )
 def test_a_sliding_window_is_left_to_transformers(config):
-    assert not can_loop(model_of(config))
+    assert "window" in obstacle(model_of(config), untested_too=True)
 
 
 def test_a_model_that_takes_no_positions_is_left_to_transformers(monkeypatch):
     base = model_of(MODELS["llama"])
-    assert can_loop(base)
+    assert obstacle(base) is None
     monkeypatch.setattr(capability, "takes", lambda model, name: name != "position_ids")
-    assert not can_loop(base)
+    assert obstacle(base) == "its forward pass has no position_ids"
 
 
 def test_rows_in_memory():

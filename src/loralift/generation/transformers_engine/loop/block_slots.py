@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from loralift.generation.base import GenerationSettings
 from loralift.generation.transformers_engine.loop import block_cache
 from loralift.generation.transformers_engine.loop.block_cache import BLOCK, RowCache, Window
 from loralift.generation.transformers_engine.sampling import Sampler
@@ -41,16 +40,16 @@ class BlockSlots:
         self,
         model: Any,
         slots: int,
-        settings: GenerationSettings,
+        sampler: Sampler,
         pad: int,
         shared: Sequence[int] = (),
     ) -> None:
         """Allocate all but the cache, which the first prompts bring.
 
         Args:
-            model: The transformers model itself, which ``can_loop``.
+            model: The transformers model itself, which the loop takes.
             slots: Most rows.
-            settings: How tokens are drawn.
+            sampler: Chooses the tokens of as many rows.
             pad: The padding token.
             shared: Tokens with which every prompt begins, each having more; computed once. An instruction before each
                 question is two thirds of FiQA's prompts, which then take 0.45 times as long.
@@ -68,7 +67,7 @@ class BlockSlots:
         # all that moves with a row
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._positions = torch.zeros_like(self._tokens)
-        self._sampler = Sampler(settings, slots, device)
+        self._sampler = sampler
 
     def enter(self, slots: Sequence[int], prompts: Sequence[Prompt]) -> list[int]:
         """Compute prompts, and give the first token of each answer.

@@ -19,7 +19,7 @@ def score_packed(base: Any, pairs: Sequence[Pair]) -> list[float]:
     """Summed log-likelihood of each pair's reference, natural logarithm: `likelihood.score_batch` without padding.
 
     Args:
-        base: The transformers model, which ``can_pack``, with the variant switched on.
+        base: The transformers model, whose rows can be packed, with the variant switched on.
         pairs: One batch; every one has a prompt before its reference.
     """
     device = base.device

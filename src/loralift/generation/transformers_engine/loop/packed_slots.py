@@ -7,6 +7,7 @@ is a thousand small launches; a recorded one is replayed as one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,10 +15,13 @@ import torch
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-from loralift.generation.base import GenerationSettings
+from loralift.errors import first_line
+from loralift.generation.transformers_engine.batching import is_out_of_memory
 from loralift.generation.transformers_engine.loop import packed_attention
 from loralift.generation.transformers_engine.sampling import Sampler
 from loralift.records import Prompt
+
+logger = logging.getLogger(__name__)
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
@@ -70,7 +74,7 @@ class PackedSlots:
         model: Any,
         slots: int,
         capacity: int,
-        settings: GenerationSettings,
+        sampler: Sampler,
         shared: Sequence[int] = (),
         *,
         records: bool = False,
@@ -78,10 +82,10 @@ class PackedSlots:
         """Allocate all but the cache, which the first prompts bring.
 
         Args:
-            model: The transformers model itself, which ``can_pack``.
+            model: The transformers model itself, whose rows can be packed.
             slots: Most rows.
             capacity: Columns of the cache a row: the longest prompt with its answer.
-            settings: How tokens are drawn.
+            sampler: Chooses the tokens of as many rows.
             shared: Tokens with which every prompt begins, each having more; computed once.
             records: Whether steps are recorded.
         """
@@ -99,7 +103,7 @@ class PackedSlots:
         self._places = torch.arange(slots + 1, device=device)
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._lengths = torch.zeros(slots, dtype=torch.int32, device=device)
-        self._sampler = Sampler(settings, slots, device)
+        self._sampler = sampler
         self._one_each = torch.arange(slots + 1, dtype=torch.int32, device=device)
         self._graphs = StepGraphs(slots, records=records)
 
@@ -126,6 +130,10 @@ class PackedSlots:
     def step(self) -> torch.Tensor:
         """One more token of every row; rows, on the device."""
         return self._graphs.run(self._compute_step, self._rows)
+
+    def forget_steps(self) -> None:
+        """Record steps anew from here on."""
+        self._graphs.forget()
 
     def trim(self, alive: Iterable[int]) -> None:
         """Forget all rows where none is alive; there are no columns to leave out."""
@@ -255,15 +263,33 @@ class StepGraphs:
         if size not in self._seen:
             self._seen.add(size)
             return step(size)[:rows]
-        if size not in self._graphs:
-            self._graphs[size] = self._record(step, size)
+        if size not in self._graphs and not self._record(step, size):
+            return step(rows)
         graph, tokens = self._graphs[size]
         graph.replay()
         return tokens[:rows].clone()
 
-    def _record(self, step: Step, size: int) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
+    def forget(self) -> None:
+        """Record anew what is wanted from here on: a recorded step reads tensors that may be gone."""
+        self._graphs.clear()
+        self._seen.clear()
+
+    def _record(self, step: Step, size: int) -> bool:
+        """Record a step; a model whose steps cannot be recorded is computed step by step from here on.
+
+        Returns:
+            Whether it was recorded.
+        """
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self._graphs.values()))[0].pool() if self._graphs else None
-        with torch.cuda.graph(graph, pool=pool):
-            tokens = step(size)
-        return graph, tokens
+        try:
+            with torch.cuda.graph(graph, pool=pool):
+                tokens = step(size)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            logger.warning("steps are not recorded, which is slower: %s", first_line(error))
+            self._records = False
+            return False
+        self._graphs[size] = graph, tokens
+        return True

@@ -20,6 +20,7 @@ from loralift.cores import side_by_side, sides
 from loralift.generation.base import GenerationSettings
 from loralift.generation.transformers_engine.loop.block_slots import BlockSlots, attending
 from loralift.generation.transformers_engine.loop.packed_slots import PackedSlots
+from loralift.generation.transformers_engine.sampling import Sampler
 from loralift.generation.transformers_engine.stopping import REPORT_EVERY, Decode, finish_row, stop_tail
 from loralift.records import Answer, Prompt
 
@@ -82,7 +83,7 @@ class ContinuousBatch:
         """Nothing large is allocated before the first ``advance``.
 
         Args:
-            model: The transformers model itself, which ``can_loop``.
+            model: The transformers model itself, which the loop takes.
             prompts: Longest first, so that one that waits is never longer than one running; not empty.
             settings: How they are answered.
             slots: Most running rows.
@@ -101,10 +102,11 @@ class ContinuousBatch:
         self._rows: list[_Row | None] = []
         self._ended: list[_Row] = []
         self._shared = shared_tokens(prompts)
+        sampler = Sampler(settings, self.slots, model.device)
         self._state: BlockSlots | PackedSlots = (
-            PackedSlots(model, self.slots, cache_columns(prompts, settings), settings, self._shared, records=records)
+            PackedSlots(model, self.slots, cache_columns(prompts, settings), sampler, self._shared, records=records)
             if packed
-            else BlockSlots(model, self.slots, settings, pad, self._shared)
+            else BlockSlots(model, self.slots, sampler, pad, self._shared)
         )
         cpu = model.device.type == "cpu"
         self._read_every = READ_EVERY if cpu else READ_EVERY_ACCELERATED
@@ -124,6 +126,11 @@ class ContinuousBatch:
     def tokens(self) -> int:
         """Tokens made by the running rows."""
         return sum(len(row.made) for row in self._running())
+
+    def forget_steps(self) -> None:
+        """Record steps anew; where none are recorded there is nothing to do."""
+        if isinstance(self._state, PackedSlots):
+            self._state.forget_steps()
 
     def unanswered(self) -> list[Prompt]:
         """The prompts whose answers have not been taken, longest first."""
@@ -248,17 +255,21 @@ class Scheduler:
         prompts: Sequence[Prompt],
         slots: int,
         begin: Callable[[Sequence[Prompt], int], ContinuousBatch],
+        *,
+        threads: bool = True,
     ) -> None:
         """Nothing large is allocated before the first ``advance``.
 
         Args:
-            model: The transformers model itself, which ``can_loop``.
+            model: The transformers model itself, which the loop takes.
             prompts: Longest first; not empty.
             slots: Most running rows.
             begin: Prompts and slots to one of the batches among which they are dealt out.
+            threads: Whether several threads may run the model at the same time.
         """
         self.slots = min(slots, len(prompts))
-        count = max(min(sides(), MOST_BATCHES, self.slots // FEWEST_ROWS), 1) if model.device.type == "cpu" else 1
+        several = threads and model.device.type == "cpu"
+        count = max(min(sides(), MOST_BATCHES, self.slots // FEWEST_ROWS), 1) if several else 1
         self._model = model
         self._batches = [begin(prompts[place::count], -(-(self.slots - place) // count)) for place in range(count)]
 
@@ -276,6 +287,11 @@ class Scheduler:
         """The prompts whose answers have not been given, longest first."""
         rest = [prompt for batch in self._batches for prompt in batch.unanswered()]
         return sorted(rest, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
+
+    def forget_steps(self) -> None:
+        """Record steps anew: what acts on the model, and with it the tensors that they read, has changed."""
+        for batch in self._batches:
+            batch.forget_steps()
 
     def advance(self) -> list[Answer]:
         """Go on until progress is due; gives the answers that ended.

@@ -1,0 +1,213 @@
+"""What a reader must be told of the questions: what the prompt lacks, and what of the references is not used."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+
+from loralift.data.columns import CANDIDATES
+from loralift.data.table import Row, further
+from loralift.data.values import is_blank, is_list, texts_of
+from loralift.errors import some
+from loralift.records import Question
+
+ASKED_NAMES = frozenset({
+    "context", "contexts", "passage", "passages", "paragraph", "document", "documents", "doc", "docs", "article",
+    "text", "story", "background", "evidence", "table", "premise", "hypothesis", "system", "system_prompt",
+    "system_message", "history", "conversation", "conversations", "dialog", "dialogue", "messages", "inputs", "choices",
+    "options", "option_a", "option_b", "option_c", "option_d", "a", "b", "c", "d",
+})  # fmt: skip
+"""Names, in lower case, that a part of the question commonly has, however short its texts; the candidates for the
+question are others."""
+
+LEAST_WORDS = 3
+LEAST_CHARACTERS = 20
+"""Of a text without spaces between words, as Chinese and Japanese are; what is ASCII is an address or a hash."""
+
+LONG_CHARACTERS = 60
+"""On average, from which a column is no topic, however often its texts come again."""
+
+PRINTED = re.compile(r"""\s*(\[\s*([\[{'"\d-].*)?\]|\{'.*\})\s*""", re.DOTALL)
+"""A list, or Python's dict, that a table without lists holds as text; JSON objects may be what is asked for."""
+
+NULL_WORDS = frozenset({"nan", "NaN", "None", "null", "NULL", "<NA>"})
+"""What programs write for null into a table without it."""
+
+WHOLE_FLOAT = re.compile(r"\s*-?\d+\.0\s*")
+
+LEAST_FOUND = 4
+"""Characters below which a text stands in a question by chance."""
+
+
+def notes_on(
+    columns: Mapping[str, str], asked: Set[str], questions: Sequence[Question], rows: Sequence[Row]
+) -> tuple[str, ...]:
+    """A sentence for everything that the data hold and the evaluation does not use.
+
+    Args:
+        columns: Role to column.
+        asked: The roles whose column the user named.
+        questions: What is evaluated.
+        rows: The row of each question.
+    """
+    others = _others(columns, rows)
+    unused = [column for column, values in others.items() if _is_asked(column, values, questions)]
+    return (
+        *_unused(columns, unused),
+        *_alike(questions, others, unused),
+        *_second_reference(columns, asked, others),
+        *_of_references(columns["reference"], rows),
+        *_printed(columns, questions),
+    )
+
+
+def _others(columns: Mapping[str, str], rows: Sequence[Row]) -> dict[str, list[object]]:
+    """Every further column that says anything, with its value of each row."""
+    used = set(columns.values())
+    values: dict[str, list[object]] = {}
+    for number, row in enumerate(rows):
+        for column, value in further(row, used).items():
+            if not is_blank(value):
+                if column not in values:
+                    values[column] = [None] * len(rows)
+                values[column][number] = value
+    return values
+
+
+def _is_asked(column: str, values: Sequence[object], questions: Sequence[Question]) -> bool:
+    """Whether a column may be a part of what is asked: a list or an object, or running text.
+
+    Words that part the rows, like a topic, are few and short; addresses and hashes have no spaces. What stands in the
+    question already is asked.
+    """
+    if column in CANDIDATES["reference"]:
+        return False
+    there = [value for value in values if value is not None]
+    if not all(isinstance(value, str | int | float) for value in there) or all(map(_is_printed, there)):
+        return True
+    said = [(text, row.question) for text, row in zip(values, questions, strict=True) if isinstance(text, str)]
+    texts = [text for text, question in said if not _stands_in(text, question)]
+    if column.lower() in ASKED_NAMES or column in CANDIDATES["question"]:
+        return bool(texts)
+    running = [text for text in texts if _is_running(text)]
+    if len(running) <= len(said) / 2:
+        return False
+    long = sum(map(len, running)) >= LONG_CHARACTERS * len(running)
+    return long or len(set(running)) > len(running) / 2
+
+
+def _stands_in(text: str, question: str) -> bool:
+    return len(text) >= LEAST_FOUND and text.casefold() in question.casefold()
+
+
+def _is_running(text: str) -> bool:
+    return len(text.split()) >= LEAST_WORDS or (len(text) >= LEAST_CHARACTERS and not text.isascii())
+
+
+def _is_printed(value: object) -> bool:
+    return isinstance(value, str) and PRINTED.fullmatch(value) is not None
+
+
+def _unused(columns: Mapping[str, str], unused: Sequence[str]) -> Iterator[str]:
+    if unused:
+        asks, several = columns["question"], len(unused) > 1
+        yield (
+            f"column{'s' * several} {_named(unused)} {'are' if several else 'is'} not part of the prompt, which is "
+            f"made of {asks!r} alone: write what belongs to the question into {asks!r}, leave the rest out of the data"
+        )
+
+
+def _alike(
+    questions: Sequence[Question], others: Mapping[str, Sequence[object]], unused: Sequence[str]
+) -> Iterator[str]:
+    """That questions are the same, and their right answers are not: no model can answer all of them right."""
+    rows_of = defaultdict(list)
+    for number, question in enumerate(questions):
+        rows_of[" ".join(question.question.split())].append(number)
+    groups = [rows for rows in rows_of.values() if len({questions[row].reference for row in rows}) > 1]
+    if not groups:
+        return
+    rows = sum(map(len, groups))
+    first = groups[0][0]
+    other = next(row for row in groups[0] if questions[row].reference != questions[first].reference)
+    telling = [column for column, values in others.items() if _tells_apart(values, groups, questions)]
+    telling = [column for column in telling if column in unused] or telling
+    why = (
+        f"what tells them apart is not part of the prompt: {_named(telling)}"
+        if telling
+        else "no column tells them apart"
+    )
+    yield (
+        f"{rows} rows share {len(groups)} question{'s' * (len(groups) > 1)} but have different references "
+        f"(such as {questions[first].id} and {questions[other].id}): {why}"
+    )
+
+
+def _tells_apart(values: Sequence[object], groups: Sequence[Sequence[int]], questions: Sequence[Question]) -> bool:
+    """Whether rows that are asked alike but differ in their references differ in this column."""
+    for rows in groups:
+        references: dict[str, str] = {}
+        for row in rows:
+            if references.setdefault(repr(values[row]), questions[row].reference) != questions[row].reference:
+                return False
+    return True
+
+
+def _second_reference(
+    columns: Mapping[str, str], asked: Set[str], others: Mapping[str, Sequence[object]]
+) -> Iterator[str]:
+    """That the reference was found by its name beside others; what the user chose needs no telling."""
+    found = [column for column in others if column in CANDIDATES["reference"]]
+    if found and "reference" not in asked:
+        yield f"the reference is column {columns['reference']!r}; {_named(found)} could be it too, and is not used"
+
+
+def _of_references(column: str, rows: Sequence[Row]) -> Iterator[str]:
+    """What of the references is not used, or not as it may be meant."""
+    values = [row.values[column] for row in rows]
+    if several := sum(len(texts_of(value) or []) > 1 for value in values):
+        yield (
+            f"{several} {'row has' if several == 1 else 'rows have'} several references (column {column!r}); only the "
+            "first is used, and an answer like another one counts as wrong"
+        )
+    if whole := _whole_floats(values):
+        yield (
+            f"the reference (column {column!r}) is a whole number with a decimal point in {_rows(len(whole))}, as a "
+            f"table with gaps stores integers: it is read as {whole[0]!r}, not {whole[0].removesuffix('.0')!r}"
+        )
+
+
+def _whole_floats(values: Sequence[object]) -> list[str]:
+    """Floats that may have been integers: numbers, or, where all are such, the text of numbers."""
+    firsts = [_first(value) for value in values]
+    texts = [str(first).strip() for first in firsts if WHOLE_FLOAT.fullmatch(str(first))]
+    numbers = [str(first) for first in firsts if isinstance(first, float) and WHOLE_FLOAT.fullmatch(str(first))]
+    return texts if len(texts) == len(firsts) else numbers
+
+
+def _first(value: object) -> object:
+    """A cell, or the first entry of its list that says anything."""
+    entries = value if is_list(value) else [value]
+    return next((entry for entry in entries if not is_blank(entry)), None)
+
+
+def _printed(columns: Mapping[str, str], questions: Sequence[Question]) -> Iterator[str]:
+    """That a text is what a program writes for a list or for null."""
+    for role, texts in (
+        ("question", [question.question for question in questions]),
+        ("reference", [question.reference for question in questions]),
+    ):
+        place = f"the {role} (column {columns[role]!r})"
+        if printed := sum(map(_is_printed, texts)):
+            yield f"{place} looks like a list or an object in {_rows(printed)}, and is taken as text, as it stands"
+        if nulls := [text for text in texts if text.strip() in NULL_WORDS]:
+            yield f"{place} is the word {nulls[0].strip()!r} in {_rows(len(nulls))}, and is taken as text, as it stands"
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
+
+
+def _named(columns: Sequence[str]) -> str:
+    return some(map(repr, columns))

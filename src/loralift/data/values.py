@@ -1,0 +1,101 @@
+"""What a cell says: text as it is, numbers as they are written, of a list every entry; and what is not text."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TypeGuard
+
+CHAT_KEYS = (("role", "content"), ("from", "value"))
+"""What every message of a conversation has: OpenAI's names, and ShareGPT's."""
+
+CHAT = "chat messages, which are not read yet: write what is asked and what is answered into two columns"
+"""What a conversation is called in an error, and what to do about it."""
+
+WRITTEN_CHAT = re.compile(r"""\s*\[\s*\{.*["'](role|from)["']\s*:""", re.DOTALL)
+"""A conversation as a table without lists holds it: its JSON, or what Python prints."""
+
+
+def text_of(value: object) -> str | None:
+    """A cell as text.
+
+    Args:
+        value: A number is read as it is written: an integer ``1`` as ``1``, a float ``2.0`` as ``2.0``; a truth value
+            as JSON's ``true`` or ``false``.
+
+    Returns:
+        The text, unstripped; empty for null and NaN (as pandas writes null); None for what is not text: a list, an
+        object, a date, bytes.
+
+    >>> text_of(1), text_of(2.0), text_of(True), text_of(None), text_of(["a"])
+    ('1', '2.0', 'true', '', None)
+    """
+    if is_null(value):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float | Decimal):
+        return str(value)
+    return None
+
+
+def texts_of(value: object) -> list[str] | None:
+    """Every text of a cell that may be a list, in order; entries that are null or blank are no texts.
+
+    Returns:
+        Each different text once; None where the cell, or an entry of it, is not text.
+
+    >>> texts_of(["Paris", None, 3, "Paris"]), texts_of("Paris"), texts_of([]), texts_of([["Paris"]])
+    (['Paris', '3'], ['Paris'], [], None)
+    """
+    texts = [text_of(entry) for entry in (value if is_list(value) else [value])]
+    said = [text for text in texts if text is not None]
+    return list(dict.fromkeys(filter(str.strip, said))) if len(said) == len(texts) else None
+
+
+def is_null(value: object) -> bool:
+    """Whether a cell is null: None, or a number that is none."""
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def is_list(value: object) -> TypeGuard[Sequence[object]]:
+    """Whether a cell is a list; text is none."""
+    return isinstance(value, list | tuple)
+
+
+def is_blank(value: object) -> bool:
+    """Whether a cell says nothing: null, no text, an empty list or object."""
+    return is_null(value) or (isinstance(value, str) and not value.strip()) or value in ([], (), {})
+
+
+def is_chat(value: object) -> bool:
+    """Whether a cell is a conversation, or its JSON in a table that has no lists.
+
+    >>> is_chat([{"from": "human", "value": "Why?"}]), is_chat(["Why?"])
+    (True, False)
+    """
+    if isinstance(value, str):
+        return WRITTEN_CHAT.match(value) is not None
+    messages = value if isinstance(value, Sequence) else []
+    return bool(messages) and all(
+        isinstance(message, Mapping) and any(all(key in message for key in keys) for keys in CHAT_KEYS)
+        for message in messages
+    )
+
+
+def kind_of(value: object) -> str:
+    """What a cell that is not text is, and how to write it so that it can be read."""
+    if is_chat(value):
+        return CHAT
+    if isinstance(value, Mapping):
+        keys = ", ".join(map(str, value))
+        if is_list(value.get("text")):
+            return f"an object ({keys}) as SQuAD has it, which is not read yet: write its list of texts in its place"
+        return f"an object ({keys}): write its text in its place"
+    if is_list(value):
+        return f"the list {value!r:.80}: write plain text in its place"
+    return f"{value!r:.80}: write it as text"

@@ -1,0 +1,66 @@
+"""The inputs that went wrong once, as they lie beside the checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loralift.data import Dropped, LoadedData, load_questions
+from loralift.errors import DataError
+
+
+def load(folder: Path, name: str, **columns: str) -> LoadedData:
+    return load_questions(str(folder / "data" / f"{name}.jsonl"), columns=columns)
+
+
+def test_null_is_left_out_counted_and_named(cases_dir: Path) -> None:
+    data = load(cases_dir, "null")
+    assert [q.id for q in data.questions] == ["0", "1", "3", "4", "5"]
+    assert data.dropped == (Dropped("2", "its reference (column 'answer') is null"),)
+    with pytest.raises(DataError, match="1 of 6 questions cannot be evaluated"):
+        load_questions(str(cases_dir / "data" / "null.jsonl"), strict=True)
+
+
+def test_int_answer_is_read(cases_dir: Path) -> None:
+    data = load(cases_dir, "int_answer")
+    assert [q.reference for q in data.questions] == ["1", "2", "3", "4", "5", "6"]
+    assert data.notes == ()
+
+
+@pytest.mark.parametrize(("name", "columns"), [("squad_flat", {}), ("alpaca", {"question": "instruction"})])
+def test_the_column_that_is_dropped_is_named(cases_dir: Path, name: str, columns: dict[str, str]) -> None:
+    column = "context" if name == "squad_flat" else "input"
+    unused, alike = load(cases_dir, name, **columns).notes
+    assert unused.startswith(f"column {column!r} is not part of the prompt")
+    assert alike == (
+        "6 rows share 1 question but have different references (such as 0 and 1): what tells them apart is not part of "
+        f"the prompt: {column!r}"
+    )
+
+
+def test_answers_list_tells_that_only_the_first_is_used(cases_dir: Path) -> None:
+    data = load(cases_dir, "answers_list")
+    assert data.questions[0].reference == "city of light"
+    assert data.notes[0].startswith("6 rows have several references (column 'answers'); only the first is used")
+
+
+def test_prompt_completion_is_read(cases_dir: Path) -> None:
+    data = load(cases_dir, "prompt_completion")
+    assert (len(data.questions), data.dropped, data.notes) == (6, (), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("messages", "column 'messages' holds chat messages, which are not read yet"),
+        ("sharegpt", "column 'conversations' holds chat messages, which are not read yet"),
+        ("squad", "an object (text, answer_start) as SQuAD has it, which is not read yet"),
+        ("alpaca", "what Alpaca asks is instruction and input together"),
+    ],
+)
+def test_what_is_not_read_yet_is_recognised(cases_dir: Path, name: str, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        load(cases_dir, name)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
