@@ -48,7 +48,7 @@ def ours(root: Path) -> Stages:
     from loralift.workflow.confounds import confounds_of
     from loralift.workflow.provenance import finish
     from loralift.workflow.reporting import build_report, write_report
-    from loralift.workflow.scoring import read_summaries, scoring_of
+    from loralift.workflow.scoring import read_summaries, scoring_of, settings_of
     from loralift.workflow.scoring_process import Scorer
 
     def scored_and_compared() -> None:
@@ -56,16 +56,15 @@ def ours(root: Path) -> Stages:
             scorer.share(part, (BASE, ADAPTER))
             scores = {variant: scorer.scores(part, variant) for variant in (BASE, ADAPTER)}
         laps.append(time.perf_counter())
-        comparison, tests = compare_scores(
-            (BASE, scores[BASE]), {ADAPTER: scores[ADAPTER]}, scoring.metrics, primary=scoring.primary, margins={}
-        )
-        confounds = confounds_of(part, scoring, comparison, scores)
+        comparison, tests = compare_scores((BASE, scores[BASE]), {ADAPTER: scores[ADAPTER]}, scoring.metrics, settings)
+        confounds = confounds_of(part, scoring, scores, settings)
         summaries = {variant: read_summaries(part.directory, variant)[1] for variant in scores}
         write_comparison(part.directory, comparison, tests, confounds, findings(comparison, summaries, confounds))
         laps.append(time.perf_counter())
 
     laps = [time.perf_counter()]
     part, scoring = part_of(root), scoring_of(config_of(root))
+    settings = settings_of(config_of(root), scoring)
     scored_and_compared()
     finish(part.directory, {})
     write_report(part.directory, build_report(part.directory))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from loralift.comparison import compare, minimum_detectable_effect, power
+from loralift.comparison import Settings, compare, minimum_detectable_effect, power
 from loralift.comparison.contrast import Contrast, contrast
 from loralift.comparison.equivalence import equivalence
 from loralift.comparison.intervals import Confidence, Method, Tango, chosen, confidence, interval, needs_bootstrap
@@ -233,10 +233,8 @@ def false_verdicts(case: tuple[int, int, bool]) -> tuple[bool, bool]:
         base,
         {"first": first, "second": second},
         INFOS,
-        primary=PRIMARY,
+        Settings(primary=PRIMARY, seed=run, resamples=PERMUTATION),
         aggregates={name: aggregate for name, (_, aggregate) in CORPUS.items()},
-        seed=run,
-        resamples=PERMUTATION,
     )
     true_nulls = [row for row in found.rows if not (lifted and (row.candidate, row.metric) == ("first", PRIMARY))]
     told = [row.metric for row in true_nulls if row.verdict in ("better", "worse")]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from loralift.config import parse
 from loralift.records import Comparison
-from loralift.workflow.compare_inputs import compare_sides
+from loralift.workflow.compare_inputs import Asked, compare_sides
 from loralift.workflow.progress import Watcher
 from loralift.workflow.running import RunResult, run
 
@@ -38,6 +38,9 @@ def compare(
     metrics: Sequence[str] | None = None,
     primary: str | None = None,
     margins: Mapping[str, float] | None = None,
+    scales: Mapping[str, tuple[float, float]] | None = None,
+    higher_is_better: Collection[str] = (),
+    lower_is_better: Collection[str] = (),
     seed: int | None = None,
 ) -> Comparison:
     """Compare two sides that lie on the disk: `loralift compare` as a function.
@@ -47,13 +50,16 @@ def compare(
         candidate: Likewise; the one that is judged.
         metrics: Which metrics; None: all that both sides have.
         primary: The metric that decides; None: the run's, else semantic_similarity, else the first.
-        margins: Metric to equivalence margin, where it is not the metric's own.
+        margins: Metric to equivalence margin, where it is not the metric's own; of a file of scores none is known.
+        scales: For files of scores: metric, or ``baseline:METRIC`` or ``candidate:METRIC``, to its smallest and largest
+            possible value, as in ``{"candidate:rougeL": (0, 100)}``.
+        higher_is_better: Metrics of a file of scores of which more is better, where the name does not say it.
+        lower_is_better: Likewise less.
         seed: Of every resampling; None: the run's, or 0.
 
     Raises:
         LoraLiftError: One line on what is wrong.
     """
-    comparison, _ = compare_sides(
-        Path(baseline), Path(candidate), metrics=metrics, primary=primary, margins=margins or {}, seed=seed
-    )
+    asked = Asked(primary, margins or {}, scales or {}, higher_is_better, lower_is_better, seed)
+    comparison, _ = compare_sides(Path(baseline), Path(candidate), metrics, asked)
     return comparison

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
@@ -20,6 +21,7 @@ from loralift.records import (
     Score,
 )
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
+from loralift.workflow.sides.making import made_differently
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
 
@@ -161,12 +163,12 @@ class Evaluator:
             (names[0], a.scores),
             {names[1]: b.scores},
             shared,
-            primary=primary or primary_of(judged),
-            margins=margins or {},
-            seed=self.seed,
+            Settings(primary=primary or primary_of(judged), margins=margins or {}, seed=self.seed),
         )
         refuse_unscored(comparison)
-        return comparison
+        doubts = {name: made_differently(info, b.metrics[name]) for name, info in shared.items()}
+        rows = tuple(replace(row, warnings=(*row.warnings, *doubts[row.metric])) for row in comparison.rows)
+        return replace(comparison, rows=rows)
 
     def _settings(self) -> MetricSettings:
         return MetricSettings(

@@ -200,13 +200,16 @@ def test_how_a_score_file_was_made_is_not_known(
     assert "made it differently" not in cli("compare", logs[0], scores).out
 
 
-def test_a_gate_with_nothing_to_judge_is_an_error(cli: Callable[..., Any], tmp_path: Path) -> None:
+def test_nothing_to_judge_is_an_error(cli: Callable[..., Any], tmp_path: Path) -> None:
     before = write(tmp_path / "before.jsonl", [{"id": i, "f1": 0.5 if i < 9 else None} for i in range(18)])
     after = write(tmp_path / "after.jsonl", [{"id": i, "f1": None if i < 9 else 0.5} for i in range(18)])
-    assert cli("compare", before, after).code == 0
-    outcome = cli("compare", before, after, "--fail-on", "worse")
-    assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
-    assert "nothing could be compared: no row has a value of f1 on both sides" in outcome.err
+    for flags in ([], ["--fail-on", "worse"]):
+        outcome = cli("compare", before, after, *flags)
+        assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+        assert (
+            "nothing could be compared: no row has a value of f1 on both sides "
+            "(9 rows unscored in the baseline, 9 rows unscored in the candidate)" in outcome.err
+        )
 
 
 def test_columns_of_text_are_no_metrics(cli: Callable[..., Any], tmp_path: Path) -> None:
@@ -240,3 +243,38 @@ def test_a_further_data_set_of_a_run_has_its_variants(finished: Path, cli: Calla
     (run / "also" / "more" / "run.json").rename(run / "run.json")
     outcome = cli("compare", run / "also" / "more" / "base", run / "also" / "more" / "letters")
     assert (outcome.code, "letters against base" in outcome.out) == (0, True)
+
+
+def test_what_a_column_does_not_say_can_be_said(cli: Callable[..., Any], tmp_path: Path) -> None:
+    before = write(tmp_path / "before.jsonl", [{"id": i, "regret": 0.2 + i % 3 / 50, "f1": 0.5} for i in range(30)])
+    after = write(tmp_path / "after.jsonl", [{"id": i, "regret": 50 + i % 4, "f1": 50} for i in range(30)])
+    scales = ["--scale", "candidate:f1=0-100"]
+    refused = cli("compare", before, after, *scales, "--primary", "regret", "--fail-on", "worse")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert "say --higher-is-better regret or --lower-is-better regret" in refused.err
+    told = [*scales, "--scale", "candidate:regret=0-100", "--lower-is-better", "regret", "--primary", "regret"]
+    outcome = cli("compare", before, after, *told, "--fail-on", "worse")
+    assert (outcome.code, "after is WORSE than before on regret: +0.29" in outcome.out) == (1, True)
+    described = cli("compare", before, after, *scales)
+    assert described.code == 0
+    assert "Described, not judged" in described.out
+    assert "not known of regret, so that is shown and not judged" in " ".join(described.out.split())
+
+
+def test_the_doubts_of_every_judged_metric_are_printed_each_once(cli: Callable[..., Any], tmp_path: Path) -> None:
+    rows = [{"id": i, "acc": 0.2 + i % 7 / 50, "f1": 0.5, "recall": 0.5, "regret": 0.5} for i in range(30)]
+    after = [{**row, "acc": row["acc"] + 0.1 + i % 5 / 90} for i, row in enumerate(rows)]
+    sides = write(tmp_path / "a.jsonl", rows), write(tmp_path / "b.jsonl", after)
+    notes = [line for line in cli("compare", *sides).out.splitlines() if line.startswith("note:")]
+    said = "Of 30 pairs no pair differs, so there is no spread to judge a difference by."
+    assert [line for line in notes if said in line] == [f"note: b: Token F1, recall: {said}"]
+
+
+def test_whose_perplexity_it_is_stands_in_its_signature(finished: Path) -> None:
+    infos = [
+        json.loads((finished / f"{name}_results.json").read_text("utf-8"))["metrics"]["perplexity"]["info"]
+        for name in ("baseline", "letters")
+    ]
+    base = json.loads((finished / "run.json").read_text("utf-8"))["fingerprint"]["base"]
+    assert f"model:{base},tokenizer:" in infos[0]["signature"]
+    assert infos[0] == infos[1]

@@ -47,7 +47,16 @@ def full(arguments: list[str], other_adapter: Path, elsewhere: Path, questions: 
             [
                 *arguments,
                 *("--adapter", f"banker={other_adapter}", "--train-data", str(training)),
-                *("--also", f"opinions={elsewhere}", "--noise-rows", "8", "-o", str(folder / "run")),
+                *(
+                    "--also",
+                    f"opinions={elsewhere}",
+                    "--noise-rows",
+                    "8",
+                    "--margin",
+                    "f1=0.03",
+                    "-o",
+                    str(folder / "run"),
+                ),
             ]
         )
     assert not done.value.code
@@ -72,6 +81,15 @@ def test_a_leaked_question_is_found_and_the_comparison_made_again_without_it(ful
         assert (leaked, "question", "exact") in found
         ids = {leak["id"] for leak in confounds["leaks"][adapter]}
         assert confounds["without_leaks"][adapter]["n"] == 20 - len(ids)
+
+
+def test_the_margin_of_the_run_holds_for_all_that_is_compared_again(full: Path) -> None:
+    for place in (full, full / "also" / "opinions"):
+        comparison = read(place / "comparison.json")
+        of_slices = {row["row"]["margin"] for row in comparison["confounds"]["slices"]}
+        of_the_rest = {row["margin"] for row in comparison["confounds"]["without_leaks"].values()}
+        (of_the_ranking,) = {row["margin"] for row in comparison["ranking"]["pairs"]}
+        assert of_slices | of_the_rest | {of_the_ranking} == {0.03}
 
 
 def test_a_further_data_set_is_a_run_of_its_own_and_says_what_was_forgotten(

@@ -40,6 +40,17 @@ def bounded(n: int, seed: int, shift: float = 0.0, noise: float = 0.1) -> tuple[
     return baseline, np.clip(baseline + shift + rng.normal(0, noise, n), 0, 1)
 
 
+def many(seed: int = 0, n: int = 120) -> tuple[list[Score], dict[str, list[Score]]]:
+    """A baseline and a better, a worse and an equal candidate, on four metrics."""
+    rng = np.random.default_rng(seed)
+
+    def variant(shift: float) -> list[Score]:
+        good = np.clip(rng.beta(5, 3, n) + shift, 0, 1)
+        return rows(quality=good, loss=1 / (good + 0.1), right=good > 0.6, words=rng.poisson(80, n))
+
+    return variant(0.0), {"up": variant(0.1), "down": variant(-0.1), "same": variant(0.0)}
+
+
 def likelihoods(n: int, seed: int, factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Statistics (log-likelihood, tokens) of a baseline and of a candidate that finds the same references likelier."""
     rng = np.random.default_rng(seed)

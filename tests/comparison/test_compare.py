@@ -10,7 +10,7 @@ import pytest
 from sacrebleu.metrics import BLEU
 from sacrebleu.significance import PairedTest
 
-from loralift.comparison import compare, rank, summarise
+from loralift.comparison import Settings, compare, summarise
 from loralift.comparison.verdict import decide
 from loralift.errors import ComparisonError, UsageError
 from loralift.records import Comparison, Interval, MetricComparison, MetricInfo, Score
@@ -24,6 +24,7 @@ from tests.comparison.shapes import (
     corpus_rows,
     infos,
     likelihoods,
+    many,
     only,
     perplexity,
     rows,
@@ -39,27 +40,15 @@ def quality(
         rows(quality=baseline),
         {"lora": rows(quality=candidate)},
         infos(QUALITY),
-        primary="quality",
-        margins=margins,
-        **settings,
+        Settings("quality", margins, **settings),
     )
     (row,) = found.rows
     return row
 
 
-def many(seed: int = 0, n: int = 120) -> tuple[list[Score], dict[str, list[Score]]]:
-    rng = np.random.default_rng(seed)
-
-    def variant(shift: float) -> list[Score]:
-        good = np.clip(rng.beta(5, 3, n) + shift, 0, 1)
-        return rows(quality=good, loss=1 / (good + 0.1), right=good > 0.6, words=rng.poisson(80, n))
-
-    return variant(0.0), {"up": variant(0.1), "down": variant(-0.1), "same": variant(0.0)}
-
-
 def compared(baseline: list[Score], candidates: dict[str, list[Score]], **settings) -> Comparison:
     described = infos(QUALITY, LOSS, RIGHT, WORDS)
-    return compare("base", baseline, candidates, described, primary="quality", resamples=1_000, **settings)
+    return compare("base", baseline, candidates, described, Settings("quality", **{"resamples": 1_000} | settings))
 
 
 def test_a_fall_that_the_sdk_lets_pass_is_worse() -> None:
@@ -124,7 +113,9 @@ def test_row_order_and_unpaired_rows_change_no_bit() -> None:
 def test_other_metrics_and_candidates_change_only_the_adjustment() -> None:
     baseline, candidates = many()
     whole = compared(baseline, candidates)
-    alone = compare("base", baseline, {"same": candidates["same"]}, infos(QUALITY), primary="quality", resamples=1_000)
+    alone = compare(
+        "base", baseline, {"same": candidates["same"]}, infos(QUALITY), Settings("quality", resamples=1_000)
+    )
     (one,) = alone.rows
     (same,) = [row for row in whole.rows if (row.candidate, row.metric) == ("same", "quality")]
     assert dataclasses.replace(same, p_adjusted=one.p_adjusted) == one
@@ -230,9 +221,8 @@ def test_bleu_agrees_with_sacrebleus_approximate_randomisation(translations: Tra
         translations.scores["base"],
         {"lora": translations.scores["lora"]},
         infos(BLEU_INFO),
-        primary="bleu",
+        Settings("bleu", resamples=resamples),
         aggregates={"bleu": translations.corpus},
-        resamples=resamples,
     )
     (row,) = found.rows
     tested = PairedTest(
@@ -268,9 +258,8 @@ def test_perplexity_falls_and_is_better() -> None:
         corpus_rows("perplexity", left),
         {"lora": corpus_rows("perplexity", right)},
         infos(PERPLEXITY),
-        primary="perplexity",
+        Settings("perplexity", resamples=1_000),
         aggregates={"perplexity": perplexity},
-        resamples=1_000,
     )
     (row,) = found.rows
     assert row.baseline_value == pytest.approx(perplexity(left.sum(axis=0)))
@@ -280,12 +269,24 @@ def test_perplexity_falls_and_is_better() -> None:
     assert row.wins > row.losses
 
 
+def test_a_corpus_metric_whose_statistics_differ_by_rounding_ties() -> None:
+    """Before, such pairs counted as differing, although they were ties: two rules of one thing."""
+    left, _ = likelihoods(30, 1)
+    right = left * [1 + 1e-15, 1.0]
+    assert (right != left).any()
+    sides = corpus_rows("perplexity", left), {"lora": corpus_rows("perplexity", right)}
+    settings, aggregates = Settings("perplexity", resamples=500), {"perplexity": perplexity}
+    (row,) = compare("base", *sides, infos(PERPLEXITY), settings, aggregates=aggregates).rows
+    assert (row.difference, row.wins, row.ties, row.losses) == (0.0, 0, 30, 0)
+    assert row.warnings == ("Of 30 pairs no pair differs, so there is no spread to judge a difference by.",)
+
+
 def test_a_corpus_metric_without_statistics_falls_back_to_the_mean_and_says_so() -> None:
     baseline = [Score(str(i), {"perplexity": 5.0 + i % 7}) for i in range(30)]
     candidate = [Score(str(i), {"perplexity": 5.0 + i % 5}) for i in range(30)]
     aggregates = {"perplexity": perplexity}
     found = compare(
-        "base", baseline, {"lora": candidate}, infos(PERPLEXITY), primary="perplexity", aggregates=aggregates
+        "base", baseline, {"lora": candidate}, infos(PERPLEXITY), Settings("perplexity"), aggregates=aggregates
     )
     row = only(found.rows, "perplexity")
     assert row.baseline_value == pytest.approx(np.mean([5.0 + i % 7 for i in range(30)]))
@@ -300,10 +301,10 @@ def test_repeats_count_questions() -> None:
     candidate = [
         Score(row.id, {"quality": row.values["quality"] + float(question[i // 10])}) for i, row in enumerate(baseline)
     ]
-    settings = {"primary": "quality", "resamples": 500}
-    naive = compare("base", baseline, {"lora": candidate}, infos(QUALITY), **settings).rows[0]
+    settings = Settings("quality", resamples=500)
+    naive = compare("base", baseline, {"lora": candidate}, infos(QUALITY), settings).rows[0]
     honest = compare(
-        "base", baseline, {"lora": candidate}, infos(QUALITY), clusters=lambda row: row.partition("#")[0], **settings
+        "base", baseline, {"lora": candidate}, infos(QUALITY), settings, clusters=lambda row: row.partition("#")[0]
     ).rows[0]
     assert (naive.n, honest.n, honest.answers) == (200, 20, 200)
     assert naive.difference == pytest.approx(honest.difference)
@@ -315,7 +316,7 @@ def test_repeats_count_questions() -> None:
 def test_what_cannot_be_compared_is_refused() -> None:
     baseline, candidates = many(n=10)
     with pytest.raises(UsageError, match=r"`primary` must be one of the metrics that are judged .*, got 'words'"):
-        compare("base", baseline, candidates, infos(QUALITY, WORDS), primary="words")
+        compare("base", baseline, candidates, infos(QUALITY, WORDS), Settings("words"))
     with pytest.raises(UsageError, match=r"`margins\[quality\]` must be a positive number, got 0"):
         compared(baseline, candidates, margins={"quality": 0})
     with pytest.raises(UsageError, match="`margins` must be about the metrics compared"):
@@ -328,25 +329,6 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compared(baseline, {})
     with pytest.raises(ComparisonError, match=r"no id is on both sides: base has 10 rows .*, lora has 1 rows \(x\)"):
         compared(baseline, {"lora": [Score("x", {"quality": 1.0})]})
-
-
-def test_ranking_puts_ties_on_one_rank() -> None:
-    baseline, candidates = many()
-    ranking = rank({"base": baseline, **candidates}, QUALITY, resamples=1_000)
-    assert {place.variant: place.rank for place in ranking.places} == {"up": 1, "base": 2, "same": 2, "down": 4}
-    assert ranking.places[0].variant == "up"
-    assert set(ranking.places[0].better_than) == {"base", "same", "down"}
-    assert len(ranking.pairs) == 6
-    less = rank({"base": baseline, **candidates}, LOSS, resamples=1_000)
-    assert (less.places[0].variant, less.places[-1].variant) == ("up", "down")
-
-
-def test_ranking_wants_two_variants_and_a_direction() -> None:
-    baseline, candidates = many(n=10)
-    with pytest.raises(ComparisonError, match="at least two variants, got 1"):
-        rank({"base": baseline}, QUALITY)
-    with pytest.raises(UsageError, match="a metric with a direction, got 'words'"):
-        rank({"base": baseline, **candidates}, WORDS)
 
 
 def test_summary() -> None:
@@ -383,8 +365,7 @@ def test_a_p_at_its_floor_that_does_not_suffice_asks_for_more_samples() -> None:
         rows(**{name: list(baseline) for name in names}),
         {"lora": rows(**{name: list(candidate) for name in names})},
         described,
-        primary="m0",
-        resamples=100,
+        Settings("m0", resamples=100),
     )
     assert {row.verdict for row in found.rows if row.metric != "m0"} == {"inconclusive"}
     assert "more resamples may decide" in found.rows[1].warnings[-1]

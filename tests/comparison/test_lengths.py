@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from loralift.comparison import adjust_for_length, compare
+from loralift.comparison import Settings, adjust_for_length, compare
 from loralift.comparison.lengths import fit
 from loralift.records import LengthAdjustment, MetricInfo, Score
 from tests.comparison.shapes import LOSS, PERPLEXITY, QUALITY, RIGHT, infos, rows
@@ -79,7 +79,7 @@ def test_the_interval_is_that_of_statsmodels() -> None:
 def test_a_rise_that_is_all_length_is_explained_by_it() -> None:
     baseline, candidate = planted(0.0, 0.05)
     found = adjusted(baseline, candidate)
-    (row,) = compare("base", baseline, {"lora": candidate}, infos(QUALITY), primary="quality").rows
+    (row,) = compare("base", baseline, {"lora": candidate}, infos(QUALITY), Settings("quality")).rows
     assert row.verdict == "better"
     assert found.difference == pytest.approx(row.difference)
     assert found.explained == pytest.approx(1.0, abs=0.25)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from loralift.comparison import compare, inside, noise_floor
+from loralift.comparison import Settings, compare, inside, noise_floor
 from loralift.comparison.intervals import Tango, interval
 from loralift.errors import ComparisonError
 from loralift.records import MetricComparison, NoiseFloor, Score
@@ -98,7 +98,7 @@ def test_a_large_gain_lies_outside_and_none_inside() -> None:
     first, second = rows(quality=run(quality, 1)), rows(quality=run(quality, 2))
     candidates = {"up": rows(quality=run(quality, 3) + 0.2), "same": rows(quality=run(quality, 4))}
     (floor,) = noise_floor(first, second, infos(QUALITY))
-    up, same = compare("base", first, candidates, infos(QUALITY), primary="quality", resamples=500).rows
+    up, same = compare("base", first, candidates, infos(QUALITY), Settings("quality", resamples=500)).rows
     assert not inside(up, floor)
     assert inside(same, floor)
 

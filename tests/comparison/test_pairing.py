@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loralift.comparison import compare, pair
+from loralift.comparison import Settings, compare, pair
 from loralift.comparison.pairing import sample
 from loralift.errors import ComparisonError
 from loralift.records import Score
@@ -81,8 +81,8 @@ def test_statistics_on_one_side_only_leave_the_mean_of_the_rows_and_a_warning(tu
     found = sample(pair(*sides), PERPLEXITY, perplexity)
     assert (found.aggregate, found.baseline_statistics, found.candidate_statistics) == (None, None, None)
     (row,) = compare(
-        "base", sides[0], {"lora": sides[1]}, infos(PERPLEXITY), primary="perplexity",
-        aggregates={"perplexity": perplexity}, resamples=200,
+        "base", sides[0], {"lora": sides[1]}, infos(PERPLEXITY), Settings("perplexity", resamples=200),
+        aggregates={"perplexity": perplexity},
     ).rows  # fmt: skip
     assert (row.baseline_value, row.candidate_value) == pytest.approx(expected if turned else expected[::-1])
     assert (row.n, row.dropped) == (12, 0)
@@ -110,7 +110,7 @@ def test_why_a_metric_cannot_score_rows_is_counted_and_named() -> None:
         baseline[i] = Score(f"q{i}", {"quality": None}, unscored={"quality": blind})
         candidate[i] = Score(f"q{i}", {"quality": None}, unscored={"quality": blind if i else other})
     candidate[3] = Score("q3", {"quality": None}, unscored={"quality": other, "another": "of no matter"})
-    (row,) = compare("base", baseline, {"lora": candidate}, infos(QUALITY), primary="quality", resamples=200).rows
+    (row,) = compare("base", baseline, {"lora": candidate}, infos(QUALITY), Settings("quality", resamples=200)).rows
     assert row.unscored == {f"{blind}; {other}": 1, blind: 1, other: 1}
     assert row.dropped_reasons == {
         f"unscored in both ({blind}; {other})": 1,

@@ -5,13 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loralift.comparison import clusters_of, rank, summarise
+from loralift.comparison import Settings, clusters_of, question_of, rank, repeat_id, summarise
 from loralift.records import Score
 from tests.comparison.shapes import PERPLEXITY, QUALITY, likelihoods, perplexity, rows
 
 
 def question(row: str) -> str:
     return row.partition("#")[0]
+
+
+@pytest.mark.parametrize("row", ["q7", "a#7", "thread#17#3", ""])
+def test_an_id_of_a_repeat_is_read_as_it_was_written(row: str) -> None:
+    assert question_of(repeat_id(row, 3)) == (row or "#3")
+
+
+@pytest.mark.parametrize("row", ["q7", "q#x", "#7", "q7#", "q7#-1", "q7#²"])
+def test_an_id_of_another_kind_is_its_own_question(row: str) -> None:
+    assert question_of(row) == row
 
 
 @pytest.mark.parametrize(
@@ -82,7 +92,7 @@ def test_many_variants_are_ranked_and_the_base_among_them() -> None:
     steps = {"base": 0, **{f"lora{step:+d}": step for step in range(-10, 11) if step}}
     variants = {name: rows(quality=quality + 0.05 * step + rng.normal(0, 0.05, 150)) for name, step in steps.items()}
     variants["lora+1"][:2] = [Score(row.id, {"quality": None}) for row in variants["lora+1"][:2]]
-    ranking = rank(variants, QUALITY, resamples=5_000)
+    ranking = rank(variants, QUALITY, Settings(resamples=5_000))
     assert len(ranking.pairs) == 21 * 20 // 2
     assert [place.variant for place in ranking.places] == sorted(steps, key=lambda name: -steps[name])
     assert [place.rank for place in ranking.places] == list(range(1, 22))
@@ -93,5 +103,5 @@ def test_many_variants_are_ranked_and_the_base_among_them() -> None:
 def test_a_ranking_of_repeats_values_questions() -> None:
     one = [Score("a#0", {"quality": 0.0}), Score("a#1", {"quality": 1.0}), Score("b#0", {"quality": 1.0})]
     other = [Score(row.id, {"quality": 0.2}) for row in one]
-    places = rank({"one": one, "other": other}, QUALITY, clusters=question).places
+    places = rank({"one": one, "other": other}, QUALITY, Settings(), clusters=question).places
     assert {place.variant: place.value for place in places} == {"one": 0.75, "other": pytest.approx(0.2)}

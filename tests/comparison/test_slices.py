@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from loralift.comparison import compare, compare_slices, cut_columns
+from loralift.comparison import Settings, compare, compare_slices, cut_columns
 from loralift.errors import ComparisonError, UsageError
 from loralift.records import Plain, Score, SliceComparison
 from tests.comparison.shapes import (
@@ -94,8 +94,12 @@ def planted(n: int = 240) -> tuple[list[Score], list[Score], dict[str, dict[str,
     return rows(quality=baseline), rows(quality=candidate), {"topic": column(topics), "question words": column(words)}
 
 
-def sliced(baseline: list[Score], candidate: list[Score], parts: dict, **settings) -> tuple[SliceComparison, ...]:
-    return compare_slices(baseline, {"lora": candidate}, QUALITY, parts, resamples=2_000, **settings)
+def sliced(
+    baseline: list[Score], candidate: list[Score], parts: dict, clusters=None, **settings
+) -> tuple[SliceComparison, ...]:
+    return compare_slices(
+        baseline, {"lora": candidate}, QUALITY, parts, Settings(**{"resamples": 2_000} | settings), clusters=clusters
+    )
 
 
 def test_an_effect_in_one_slice_is_found_there_alone() -> None:
@@ -108,7 +112,7 @@ def test_an_effect_in_one_slice_is_found_there_alone() -> None:
 
 def test_slices_come_in_order_and_hold_every_row_once() -> None:
     baseline, candidate, parts = planted()
-    found = compare_slices(baseline, {"one": candidate, "two": candidate}, QUALITY, parts, resamples=100)
+    found = compare_slices(baseline, {"one": candidate, "two": candidate}, QUALITY, parts, Settings(resamples=100))
     topics = ["bond", "stock", "tax"]
     lengths = [slice_.part for slice_ in found[3:6]]
     assert [slice_.part for slice_ in found] == [*topics, *lengths, *topics, *lengths]
@@ -121,17 +125,29 @@ def test_a_slice_is_the_comparison_of_its_rows() -> None:
     baseline, candidate, parts = planted()
     tax = [found.row for found in sliced(baseline, candidate, parts) if found.part == "tax"]
     alone = compare(
-        "base", baseline[2::3], {"lora": candidate[2::3]}, infos(QUALITY), primary="quality", resamples=2_000
+        "base", baseline[2::3], {"lora": candidate[2::3]}, infos(QUALITY), Settings("quality", resamples=2_000)
     )
     assert [dataclasses.replace(row, p_adjusted=None) for row in tax] == [
         dataclasses.replace(row, p_adjusted=None) for row in alone.rows
     ]
 
 
+def test_a_part_that_holds_every_row_is_the_comparison_with_its_margin_and_verdict() -> None:
+    baseline, candidate, _ = planted()
+    settings = Settings("quality", {"quality": 0.2}, resamples=2_000)
+    # a column with one value is not cut: the other value is of a row that nobody answered
+    (here,) = compare_slices(
+        baseline[:-1], {"lora": candidate[:-1]}, QUALITY, {"all": column(["here"] * 239 + ["there"])}, settings
+    )
+    (whole,) = compare("base", baseline[:-1], {"lora": candidate[:-1]}, infos(QUALITY), settings).rows
+    assert (here.row.margin, here.row.verdict) == (0.2, "equivalent")
+    assert here.row == whole
+
+
 def test_holm_over_all_slices_of_all_candidates_is_that_of_statsmodels() -> None:
     baseline, candidate, parts = planted()
     other = rows(quality=bounded(240, 9)[1])
-    found = compare_slices(baseline, {"lora": candidate, "other": other}, QUALITY, parts, resamples=1_000)
+    found = compare_slices(baseline, {"lora": candidate, "other": other}, QUALITY, parts, Settings(resamples=1_000))
     p_values = [slice_.row.p_value for slice_ in found]
     assert len(p_values) == 12
     theirs = multipletests(p_values, method="holm")[1]
@@ -195,8 +211,8 @@ def test_corpus_metrics_are_aggregated_in_each_part() -> None:
         {"lora": corpus_rows("perplexity", right)},
         PERPLEXITY,
         {"half": column(["a", "b"] * 30)},
+        Settings(resamples=500),
         aggregate=perplexity,
-        resamples=500,
     )
     assert found[0].row.baseline_value == pytest.approx(perplexity(left[::2].sum(axis=0)))
     assert found[1].row.candidate_value == pytest.approx(perplexity(right[1::2].sum(axis=0)))
@@ -204,7 +220,7 @@ def test_corpus_metrics_are_aggregated_in_each_part() -> None:
 
 def test_what_cannot_be_sliced_is_refused() -> None:
     with pytest.raises(UsageError, match="a metric with a direction, got 'words'"):
-        compare_slices(rows(words=[1.0]), {"lora": rows(words=[1.0])}, WORDS, {})
+        compare_slices(rows(words=[1.0]), {"lora": rows(words=[1.0])}, WORDS, {}, Settings())
     with pytest.raises(ComparisonError, match="no id is on both sides: base has 1 rows"):
         sliced(rows(quality=[1.0]), [Score("other", {"quality": 1.0})], {})
     with pytest.raises(UsageError, match="`alpha` must be between 0 and 1, got 2"):

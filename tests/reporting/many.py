@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from loralift.comparison import compare, compare_slices, summarise
+from loralift.comparison import Settings, compare, compare_slices, question_of, repeat_id, summarise
 from loralift.records import Confounds, MetricInfo, Report, Row, Score
 
 LONG = "nemotron-8b-fiqa-lora-r16-lr0.0001-ep-{:02d}"
@@ -27,11 +27,12 @@ def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True, repeat
     variants = ("base", *adapters)
     scores = {name: _scores(place, name, rows, repeats) for place, name in enumerate(variants)}
     candidates = {name: scores[name] for name in adapters}
-    clusters = None if repeats == 1 else lambda row: row.rpartition("#")[0]
+    clusters = None if repeats == 1 else question_of
     base = scores["base"]
-    comparison = compare("base", base, candidates, INFOS, primary="f1", clusters=clusters, resamples=100)
+    settings = Settings("f1", resamples=100)
+    comparison = compare("base", base, candidates, INFOS, settings, clusters=clusters)
     parts = {'<column> & "more" that is rather long': {row_id(i): "odd" if i % 2 else "even" for i in range(rows)}}
-    sliced = compare_slices(scores["base"], candidates, INFOS["f1"], parts, resamples=100) if slices else ()
+    sliced = compare_slices(scores["base"], candidates, INFOS["f1"], parts, settings) if slices else ()
     return Report(
         title="made up",
         variants=variants,
@@ -46,7 +47,7 @@ def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True, repeat
 def row_id(position: int, repeats: int = 1) -> str:
     """An id that is markup; of a repeated question with the answer's number, as a run writes it."""
     question = f'<{position // repeats}> & "id"'
-    return question if repeats == 1 else f"{question}#{position % repeats}"
+    return question if repeats == 1 else repeat_id(question, position % repeats)
 
 
 def _row(i: int, variants: Sequence[str], scores: dict[str, list[Score]], repeats: int) -> Row:

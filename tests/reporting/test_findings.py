@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from loralift.comparison import compare, summarise
+from loralift.comparison import Settings, compare, summarise
 from loralift.records import (
     AdapterProof,
     Comparison,
@@ -71,7 +71,7 @@ SIDES = {
 
 
 def compared(candidate: str, **changes: Any) -> Comparison:
-    found = compare("base", SIDES["base"], {candidate: SIDES[candidate]}, INFOS, primary="rougeL", resamples=500)
+    found = compare("base", SIDES["base"], {candidate: SIDES[candidate]}, INFOS, Settings("rougeL", resamples=500))
     return dataclasses.replace(found, **changes)
 
 
@@ -310,7 +310,7 @@ def test_noise_is_not_said_without_a_verdict_or_a_difference(changes: dict[str, 
 
 def test_every_number_of_what_was_forgotten_is_a_figure_of_the_further_comparison() -> None:
     others = {name: side for name, side in SIDES.items() if name != "base"}
-    comparison = compare("base", SIDES["base"], others, INFOS, primary="rouge1", resamples=500)
+    comparison = compare("base", SIDES["base"], others, INFOS, Settings("rouge1", resamples=500))
     nothing = MetricComparison("rouge1", "base", "same", 0, 120, None, None, None, verdict="inconclusive")
     rows = tuple(nothing if (r.candidate, r.metric) == ("same", "rouge1") else r for r in comparison.rows)
     empty = dataclasses.replace(comparison, rows=rows, verdicts={**comparison.verdicts, "same": "inconclusive"})
@@ -381,7 +381,7 @@ def test_a_candidate_without_a_pair_is_said_to_have_none() -> None:
 
 def test_every_candidate_has_its_own_sentences() -> None:
     pair = {name: SIDES[name] for name in ("up", "down")}
-    comparison = compare("base", SIDES["base"], pair, INFOS, primary="rougeL", resamples=500)
+    comparison = compare("base", SIDES["base"], pair, INFOS, Settings("rougeL", resamples=500))
     found = findings(comparison, {}, Confounds())
     verdicts = [finding.text.split(":")[0] for finding in found if " than base" in finding.text]
     assert verdicts == ["up is better than base", "down is worse than base"]

@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from loralift.comparison import compare, summarise
+from loralift.comparison import Settings, compare, summarise
 from loralift.records import AdapterProof, Interval, MetricInfo, Report, Row, Score
 from loralift.reporting import formatting, markdown, tables, terminal
 
@@ -27,7 +27,7 @@ def report() -> Report:
 
     sides = {"base": scores(0.0), "up": scores(0.2), "down": [*scores(-0.2)[:-1], Score("59", {"f1": None})]}
     candidates = {name: sides[name] for name in ("up", "down")}
-    comparison = compare("base", sides["base"], candidates, INFOS, primary="f1", resamples=500)
+    comparison = compare("base", sides["base"], candidates, INFOS, Settings("f1", resamples=500))
     return Report(
         title="a/model on <data>",
         variants=tuple(sides),

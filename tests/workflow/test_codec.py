@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from loralift.comparison import compare
+from loralift.comparison import Settings, compare
 from loralift.errors import RunDirectoryError
 from loralift.metrics import METRICS, MetricSettings
 from loralift.records import Answer, Comparison, MetricInfo, Score
@@ -24,7 +24,7 @@ def test_a_comparison_comes_back_as_it_was() -> None:
     }
     base = [Score(str(i), {"f1": i / 40, "length": float(i)}) for i in range(20)]
     mine = [Score(str(i), {"f1": (i + i % 3) / 40, "length": float(i % 4)}) for i in range(20)]
-    comparison = compare("base", base, {"mine": mine}, infos, primary="f1")
+    comparison = compare("base", base, {"mine": mine}, infos, Settings("f1"))
     assert decode(Comparison, json.loads(json.dumps(plain(comparison), allow_nan=False))) == comparison
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from loralift.errors import ComparisonError
+from loralift.errors import ComparisonError, UsageError
 from loralift.metrics import METRICS, MetricSettings
 from loralift.records import Comparison, MetricSummary
 from loralift.workflow.codec import plain
-from loralift.workflow.compare_inputs import compare_read, compare_sides, read_side, read_sides
+from loralift.workflow.compare_inputs import Asked, compare_read, compare_sides, read_sides
+from loralift.workflow.sides.reading import read_side
 
 INFO = METRICS["f1"].info(MetricSettings())
 
@@ -43,7 +44,7 @@ def document(i: int, asked: str = "how many") -> dict[str, str]:
 
 
 def compared(before: Path, after: Path, margins: dict[str, float] | None = None, seed: int | None = None) -> Comparison:
-    comparison, _ = compare_sides(before, after, metrics=None, primary=None, margins=margins or {}, seed=seed)
+    comparison, _ = compare_sides(before, after, asked=Asked(margins=margins or {}, seed=seed))
     return comparison
 
 
@@ -137,7 +138,7 @@ def test_the_runs_settings_hold_unless_others_are_given(tmp_path: Path) -> None:
         (before, after, (0.07, 7, 300)),
         (after, before, (0.2, 8, 400)),
         (scores, after, (0.2, 8, 400)),
-        (scores, scores, (INFO.margin, 0, 10_000)),
+        (scores, scores, (None, 0, 10_000)),
     ):
         found = compared(one, other)
         assert (found.rows[0].margin, found.seed, found.resamples) == expected
@@ -159,17 +160,91 @@ def test_sides_of_which_only_documents_of_other_kinds_are_known_are_compared(tmp
         for i in range(20)
     ]
     sides = read_sides(write(tmp_path / "m" / "log.jsonl", log), run(tmp_path / "run"), None)
-    assert compare_read(*sides, primary=None, margins={}, seed=None)[0].rows[0].n == 20
+    assert compare_read(*sides)[0].rows[0].n == 20
+
+
+def rows_of(metric: str, low: float, step: float = 0.01, n: int = 24) -> list[dict[str, Any]]:
+    return [{"id": str(i), metric: low + step * (i * 7 % 5)} for i in range(n)]
+
+
+def files(tmp_path: Path, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> tuple[Path, Path]:
+    return write(tmp_path / "before.jsonl", before), write(tmp_path / "after.jsonl", after)
 
 
 @pytest.mark.parametrize(
-    ("metric", "assumed"),
-    [("quality", True), ("acc", False), ("f1", False), ("wer", False), ("word_perplexity", False)],
+    ("metric", "gain", "verdict"),
+    [("val_loss", 0.5, "worse"), ("time_per_token", -0.1, "better"), ("pass@1", 0.2, "better"), ("wer", 0.1, "worse")],
 )
-def test_a_direction_that_nobody_told_is_said_to_be_assumed(tmp_path: Path, metric: str, assumed: bool) -> None:
-    before, after = (
-        write(tmp_path / f"{name}.jsonl", [{"id": str(i), metric: 0.1 * (i % 4) + gain} for i in range(12)])
-        for name, gain in (("a", 0.0), ("b", 0.1))
+def test_a_name_of_known_words_has_its_direction(tmp_path: Path, metric: str, gain: float, verdict: str) -> None:
+    sides = files(
+        tmp_path,
+        rows_of(metric, 0.3),
+        [{**row, metric: row[metric] + gain + 1e-3 * i} for i, row in enumerate(rows_of(metric, 0.3))],
     )
-    (row,) = (row for row in compared(before, after).rows if row.metric == metric)
-    assert any("is assumed: more of it counts as better" in warning for warning in row.warnings) == assumed
+    assert compared(*sides).verdicts == {"after": verdict}
+
+
+def test_a_name_that_says_nothing_decides_nothing_without_a_word(tmp_path: Path) -> None:
+    sides = files(tmp_path, rows_of("quality", 0.3), rows_of("quality", 0.5, 0.011))
+    for primary in (None, "quality"):
+        with pytest.raises(UsageError, match="--higher-is-better quality or --lower-is-better quality"):
+            compare_sides(*sides, asked=Asked(primary=primary))
+    for asked, verdict in (
+        (Asked(higher_is_better=["quality"]), "better"),
+        (Asked(lower_is_better=["quality"]), "worse"),
+    ):
+        assert compare_sides(*sides, asked=asked)[0].verdicts == {"after": verdict}
+
+
+def test_of_several_metrics_one_without_a_direction_is_described_and_said_to_be(tmp_path: Path) -> None:
+    sides = files(
+        tmp_path, *([{**row, "regret": i} for i, row in enumerate(rows_of("acc", low))] for low in (0.3, 0.4))
+    )
+    found = compared(*sides)
+    verdicts = {row.metric: row.verdict for row in found.rows}
+    assert verdicts == {"acc": "better", "regret": None}
+    (acc, _) = found.rows
+    assert any("not known of regret, so that is shown and not judged" in warning for warning in acc.warnings)
+    with pytest.raises(UsageError, match="`--margin` must be of a metric that is judged \\(acc\\), got 'regret'"):
+        compared(*sides, {"regret": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Asked(higher_is_better=["acc"], lower_is_better=["acc"]), "exclude each other"),
+        (Asked(higher_is_better=["nothing"]), r"`--higher-is-better` must be a metric that both sides have \(acc\)"),
+        (Asked(primary="nothing"), "`--primary` must be one of acc, got 'nothing'"),
+        (Asked(margins={"nothing": 1.0}), r"`--margin` must be of a metric that is judged \(acc\), got 'nothing'"),
+    ],
+)
+def test_what_is_said_of_a_metric_that_is_not_there_is_refused(tmp_path: Path, asked: Asked, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        compare_sides(*files(tmp_path, rows_of("acc", 0.3), rows_of("acc", 0.3)), asked=asked)
+
+
+def test_the_direction_of_our_own_metric_cannot_be_turned(tmp_path: Path) -> None:
+    ours = run(tmp_path / "a"), run(tmp_path / "b")
+    with pytest.raises(UsageError, match="LoraLift made f1 and knows its direction"):
+        compare_sides(*ours, asked=Asked(lower_is_better=["f1"]))
+    assert compare_sides(*ours, asked=Asked(higher_is_better=["f1"]))[0].primary == "f1"
+
+
+def test_our_margin_holds_for_what_we_scored_and_for_no_other_tools_scores(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores.jsonl", [{"id": i, "f1": 0.31 + 0.01 * (i * 7 % 5)} for i in range(20)])
+    ours, same = run(tmp_path / "a"), run(tmp_path / "b")
+    predictions = [{"id": i, "prediction": f"it is {i}", "reference": f"it is {i}"} for i in range(20)]
+    text = write(tmp_path / "text.jsonl", predictions)
+    assert compared(ours, same).rows[0].margin == INFO.margin
+    assert compare_sides(text, text, ["f1"])[0].rows[0].margin == INFO.margin
+    for sides in ((scores, scores), (ours, scores), (scores, ours)):
+        (row,) = compared(*sides).rows
+        assert (row.margin, row.p_equivalence) == (None, None)
+        assert row.verdict != "equivalent"
+    assert compared(scores, scores, {"f1": 0.02}).verdicts == {"scores (candidate)": "equivalent"}
+
+
+def test_a_metric_of_one_side_alone_is_named(tmp_path: Path) -> None:
+    both = rows_of("acc", 0.3)
+    (row,) = compared(*files(tmp_path, [{**line, "f1": 0.5} for line in both], both)).rows
+    assert "Only before has f1, so that is not compared." in row.warnings

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from loralift.errors import ComparisonError, UsageError, wrong_argument
+
+if TYPE_CHECKING:
+    from loralift.records import MetricComparison
+    from loralift.workflow.compare_inputs import Asked
 
 FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusive"}}
 
@@ -20,6 +25,11 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
 @click.option("--metrics", metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
 @click.option("--filter", "filter_name", metavar="NAME", help="Filter of an lm-eval sample log [default: its first].")
 @click.option(
+    "--scale", "scales", multiple=True, metavar="M=LOW-HIGH", help="Scale of a score file's metric, e.g. rougeL=0-100."
+)
+@click.option("--higher-is-better", "higher", multiple=True, metavar="M", help="More of this metric is better.")
+@click.option("--lower-is-better", "lower", multiple=True, metavar="M", help="Less of this metric is better.")
+@click.option(
     "--fail-on", metavar="worse|not-better", help="Exit with 1 when the verdict is so, with 2 when there is none."
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON.")
@@ -31,6 +41,12 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     {"id", "prediction", "reference"}, or a sample log of lm-evaluation-harness (--log_samples).
 
     \b
+    A file of scores says only its columns' names, so what they do not tell must be said:
+      --margin rougeL=0.02              no file has a margin of its own, and without one nothing is equivalent
+      --scale rougeL=0-100              both sides; --scale candidate:rougeL=0-100 brings one onto the other's
+      --lower-is-better regret          for a name that is not of known words, as val_loss or exact_match is
+
+    \b
     loralift compare runs/a/base runs/a/mine
     loralift compare before.jsonl after.jsonl --primary f1 --fail-on worse
     loralift compare base/samples_gsm8k_….jsonl mine/samples_gsm8k_….jsonl --filter flexible-extract
@@ -38,30 +54,50 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     fail_on = options["fail_on"]
     if fail_on is not None and fail_on not in FAIL_ON:
         raise UsageError(wrong_argument("--fail-on", " or ".join(FAIL_ON), fail_on))
-    seed = None if options["seed"] is None else _whole_number("--seed", options["seed"])
-    margins = dict(_margin(text) for text in options["margins"])
+    asked = _asked(options)
 
     from rich.console import Console
 
     from loralift.reporting.terminal import print_comparison
     from loralift.workflow import files
-    from loralift.workflow.compare_inputs import compare_read, read_sides, unpaired
+    from loralift.workflow.compare_inputs import compare_read, read_sides
     from loralift.workflow.comparing import comparison_document
+    from loralift.workflow.sides.pairing import unpaired
 
     names = options["metrics"].replace(",", " ").split() if options["metrics"] else None
     sides = read_sides(baseline, candidate, names, options["filter_name"])
-    comparison, tests = compare_read(*sides, primary=options["primary"], margins=margins, seed=seed)
+    comparison, tests = compare_read(*sides, asked)
     if (lone := unpaired(*sides)) is not None:
         click.echo(f"note: {lone}")
-    print_comparison(comparison, Console())
+    print_comparison(comparison, Console(), described=True)
     if options["output"] is not None:
         files.write_json(options["output"], comparison_document(comparison, tests))
-    if fail_on is not None and all(
-        row.difference is None for row in comparison.rows if row.metric == comparison.primary
-    ):
-        raise ComparisonError(f"nothing could be compared: no row has a value of {comparison.primary} on both sides")
+    for row in comparison.rows:
+        if row.metric == comparison.primary and row.difference is None:
+            raise ComparisonError(_nothing(row))
     if fail_on is not None and set(comparison.verdicts.values()) & FAIL_ON[fail_on]:
         click.get_current_context().exit(1)
+
+
+def _asked(options: Mapping[str, Any]) -> Asked:
+    """What the flags say of the comparison."""
+    from loralift.workflow.compare_inputs import Asked
+    from loralift.workflow.sides.scales import parse_scale
+
+    return Asked(
+        primary=options["primary"],
+        margins=dict(_margin(text) for text in options["margins"]),
+        scales=dict(parse_scale(text) for text in options["scales"]),
+        higher_is_better=options["higher"],
+        lower_is_better=options["lower"],
+        seed=None if options["seed"] is None else _whole_number("--seed", options["seed"]),
+    )
+
+
+def _nothing(row: MetricComparison) -> str:
+    """Why there is no difference to judge."""
+    why = ", ".join(f"{count} rows {reason}" for reason, count in row.dropped_reasons.items())
+    return f"nothing could be compared: no row has a value of {row.metric} on both sides" + (f" ({why})" if why else "")
 
 
 def _margin(text: str) -> tuple[str, float]:

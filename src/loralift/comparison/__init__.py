@@ -24,7 +24,8 @@ from loralift.comparison.pairing import Pairs, pair
 from loralift.comparison.parity import first_divergence, judge_mode
 from loralift.comparison.power import minimum_detectable_effect, power, rows_needed
 from loralift.comparison.ranking import rank
-from loralift.comparison.repeats import Clusters, clusters_of
+from loralift.comparison.repeats import Clusters, clusters_of, question_of, repeat_id
+from loralift.comparison.settings import Settings
 from loralift.comparison.slices import compare_slices
 from loralift.comparison.summary import summaries, summarise
 
@@ -33,6 +34,7 @@ __all__ = [
     "Column",
     "Columns",
     "Pairs",
+    "Settings",
     "adjust_for_length",
     "clusters_of",
     "compare",
@@ -46,7 +48,9 @@ __all__ = [
     "noise_floor",
     "pair",
     "power",
+    "question_of",
     "rank",
+    "repeat_id",
     "rows_needed",
     "summaries",
     "summarise",

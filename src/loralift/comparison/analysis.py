@@ -4,50 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from loralift.comparison.contrast import Contrast, contrast
 from loralift.comparison.effects import cohens_dz, outcomes, shape_warnings
 from loralift.comparison.equivalence import Equivalence, equivalence
 from loralift.comparison.family import holm, weights
-from loralift.comparison.intervals import Confidence, Method, Tango, chosen, confidence, interval, needs_bootstrap
+from loralift.comparison.intervals import Confidence, Tango, chosen, confidence, interval, needs_bootstrap
 from loralift.comparison.pairing import Floats, Sample
 from loralift.comparison.power import minimum_detectable_effect, rows_needed
 from loralift.comparison.resampling import bootstrap, relabel
+from loralift.comparison.settings import Settings
 from loralift.comparison.significance import Significance, needs_relabelling, significance
 from loralift.comparison.verdict import decide
-from loralift.errors import UsageError, some, wrong_argument
+from loralift.errors import some
 from loralift.records import MetricComparison, MetricInfo
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to compare.
-
-    Attributes:
-        alpha: Family-wise error rate in (0, 1).
-        seed: Of every resampling, non-negative.
-        resamples: Bootstrap samples and relabellings, at least 100.
-        method: Of the intervals.
-
-    Raises:
-        UsageError: One of them is out of range.
-    """
-
-    alpha: float = 0.05
-    seed: int = 0
-    resamples: int = 10_000
-    method: Method = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            raise UsageError(wrong_argument("alpha", "between 0 and 1", self.alpha))
-        if self.seed < 0:
-            raise UsageError(wrong_argument("seed", "a non-negative integer", self.seed))
-        if self.resamples < 100:
-            raise UsageError(wrong_argument("resamples", "an integer of at least 100", self.resamples))
-        if self.method not in get_args(Method):
-            raise UsageError(wrong_argument("method", f"one of {', '.join(get_args(Method))}", self.method))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +48,12 @@ class _Figures:
     equivalence: Equivalence | None
 
 
-def analyse(cases: Sequence[Case], settings: Settings, primary: str = "") -> list[MetricComparison]:
+def analyse(cases: Sequence[Case], settings: Settings) -> list[MetricComparison]:
     """Every figure and verdict of a family of comparisons.
 
     Args:
         cases: The family; descriptive metrics are analysed but stay outside it.
-        settings: How to compare.
-        primary: The metric whose hypotheses hold most of alpha; none: all alike.
+        settings: How to compare; the primary metric's hypotheses hold most of alpha.
 
     Returns:
         One row a case, in the same order.
@@ -96,7 +65,7 @@ def analyse(cases: Sequence[Case], settings: Settings, primary: str = "") -> lis
         _figures(case, found, settings, replicates.get(i), relabelled.get(i))
         for i, (case, found) in enumerate(zip(cases, contrasts, strict=True))
     ]
-    return _judged(cases, figures, settings.alpha, primary)
+    return _judged(cases, figures, settings.alpha, settings.primary)
 
 
 def _drawn(contrasts: Sequence[Contrast | None], settings: Settings) -> dict[int, Floats]:

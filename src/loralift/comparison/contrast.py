@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from loralift.comparison.estimate import Estimate, of_corpus_difference, of_mean, quietly
 from loralift.comparison.pairing import Floats, Sample
-from loralift.records import ROUNDING
+from loralift.records import tied
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,10 +77,7 @@ def contrast(sample: Sample) -> Contrast | None:
 
 def row_differences(sample: Sample) -> Floats:
     """Candidate minus baseline, shape (n,), with differences that are only rounding set to 0."""
-    differences = sample.candidate - sample.baseline
-    size = np.maximum(np.abs(sample.candidate), np.abs(sample.baseline))
-    differences[np.abs(differences) <= ROUNDING * size] = 0.0
-    return differences
+    return np.where(tied(sample.baseline, sample.candidate), 0.0, sample.candidate - sample.baseline)
 
 
 def is_binary(values: Floats) -> bool:
@@ -106,6 +103,8 @@ def _of_corpus(sample: Sample) -> Contrast | None:
     assert left is not None
     assert right is not None
     assert aggregate is not None
+    # a log-likelihood that was summed in another order is no other one: the row does not differ
+    right = np.where(tied(left, right), left, right)
     left_total, right_total = left.sum(axis=0), right.sum(axis=0)
     baseline, candidate = float(quietly(aggregate, left_total)), float(quietly(aggregate, right_total))
     if not (np.isfinite(baseline) and np.isfinite(candidate)):

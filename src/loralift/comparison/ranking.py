@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from loralift.comparison.analysis import Case, Settings, analyse
-from loralift.comparison.intervals import Method
+from loralift.comparison.analysis import Case, analyse
 from loralift.comparison.pairing import Aggregate, Pairs, pair, sample
 from loralift.comparison.repeats import Clusters
+from loralift.comparison.settings import Settings
 from loralift.comparison.summary import summarise
 from loralift.errors import ComparisonError, UsageError, wrong_argument
 from loralift.records import MetricComparison, MetricInfo, Place, Ranking, Score
@@ -17,43 +17,39 @@ from loralift.records import MetricComparison, MetricInfo, Place, Ranking, Score
 def rank(
     variants: Mapping[str, Sequence[Score]],
     info: MetricInfo,
+    settings: Settings,
     *,
     aggregate: Aggregate | None = None,
-    margin: float | None = None,
     clusters: Clusters | None = None,
-    alpha: float = 0.05,
-    seed: int = 0,
-    resamples: int = 10_000,
-    method: Method = "auto",
 ) -> Ranking:
     """Rank variants by one metric, comparing each with each.
 
     Args:
         variants: Name to rows, two or more.
         info: The metric; it must have a direction.
+        settings: How to compare; alpha is the chance that any two variants without a difference are told apart.
         aggregate: For a corpus metric.
-        margin: Of equivalence; ``MetricInfo.margin`` if left out.
         clusters: Row id to question, where questions were answered several times.
-        alpha: Chance that any two variants without a difference are told apart.
-        seed: Of every resampling, non-negative.
-        resamples: Bootstrap samples and random relabellings.
-        method: Of the intervals.
 
     Returns:
         The order and all pairs.
 
     Raises:
         ComparisonError: Fewer than two variants, two that share no id, or an id twice in one.
-        UsageError: The metric has no direction, or a setting is out of range.
+        UsageError: The metric has no direction.
     """
     if len(variants) < 2:
         raise ComparisonError(f"a ranking needs at least two variants, got {len(variants)}")
     if info.higher_is_better is None:
         raise UsageError(wrong_argument("info", "a metric with a direction", info.name))
-    settings = Settings(alpha=alpha, seed=seed, resamples=resamples, method=method)
-    margin = info.margin if margin is None else margin
     cases = [
-        Case(first, second, info, sample(_paired(variants, first, second), info, aggregate, clusters), margin)
+        Case(
+            first,
+            second,
+            info,
+            sample(_paired(variants, first, second), info, aggregate, clusters),
+            settings.margin(info),
+        )
         for first, second in combinations(variants, 2)
     ]
     rows = analyse(cases, settings)

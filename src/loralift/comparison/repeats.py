@@ -1,4 +1,8 @@
-"""Several answers to one question are one observation: their values are averaged before anything else."""
+"""Several answers to one question are one observation: their values are averaged before anything else.
+
+The K-th answer to the question ``q7`` has the id ``q7#K``: ``repeat_id`` writes it, ``question_of`` reads it, and
+nothing else knows how it is written.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+MARK = "#"
 
 Clusters = Callable[[str], str]
 """A row's id to the question it belongs to, where one question was answered several times."""
@@ -44,6 +50,25 @@ class Grouping:
         return summed
 
 
+def repeat_id(question: str, number: int) -> str:
+    """The id of one of several answers to a question, counted from 0.
+
+    >>> repeat_id("q7", 2)
+    'q7#2'
+    """
+    return f"{question}{MARK}{number}"
+
+
+def question_of(row: str) -> str:
+    """The question's id of one of several answers; the id itself where it is not written so.
+
+    >>> question_of("q7#2"), question_of("q7"), question_of("#2")
+    ('q7', 'q7', '#2')
+    """
+    head, _, number = row.rpartition(MARK)
+    return head if head and number.isascii() and number.isdigit() else row
+
+
 def clusters_of(ids: Iterable[str]) -> Clusters | None:
     """What row belongs to which question, read off ids such as ``q1#0``, ``q1#1`` or ``q1``, ``q1#1``.
 
@@ -58,13 +83,8 @@ def clusters_of(ids: Iterable[str]) -> Clusters | None:
         Id to question; None where no question was answered more than once.
     """
     known = set(ids)
-    repeats = {row: head for row in known if (head := _head(row)) and (head in known or f"{head}#0" in known)}
+    heads = {row: head for row in known if (head := question_of(row)) != row}
+    repeats = {row: head for row, head in heads.items() if head in known or repeat_id(head, 0) in known}
     if len({repeats.get(row, row) for row in known}) == len(known):
         return None
     return lambda row: repeats.get(row, row)
-
-
-def _head(row: str) -> str:
-    """What stands before ``#K``; nothing where the id does not end so."""
-    head, _, number = row.rpartition("#")
-    return head if number.isascii() and number.isdigit() else ""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from loralift.comparison.analysis import Case, Settings, analyse, empty_row
+from loralift.comparison.analysis import Case, analyse, empty_row
 from loralift.comparison.columns import Column, cut_columns
-from loralift.comparison.intervals import Method
 from loralift.comparison.pairing import Aggregate, Pairs, pair, sample
 from loralift.comparison.repeats import Clusters
+from loralift.comparison.settings import Settings
 from loralift.errors import UsageError, wrong_argument
 from loralift.records import BASE, MetricComparison, MetricInfo, Plain, Score, SliceComparison
 
@@ -26,15 +26,11 @@ def compare_slices(
     candidates: Mapping[str, Sequence[Score]],
     info: MetricInfo,
     parts: Mapping[str, Mapping[str, Plain]],
+    settings: Settings,
     *,
     baseline_name: str = BASE,
     aggregate: Aggregate | None = None,
-    margin: float | None = None,
     clusters: Clusters | None = None,
-    alpha: float = 0.05,
-    seed: int = 0,
-    resamples: int = 10_000,
-    method: Method = "auto",
 ) -> tuple[SliceComparison, ...]:
     """Compare candidates with a baseline on parts of the rows, each as ``compare`` does.
 
@@ -50,14 +46,11 @@ def compare_slices(
         info: The metric, as a rule the primary one; it must have a direction.
         parts: Column to row id, or question where there are ``clusters``, to value; cut as ``cut_columns`` says, which
             also names the columns that are left out. Rows without a value are in no part.
+        settings: How to compare, as a rule the comparison's own; alpha is the family-wise error rate over all slices
+            of all candidates.
         baseline_name: The baseline variant.
         aggregate: For a corpus metric.
-        margin: Of equivalence; ``MetricInfo.margin`` if left out.
         clusters: Row id to question, where questions were answered several times.
-        alpha: Family-wise error rate over all slices of all candidates.
-        seed: Of every resampling, non-negative.
-        resamples: Bootstrap samples and random relabellings.
-        method: Of the intervals.
 
     Returns:
         In the order of candidates, columns, parts. A part with fewer than ten pairs has its names, its counts and a
@@ -65,12 +58,10 @@ def compare_slices(
 
     Raises:
         ComparisonError: Two sides share no id, or an id appears twice on one side.
-        UsageError: The metric has no direction, or a setting is out of range.
+        UsageError: The metric has no direction.
     """
     if info.higher_is_better is None:
         raise UsageError(wrong_argument("info", "a metric with a direction", info.name))
-    settings = Settings(alpha=alpha, seed=seed, resamples=resamples, method=method)
-    margin = info.margin if margin is None else margin
     columns = cut_columns(parts).columns
     places, cases = [], []
     for candidate, scores in candidates.items():
@@ -79,7 +70,7 @@ def compare_slices(
             for part, rows in _parted(pairs, column, clusters).items():
                 numbers = sample(rows, info, aggregate, clusters)
                 places.append((name, part))
-                cases.append(Case(baseline_name, candidate, info, numbers, margin))
+                cases.append(Case(baseline_name, candidate, info, numbers, settings.margin(info)))
     judged = iter(analyse([case for case in cases if _enough(case)], settings))
     rows_found = (next(judged) if _enough(case) else _too_few(case) for case in cases)
     return tuple(SliceComparison(*place, row) for place, row in zip(places, rows_found, strict=True))

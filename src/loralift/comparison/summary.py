@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from loralift.comparison.analysis import Settings
 from loralift.comparison.contrast import is_binary
 from loralift.comparison.estimate import Estimate, of_corpus, of_mean
 from loralift.comparison.intervals import Method, Wilson, chosen, confidence, interval, needs_bootstrap
 from loralift.comparison.pairing import Aggregate, Floats, in_order, row_values
 from loralift.comparison.repeats import Clusters, Grouping
 from loralift.comparison.resampling import bootstrap
+from loralift.comparison.settings import Settings
 from loralift.records import LARGEST, Interval, MetricInfo, MetricSummary, Score
 
 

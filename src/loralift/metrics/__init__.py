@@ -35,6 +35,7 @@ __all__ = [
     "Metric",
     "MetricSettings",
     "RowValue",
+    "bare",
     "blind_to",
     "blindness",
     "expand_names",

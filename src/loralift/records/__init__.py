@@ -27,7 +27,6 @@ from loralift.records.report import Finding, Report, Row
 from loralift.records.rows import (
     BASE,
     LARGEST,
-    ROUNDING,
     Answer,
     Example,
     FinishReason,
@@ -37,6 +36,7 @@ from loralift.records.rows import (
     ReferenceLikelihood,
     Score,
 )
+from loralift.records.ties import ROUNDING, tied
 
 __all__ = [
     "BASE",
@@ -71,4 +71,5 @@ __all__ = [
     "SdkPairedTest",
     "SliceComparison",
     "Verdict",
+    "tied",
 ]

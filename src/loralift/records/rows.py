@@ -9,9 +9,6 @@ from typing import Literal
 BASE = "base"
 """The name of the variant without any adapter."""
 
-ROUNDING = 1e-12
-"""Differences below this share of the values' size are rounding, and count as none."""
-
 LARGEST = 1e100
 """Values beyond count as infinite: their cubes could not be summed."""
 

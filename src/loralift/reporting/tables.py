@@ -64,6 +64,35 @@ def comparison_table(comparison: Comparison, candidate: str) -> Table:
     return Table(f"{candidate} against {comparison.baseline}", heads, tuple(rows), caption, expendable)
 
 
+def described_table(comparison: Comparison, candidate: str) -> Table:
+    """The metrics of one candidate that describe and are not judged, against the baseline."""
+    rows = []
+    for row in comparison.rows:
+        info = comparison.metrics[row.metric]
+        if row.candidate == candidate and row.verdict is None and row.difference is not None:
+            values = (formatting.value(value, info) for value in (row.baseline_value, row.candidate_value))
+            difference = formatting.difference(row.difference, info), formatting.interval(row.interval, info)
+            rows.append((info.title, *values, *difference, formatting.p_value(row.p_value)))
+    heads = ("metric", comparison.baseline, candidate, "difference", "95 % CI", "p")
+    return Table("Described, not judged", heads, tuple(rows), "p two-sided, not adjusted", ("p", "95 % CI"))
+
+
+def shared_warnings(comparison: Comparison, candidate: str) -> dict[str, tuple[str, ...]]:
+    """What is to know of the judged metrics that do not decide: each sentence once, with the titles it is about.
+
+    What the primary metric's row says already is left out, and so is what `blind_spots` says: that nothing of a metric
+    was scored, or what it could not score.
+    """
+    said = primary_row(comparison, candidate).warnings
+    titles: dict[str, list[str]] = {}
+    for row in comparison.rows:
+        if row.candidate == candidate and row.verdict is not None and not (row.unscored and row.difference is None):
+            for warning in row.warnings:
+                if warning not in said and not any(f"({reason})" in warning for reason in row.unscored):
+                    titles.setdefault(warning, []).append(comparison.metrics[row.metric].title)
+    return {warning: tuple(of) for warning, of in titles.items()}
+
+
 def summary_table(report: Report) -> Table:
     """Mean, median and spread of each judged metric of each variant."""
     heads = ["metric", *(f"{variant}{part}" for variant in report.variants for part in ("", ": median ± std"))]

@@ -41,15 +41,28 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(tables.refusal(report, name), style=VERDICT_STYLES["worse"]))
 
 
-def print_comparison(comparison: Comparison, console: Console, findings: Sequence[Finding] = ()) -> None:
-    """Print the comparison of each candidate, then what was found, then the verdicts: they are what counts."""
+def print_comparison(
+    comparison: Comparison, console: Console, findings: Sequence[Finding] = (), *, described: bool = False
+) -> None:
+    """Print the comparison of each candidate, then what was found, then the verdicts: they are what counts.
+
+    Args:
+        comparison: What to print.
+        console: Where.
+        findings: In words.
+        described: Whether to print the metrics that are not judged too.
+    """
     for candidate in comparison.candidates:
         print_table(tables.comparison_table(comparison, candidate), console)
+        if described and (table := tables.described_table(comparison, candidate)).rows:
+            print_table(table, console)
     if comparison.ranking is not None:
         print_table(tables.ranking_table(comparison), console)
     for candidate in comparison.candidates:
         for warning in tables.primary_row(comparison, candidate).warnings:
             console.print(Text(f"note: {candidate}: {warning}", style="dim"))
+        for warning, titles in tables.shared_warnings(comparison, candidate).items():
+            console.print(Text(f"note: {candidate}: {', '.join(titles)}: {warning}", style="dim"))
         for sentence in tables.blind_spots(comparison, candidate):
             console.print(Text(f"note: {candidate}: {sentence}", style="dim"))
     for finding in findings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loralift.comparison import compare, rank
+from loralift.comparison import Settings, compare, rank
 from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
 from loralift.records import Comparison, Confounds, Finding, MetricInfo, Score, SdkPairedTest
@@ -33,12 +33,9 @@ def compare_scores(
     baseline: tuple[str, Sequence[Score]],
     candidates: Mapping[str, Sequence[Score]],
     metrics: Mapping[str, MetricInfo],
+    settings: Settings,
     *,
-    primary: str,
-    margins: Mapping[str, float],
     clusters: Callable[[str], str] | None = None,
-    seed: int = 0,
-    resamples: int = 10_000,
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
     """Compare every candidate with the baseline, by our tests and by the SDK's.
 
@@ -46,11 +43,8 @@ def compare_scores(
         baseline: Its name and its scores.
         candidates: Candidate to its scores.
         metrics: What to compare.
-        primary: The metric that decides.
-        margins: Metric to equivalence margin, where it is not the metric's own.
+        settings: How to compare.
         clusters: Row id to question, where questions were answered several times.
-        seed: Of every resampling.
-        resamples: Bootstrap samples and sign flips.
 
     Raises:
         ComparisonError: Nothing can be paired.
@@ -59,28 +53,11 @@ def compare_scores(
 
     name, scores = baseline
     aggregates = corpus_aggregates(metrics)
-    comparison = compare(
-        name,
-        scores,
-        candidates,
-        metrics,
-        primary=primary,
-        aggregates=aggregates,
-        margins=margins,
-        clusters=clusters,
-        seed=seed,
-        resamples=resamples,
-    )
+    comparison = compare(name, scores, candidates, metrics, settings, aggregates=aggregates, clusters=clusters)
     if len(candidates) > 1:
-        ranking = rank(
-            {name: scores, **candidates},
-            metrics[primary],
-            aggregate=aggregates.get(primary),
-            margin=margins.get(primary),
-            clusters=clusters,
-            seed=seed,
-            resamples=resamples,
-        )
+        decides = metrics[settings.primary]
+        aggregate = aggregates.get(decides.name)
+        ranking = rank({name: scores, **candidates}, decides, settings, aggregate=aggregate, clusters=clusters)
         comparison = replace(comparison, ranking=ranking)
     return comparison, sdk_paired_tests(scores, candidates, metrics, clusters)
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from loralift.comparison import adjust_for_length, compare_slices, noise_floor
+from loralift.comparison import Settings, adjust_for_length, compare, compare_slices, noise_floor
 from loralift.data import find_leaks
 from loralift.metrics import METRICS
 from loralift.records import (
     BASE,
     Answer,
-    Comparison,
     Confounds,
     Leak,
     MetricComparison,
+    MetricInfo,
     NoiseFloor,
     Plain,
     Question,
     Score,
 )
 from loralift.workflow import memory
-from loralift.workflow.comparing import compare_scores, corpus_aggregates
+from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import read_records
 from loralift.workflow.scoring import Scoring
@@ -32,8 +32,8 @@ LENGTHS = "answer_words"
 def confounds_of(
     dataset: DatasetRun,
     scoring: Scoring,
-    comparison: Comparison,
     scores: Mapping[str, Sequence[Score]],
+    settings: Settings,
     *,
     again: Sequence[Score] = (),
     training: Sequence[str] = (),
@@ -43,13 +43,13 @@ def confounds_of(
     Args:
         dataset: The data set.
         scoring: The metrics.
-        comparison: What was compared.
-        scores: Variant to its scores.
+        scores: Variant to its scores, the base's among them.
+        settings: Of the comparison: whatever is compared again here is compared in the same way.
         again: The scores of the base's second answers; empty where there are none.
         training: A text a row of the training data given, one file for all adapters; empty where there is none.
     """
-    candidates = {name: scores[name] for name in comparison.candidates}
-    primary = scoring.metrics[comparison.primary]
+    candidates = {name: rows for name, rows in scores.items() if name != BASE}
+    primary = scoring.metrics[settings.primary]
     aggregates = corpus_aggregates(scoring.metrics)
     leaks = find_leaks(dataset.data.questions, training) if training else ()
     return Confounds(
@@ -63,15 +63,14 @@ def confounds_of(
             candidates,
             primary,
             columns_of(dataset.data.questions),
+            settings,
             aggregate=aggregates.get(primary.name),
             clusters=dataset.clusters,
-            seed=comparison.seed,
-            resamples=comparison.resamples,
         ),
         noise=_noise(scoring, scores[BASE], again),
-        answers_changed=_answers_changed(dataset, comparison.candidates),
-        leaks=dict.fromkeys(comparison.candidates, tuple(leaks)) if training else {},
-        without_leaks=_without(dataset, scoring, comparison, scores, leaks) if leaks else {},
+        answers_changed=_answers_changed(dataset, list(candidates)),
+        leaks=dict.fromkeys(candidates, tuple(leaks)) if training else {},
+        without_leaks=without_leaks(scores, scoring.metrics, settings, leaks, dataset.clusters) if leaks else {},
     )
 
 
@@ -110,28 +109,29 @@ def _answers_changed(dataset: DatasetRun, candidates: Sequence[str]) -> dict[str
     return shares
 
 
-def _without(
-    dataset: DatasetRun,
-    scoring: Scoring,
-    comparison: Comparison,
+def without_leaks(
     scores: Mapping[str, Sequence[Score]],
+    metrics: Mapping[str, MetricInfo],
+    settings: Settings,
     leaks: Sequence[Leak],
+    clusters: Callable[[str], str] | None,
 ) -> dict[str, MetricComparison]:
-    """Candidate to its primary comparison on the rows that did not leak; none where no row is left."""
-    leaked = {leak.id for leak in leaks}
-    question_of = dataset.clusters or str
+    """The comparison once more, of the whole family of metrics and candidates, on the rows that did not leak.
+
+    Args:
+        scores: Variant to its scores, the base's among them.
+        metrics: All that were compared: the adjusted p is of the same family, so that it differs by the rows alone.
+        settings: Of the comparison.
+        leaks: What leaked.
+        clusters: Row id to question, where questions were answered several times.
+
+    Returns:
+        Candidate to its row of the primary metric; none where no row is left.
+    """
+    leaked, question_of = {leak.id for leak in leaks}, clusters or str
     clean = {name: [score for score in rows if question_of(score.id) not in leaked] for name, rows in scores.items()}
-    if not clean[BASE]:
+    base = clean.pop(BASE)
+    if not base:
         return {}
-    primary = comparison.primary
-    without, _ = compare_scores(
-        (BASE, clean[BASE]),
-        {name: clean[name] for name in comparison.candidates},
-        {primary: scoring.metrics[primary]},
-        primary=primary,
-        margins={row.metric: row.margin for row in comparison.rows if row.metric == primary and row.margin},
-        clusters=dataset.clusters,
-        seed=comparison.seed,
-        resamples=comparison.resamples,
-    )
-    return {row.candidate: row for row in without.rows}
+    found = compare(BASE, base, clean, metrics, settings, aggregates=corpus_aggregates(metrics), clusters=clusters)
+    return {row.candidate: row for row in found.rows if row.metric == settings.primary}

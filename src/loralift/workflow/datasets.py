@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from loralift.comparison import question_of, repeat_id
 from loralift.config import RunConfig
 from loralift.data import HeldOut, LoadedData, SavedIndices, hash_questions, load_questions, parse_spec
 from loralift.data.spec import BeirHub, HubDataset
@@ -15,7 +16,6 @@ from loralift.records import Question
 from loralift.workflow.progress import Watcher
 from loralift.workflow.run_directory import RunDirectory
 
-REPEAT_MARK = "#"
 SHOWN_CHARACTERS = 200
 
 
@@ -41,7 +41,7 @@ class DatasetRun:
         if self.repeats == 1:
             return self.data.questions
         return tuple(
-            replace(question, id=f"{question.id}{REPEAT_MARK}{number}")
+            replace(question, id=repeat_id(question.id, number))
             for question in self.data.questions
             for number in range(self.repeats)
         )
@@ -50,15 +50,6 @@ class DatasetRun:
     def clusters(self) -> Callable[[str], str] | None:
         """Row id to question, where questions are answered several times."""
         return None if self.repeats == 1 else question_of
-
-
-def question_of(row: str) -> str:
-    """The question's id of a repeated row's id.
-
-    >>> question_of("q7#2")
-    'q7'
-    """
-    return row.rpartition(REPEAT_MARK)[0]
 
 
 def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -> list[DatasetRun]:

@@ -31,8 +31,8 @@ PROMPTS = frozenset({"instruction", "prompt", "input"})
 """Those of QUESTIONS that may hold a template around the question, another one in each file."""
 
 PREDICTIONS = (
-    "prediction", "pred", "prediction_text", "predicted_answer", "generated_text", "generation", "model_output",
-    "model_answer", "hypothesis",
+    "prediction", "pred", "predict", "prediction_text", "predicted_answer", "generated_text", "generation",
+    "model_output", "model_answer", "hypothesis",
 )  # fmt: skip
 REFERENCES = (
     "reference", "references", "target", "label", "gold", "gold_answer", "ground_truth", "ground_truths", "expected",
@@ -40,15 +40,6 @@ REFERENCES = (
 )  # fmt: skip
 EITHER = ("answer", "answers", "response", "output", "completion")
 """A prediction beside one of REFERENCES, a reference beside one of PREDICTIONS; otherwise nobody knows."""
-
-LOWER_IS_BETTER = frozenset(
-    {
-        "perplexity", "ppl", "word_perplexity", "byte_perplexity", "bits_per_byte", "loss", "nll",
-        "wer", "cer", "ter", "edit_distance", "mae", "mse", "rmse", "brier", "brier_score", "ece",
-        "error", "error_rate", "toxicity", "hallucination_rate",
-    }
-)  # fmt: skip
-"""Metrics of other tools of which less is better; of every other one more is."""
 
 LOG_LIKELIHOOD = "log_likelihood"
 _NO_METRIC = frozenset(
@@ -67,6 +58,7 @@ class Texts:
         reference: What is right.
         question: Empty where the row has none.
         prompt: Whether that is a prompt (PROMPTS), by which a document cannot be told from another.
+        others: Further references, which are not looked at.
     """
 
     id: str
@@ -74,6 +66,7 @@ class Texts:
     reference: str
     question: str = ""
     prompt: bool = False
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +139,32 @@ def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
     prediction, reference = columns
     texts = []
     for number, row in enumerate(rows, start=1):
-        answer, right = row.get(prediction), _first(row.get(reference))
+        given = row.get(reference)
+        answer, right = row.get(prediction), _first(given)
         if not isinstance(answer, str) or not isinstance(right, str):
             raise ComparisonError(
                 f"{name}, row {number}: must have texts as prediction and reference ({prediction} and {reference}), "
                 f"got {some(row)}"
             )
-        texts.append(Texts(str(row["id"]), answer, right, _question(row), _question_column(row) in PROMPTS))
+        prompt = _question_column(row) in PROMPTS
+        texts.append(Texts(str(row["id"]), answer, right, _question(row), prompt, _others(given)))
     return tuple(texts)
+
+
+def has_ids(rows: Sequence[Row]) -> bool:
+    """Whether any line has anything that could be its id."""
+    return any(row.get(column) is not None for row in rows for column in IDS)
+
+
+def numbered(rows: Sequence[Row]) -> list[Row]:
+    """Lines without ids, whose id is their position, counted from 1."""
+    return [{**row, "id": str(number)} for number, row in enumerate(rows, start=1)]
+
+
+def without_ids(name: str, rows: Sequence[Row]) -> str:
+    """What to say of lines that have no id."""
+    has = f"lines with {some(rows[0])}" if rows else "an empty file"
+    return f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}"
 
 
 def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
@@ -164,8 +175,7 @@ def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
     """
     column = next((column for column in IDS if rows and column in rows[0]), None)
     if column is None or any(row.get(column) is None for row in rows):
-        has = f"lines with {some(rows[0])}" if rows else "an empty file"
-        raise ComparisonError(f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}")
+        raise ComparisonError(without_ids(name, rows))
     return [{"id": str(row[column])} | {key: row[key] for key in row if key != column} for row in rows]
 
 
@@ -196,6 +206,24 @@ def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
                 f"{name}, row {other[column]}: {column} must be a number or null, as in other rows, got {value[:80]}"
             )
     return [{column: value for column, value in row.items() if column in kept} for row in rows]
+
+
+def numbers_as_texts(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
+    """One sentence on columns that `without_texts` leaves out although their texts are numbers: ``"0.53"``."""
+    columns = dict.fromkeys(column for row in rows for column in row if column != "id")
+    values = {column: [row[column] for row in rows if row.get(column) is not None] for column in columns}
+    found = [column for column, texts in values.items() if texts and all(map(_is_written_number, texts))]
+    if not found:
+        return ()
+    return (f"{name}: {', '.join(found)} left out, for its values are texts, not numbers: {values[found[0]][0]!r}.",)
+
+
+def _is_written_number(value: object) -> bool:
+    try:
+        float(value.rstrip(" %") if isinstance(value, str) else "")
+    except ValueError:
+        return False
+    return True
 
 
 def _of_one_filter(name: str, rows: Sequence[Row], chosen: str | None) -> tuple[list[Row], list[str]]:
@@ -249,18 +277,26 @@ def _texts(row_id: str, row: Row) -> Texts | None:
     if not isinstance(answers, str) or not isinstance(target, str) or not target:
         return None
     document = row.get("doc")
-    return Texts(row_id, answers, _of_list(target), _question(document) if isinstance(document, Mapping) else "")
+    references = _of_list(target)
+    question = _question(document) if isinstance(document, Mapping) else ""
+    return Texts(row_id, answers, references[0], question, others=len(references) - 1)
 
 
-def _of_list(target: str) -> str:
-    """The first of several references, which the harness writes as Python writes a list."""
+def _of_list(target: str) -> list[str]:
+    """The references, which the harness writes as Python writes a list where they are several."""
     if target.startswith("["):
         try:
-            first = _first(ast.literal_eval(target))
+            found = ast.literal_eval(target)
         except (ValueError, SyntaxError):
-            return target
-        return first if isinstance(first, str) else target
-    return target
+            return [target]
+        if isinstance(found, list) and found and isinstance(found[0], str):
+            return found
+    return [target]
+
+
+def _others(references: object) -> int:
+    """How many references there are beside the first."""
+    return len(references) - 1 if isinstance(references, list) and references else 0
 
 
 def _first(value: object) -> object:

@@ -109,7 +109,7 @@ def read_jsonl(path: Path, *, torn: bool = False) -> list[dict[str, Any]]:
         content = path.read_bytes()
         if torn:  # before decoding: a character may be torn too
             content = content[: content.rfind(b"\n") + 1]
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")  # what Windows writes begins with a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise RunDirectoryError(f"cannot read {path}: {error}") from None
     rows = []
@@ -127,7 +127,7 @@ def read_json(path: Path) -> Any:
         RunDirectoryError: The file is missing or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RunDirectoryError(f"cannot read {path}: {error}") from None
 

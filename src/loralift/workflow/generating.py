@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loralift import generation
+from loralift.comparison import question_of
 from loralift.config import RunConfig
 from loralift.data import (
     CHAT_SEPARATOR,
@@ -22,7 +23,7 @@ from loralift.generation import GenerationSettings, Generator
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.datasets import DatasetRun, question_of
+from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import RunContext, Watcher
 
 # How much work a power cut may take; a killed process takes none, since every line reaches the system at once.

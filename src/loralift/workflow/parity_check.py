@@ -38,7 +38,7 @@ from loralift.workflow.checking import check_adapters, questions_to_check
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.generating import generation_settings, render_prompts
 from loralift.workflow.progress import Watcher
-from loralift.workflow.scoring import Scoring, refuse_blind, rehearse, scoring_of
+from loralift.workflow.scoring import Scoring, refuse_blind, rehearse, scoring_of, settings_of
 
 QUESTIONS = 32
 """Questions where --limit says nothing: some modes take one at a time, and a small model on a CPU a minute for all."""
@@ -270,11 +270,8 @@ def _compare(
         scores[REFERENCE.name],
         {mode: scores[mode]},
         metrics,
-        primary=scoring.primary,
+        replace(settings_of(config, scoring), margins=margins),
         aggregates=corpus_aggregates(metrics),
-        margins=margins,
-        seed=config.seed,
-        resamples=config.resamples,
     ).rows
 
 

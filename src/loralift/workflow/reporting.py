@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loralift.comparison import cut_columns
+from loralift.comparison import cut_columns, question_of
 from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
@@ -16,7 +16,6 @@ from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.comparing import read_comparison
 from loralift.workflow.confounds import columns_of
-from loralift.workflow.datasets import question_of
 from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.run_directory import RunDirectory

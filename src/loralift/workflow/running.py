@@ -23,7 +23,17 @@ from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, read_summaries, refuse_blind, rehearse, score_again, scoring_of
+from loralift.workflow.scoring import (
+    Scoring,
+    model_of,
+    read_summaries,
+    refuse_blind,
+    rehearse,
+    score_again,
+    scoring_of,
+    settings_of,
+    with_model,
+)
 from loralift.workflow.scoring_process import Scorer
 
 
@@ -125,6 +135,7 @@ def _generate(
     """
     ready = load_and_prove(context, datasets)
     context = replace(context, config=ready.config)
+    scorer.scoring = with_model(scorer.scoring, model_of(ready.generator))
     begin_or_resume(ready, datasets, resume=resume, command=command)
     scorer.score_beside(ready.generator)
     for dataset in datasets:
@@ -177,18 +188,16 @@ def _compare(
     scores: Mapping[str, Sequence[Score]],
     known: _Known,
 ) -> Comparison:
+    settings = settings_of(config, scoring)
     comparison, tests = compare_scores(
         (BASE, scores[BASE]),
         {name: scores[name] for name in config.adapters},
         scoring.metrics,
-        primary=scoring.primary,
-        margins=config.margins,
+        settings,
         clusters=dataset.clusters,
-        seed=config.seed,
-        resamples=config.resamples,
     )
     again = score_again(dataset, scoring, config) if _answers_twice(config, dataset) else ()
-    confounds = confounds_of(dataset, scoring, comparison, scores, again=again, training=known.training)
+    confounds = confounds_of(dataset, scoring, scores, settings, again=again, training=known.training)
     summaries = {variant: read_summaries(dataset.directory, variant)[1] for variant in scores}
     found = findings(comparison, summaries, confounds, known.proofs)
     write_comparison(dataset.directory, comparison, tests, confounds, (*found, *known.lost))

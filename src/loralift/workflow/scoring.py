@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from loralift.comparison import Settings
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
+from loralift.generation import Generator
 from loralift.metrics import (
     DEFAULT_METRICS,
     METRICS,
@@ -75,6 +79,20 @@ def scoring_of(config: RunConfig) -> Scoring:
                 raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
     benchmark = config.dataset.split("?")[0].rstrip("/").rpartition("/")[2].partition(".")[0]
     return Scoring(metrics, settings, primary, benchmark or "data", config.seed)
+
+
+def model_of(generator: Generator) -> str:
+    """A base model and its tokenizer, as perplexity's signature names them.
+
+    A perplexity is per token, so a comparison of two runs must know whether their tokens are the same.
+    """
+    vocabulary = json.dumps(generator.tokenizer.get_vocab(), sort_keys=True)
+    return f"{generator.base_model.identity},tokenizer:{hashlib.sha256(vocabulary.encode()).hexdigest()[:12]}"
+
+
+def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
+    """How the configuration wants its variants compared, whatever they are compared on."""
+    return Settings(primary=scoring.primary, margins=config.margins, seed=config.seed, resamples=config.resamples)
 
 
 def rehearse(scoring: Scoring, question: Question) -> None:

@@ -34,7 +34,7 @@ class Scorer:
     """Scores variants: ahead, in a process of its own, where there is one; else when their scores are wanted.
 
     Attributes:
-        scoring: What is scored and how.
+        scoring: What is scored and how; whoever loads the base says in it whose perplexity it is.
     """
 
     def __init__(self, scoring: Scoring) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from loralift.comparison import compare, summarise
+from loralift.comparison import Settings, compare, summarise
 from loralift.records import AdapterProof, Finding, MetricInfo, Report, Row, Score
 
 INFOS = {
@@ -43,7 +43,7 @@ def report(n: int = 60, gains: dict[str, float] = GAINS, words: int = 30, odd: b
     if odd:
         answers = {"up": HOSTILE, "base": HEBREW}
         rows[0] = Row("q0", HEBREW, "</script>", {**rows[0].answers, **answers}, rows[0].values, rows[0].parts)
-    comparison = compare("base", sides["base"], {v: sides[v] for v in gains}, INFOS, primary="f1", resamples=300)
+    comparison = compare("base", sides["base"], {v: sides[v] for v in gains}, INFOS, Settings("f1", resamples=300))
     return Report(
         title="a/model on <data>",
         variants=variants,

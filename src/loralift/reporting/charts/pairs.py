@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from loralift.records import LARGEST, ROUNDING, Comparison, MetricInfo, Report
+from loralift.records import LARGEST, Comparison, MetricInfo, Report, tied
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,7 @@ def pairs_of(report: Report, comparison: Comparison, candidate: str) -> tuple[Pa
 
 def difference_of(baseline: float, candidate: float) -> float:
     """Candidate minus baseline; 0 where they differ by rounding only: the comparison's rule of what is a tie."""
-    difference = candidate - baseline
-    return 0.0 if abs(difference) <= ROUNDING * max(abs(candidate), abs(baseline)) else difference
+    return 0.0 if tied(baseline, candidate) else candidate - baseline
 
 
 def outcome(pair: Pair, info: MetricInfo) -> str:

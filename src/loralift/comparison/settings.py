@@ -1,0 +1,55 @@
+"""How to compare: one object for the comparison and for every further one that a verdict is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+from loralift.comparison.intervals import Method
+from loralift.errors import UsageError, wrong_argument
+from loralift.records import MetricInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to compare.
+
+    What is compared again (the slices, the rows that did not leak, the ranking, a mode of running) takes the very
+    object of the comparison, so that its figures differ by the rows and by nothing else.
+
+    Attributes:
+        primary: The metric that decides and whose hypotheses hold most of alpha; empty: all metrics alike.
+        margins: Metric to equivalence margin, in the metric's unit, in place of ``MetricInfo.margin``.
+        alpha: Family-wise error rate in (0, 1).
+        seed: Of every resampling, non-negative.
+        resamples: Bootstrap samples and relabellings, at least 100.
+        method: Of the intervals; ``auto`` takes what holds its level (``docs/statistics.md``).
+
+    Raises:
+        UsageError: One of them is out of range.
+    """
+
+    primary: str = ""
+    margins: Mapping[str, float] = field(default_factory=dict)
+    alpha: float = 0.05
+    seed: int = 0
+    resamples: int = 10_000
+    method: Method = "auto"
+
+    def __post_init__(self) -> None:
+        for name, margin in self.margins.items():
+            if not margin > 0:
+                raise UsageError(wrong_argument(f"margins[{name}]", "a positive number", margin))
+        if not 0 < self.alpha < 1:
+            raise UsageError(wrong_argument("alpha", "between 0 and 1", self.alpha))
+        if self.seed < 0:
+            raise UsageError(wrong_argument("seed", "a non-negative integer", self.seed))
+        if self.resamples < 100:
+            raise UsageError(wrong_argument("resamples", "an integer of at least 100", self.resamples))
+        if self.method not in get_args(Method):
+            raise UsageError(wrong_argument("method", f"one of {', '.join(get_args(Method))}", self.method))
+
+    def margin(self, info: MetricInfo) -> float | None:
+        """The metric's equivalence margin: the one declared, else its own; None: never equivalent."""
+        return self.margins.get(info.name, info.margin)

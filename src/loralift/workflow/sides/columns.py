@@ -1,0 +1,39 @@
+"""What a column of another tool's scores is, by its name: a name that is like one of ours says scale and direction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loralift.metrics import FAMILIES, METRICS, MetricSettings
+from loralift.metrics import bare as bare_name
+from loralift.records import MetricInfo
+from loralift.workflow.sides.directions import direction_of
+
+LOG_SIGNATURE = "tool:lm-evaluation-harness"
+
+_LIKE_OURS = {bare_name(name): name for name in METRICS} | {
+    bare_name(name): of[0] for name, of in FAMILIES.items() if len(of) == 1
+}
+
+
+def like_ours(name: str) -> str | None:
+    """The metric of ours that a column is called like: ``ROUGE-L`` is ``rougeL``, ``em`` is ``exact_match``."""
+    return _LIKE_OURS.get(bare_name(name))
+
+
+def column_info(name: str, signature: str = "") -> MetricInfo:
+    """What is known of a column of scores that LoraLift did not make: no margin, for nobody said what matters on it.
+
+    Args:
+        name: The column's.
+        signature: How it was made, where that is known.
+    """
+    ours = like_ours(name)
+    if ours is not None and METRICS[ours].higher_is_better is not None:
+        info = METRICS[ours].info(MetricSettings())
+        title = info.title if name == ours and not signature else name  # another tool's is another implementation
+        return replace(info, name=name, title=title, margin=None, signature=signature)
+    if name in METRICS:
+        return replace(METRICS[name].info(MetricSettings()), signature=signature)
+    better = direction_of(name).higher_is_better
+    return MetricInfo(name, name, low=None, high=None, higher_is_better=better, signature=signature)

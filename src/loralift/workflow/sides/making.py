@@ -1,0 +1,105 @@
+"""Were both sides made alike? What two runs were asked with, and what their metrics were calculated with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from loralift.records import MetricInfo
+from loralift.workflow.sides.side import Side
+
+PERPLEXITY = "perplexity"
+GENERATION = ("max_new_tokens", "temperature", "top_p", "stop", "repeats")
+NUMERICS = ("engine", "dtype")
+SHOWN = 40
+_TOKENIZER = re.compile(r"tokenizer:(\w+)")
+
+
+def made_differently(before: MetricInfo, after: MetricInfo) -> tuple[str, ...]:
+    """One sentence where a metric was calculated otherwise on the two sides, as far as both say how."""
+    if not before.signature or not after.signature or before.signature == after.signature:
+        return ()
+    return (f"The two sides made it differently: {before.signature}, and {after.signature}.",)
+
+
+def asked_differently(before: Side, after: Side) -> tuple[str, ...]:
+    """One sentence on the settings of two runs that decide what is answered, and differ; none for other sides."""
+    if before.run is None or after.run is None:
+        return ()
+    found = list(_differences(before.run, after.run))
+    if not found:
+        return ()
+    return (f"The two runs were made with other settings, of which the difference may come: {'; '.join(found)}.",)
+
+
+def perplexity_doubt(before: Side, after: Side) -> tuple[str, bool] | None:
+    """Why perplexities of two runs do not compare, or may not, and whether that is sure; None where they do.
+
+    A perplexity is per token, so that of another tokenizer is another unit.
+    """
+    infos = [side.metrics.get(PERPLEXITY) for side in (before, after)]
+    if infos[0] is None or infos[1] is None:
+        return None
+    made = [_TOKENIZER.search(info.signature) for info in infos if info is not None]
+    if made[0] is not None and made[1] is not None:
+        sure = "The two bases have different tokenizers, and a perplexity is per token: it is not judged."
+        return (sure, True) if made[0][1] != made[1][1] else None
+    bases = [_fingerprint(side.run).get("base") for side in (before, after)]
+    if None in bases or bases[0] == bases[1]:
+        return None
+    return "The two bases differ, and perplexities of different tokenizers do not compare: are theirs the same?", False
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Each setting that differs, with both values."""
+    prints, configs = (_fingerprint(before), _fingerprint(after)), (before.get("config", {}), after.get("config", {}))
+    if _differ(*(one.get("base") for one in prints)):
+        names = [config.get("model") for config in configs]
+        same = names[0] == names[1]
+        yield _said("base model", *([one["base"] for one in prints] if same else names))
+    yield from _prompts(*prints, *configs)
+    for part, settings in (("generation", GENERATION), ("numerics", NUMERICS)):
+        one, other = (each.get(part, {}) for each in prints)
+        yield from (_said(name, one[name], other[name]) for name in settings if _differ(one.get(name), other.get(name)))
+    generations = [each.get("generation", {}) for each in prints]
+    sampled = any(generation.get("temperature") for generation in generations)
+    if sampled and _differ(*(generation.get("seed") for generation in generations)):
+        yield _said("seed", *(generation["seed"] for generation in generations))
+
+
+def _prompts(
+    one: Mapping[str, Any], other: Mapping[str, Any], config: Mapping[str, Any], config_of_other: Mapping[str, Any]
+) -> Iterator[str]:
+    """Whether all were asked with the same prompts: their hash tells where the questions are the same."""
+    for name in ("chat_template", "system_prompt"):
+        if name in config and name in config_of_other and config[name] != config_of_other[name]:
+            yield _said(name, config[name], config_of_other[name])
+            return
+    same_data = one.get("data") == other.get("data")
+    prompts = one.get("prompt", {}), other.get("prompt", {})
+    if not same_data or not _differ(*(prompt.get("token_ids_sha256") for prompt in prompts)):
+        return
+    if prompts[0].get("example") != prompts[1].get("example"):
+        yield _said("prompts, for example", prompts[0].get("example"), prompts[1].get("example"))
+    elif one.get("base") == other.get("base"):
+        yield "prompts of other token ids"
+
+
+def _fingerprint(run: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (run or {}).get("fingerprint", {})
+    return found
+
+
+def _differ(one: object, other: object) -> bool:
+    """Whether both are known, and not the same."""
+    return one is not None and other is not None and one != other
+
+
+def _said(name: str, one: object, other: object) -> str:
+    return f"{name} {_short(one)} and {_short(other)}"
+
+
+def _short(value: object) -> str:
+    text = "none" if value in (None, [], ()) else value if isinstance(value, int | float) else repr(value)
+    return text if len(text := str(text)) <= SHOWN else f"{text[: SHOWN - 2]}…{text[-1]}"

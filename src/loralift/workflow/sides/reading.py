@@ -1,0 +1,199 @@
+"""What may stand on a side: a run's variant, what `nel` wrote, a file of scores or of predictions, a sample log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from loralift.comparison import question_of, repeat_id
+from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
+from loralift.metrics import METRICS, MetricSettings, expand_names
+from loralift.nemo.summaries import PREDICTION_METRICS
+from loralift.records import Answer, Example, Question, Score
+from loralift.workflow import files
+from loralift.workflow.codec import UNSCORED, score_of
+from loralift.workflow.external_formats import (
+    Texts,
+    has_ids,
+    is_sample_log,
+    numbered,
+    numbers_as_texts,
+    read_sample_log,
+    read_texts,
+    with_ids,
+    without_ids,
+    without_texts,
+)
+from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.scoring import read_summaries
+from loralift.workflow.sides.columns import LOG_SIGNATURE, column_info
+from loralift.workflow.sides.side import DOC_HASH, Side, document
+from loralift.workflow.sides.thinking import thinking_in_answers, thinking_in_file
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None = None) -> Side:
+    """Read one side.
+
+    Args:
+        path: A run's variant, what `nel` wrote of our benchmark, or a .jsonl.
+        metrics: What to score predictions with, or which metrics of the scores to take; None: all that fit.
+        filter_name: Which filter of a sample log; None: the first in it.
+
+    Raises:
+        RunDirectoryError: There is no such side, or it cannot be read.
+        ComparisonError: Its lines are neither scores nor predictions.
+        UsageError: It has no such filter.
+    """
+    _refuse_refused(path)
+    if path.is_dir() and (path / "results.jsonl").is_file():
+        return _nel_results(path, metrics)
+    if path.is_dir():
+        return _variant(path, metrics)
+    rows = files.read_jsonl(path)
+    if is_sample_log(rows):
+        return _sample_log(path, rows, metrics, filter_name)
+    if not rows or has_ids(rows):
+        return _file(path, with_ids(str(path), rows), metrics)
+    lines = numbered(rows)
+    # a prompt may hold a template, but where rows have no ids only the very same one shows that they are the same rows
+    documents = {text.id: document(text.question, text.reference) for text in read_texts(str(path), lines) or ()}
+    return replace(_file(path, lines, metrics), documents=documents, no_ids=without_ids(str(path), rows))
+
+
+def _file(path: Path, lines: Rows, metrics: Sequence[str] | None) -> Side:
+    texts = read_texts(str(path), lines)
+    return _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics)
+
+
+def _refuse_refused(path: Path) -> None:
+    """A run's adapter that was left out has no folder; its run knows why."""
+    run = RunDirectory(path.parent)
+    reason = None if path.exists() or not run.run.is_file() else run.read_run().get("refused", {}).get(path.name)
+    if reason:
+        raise ComparisonError(f"{path} was refused in its run, and there is nothing to compare: {reason}")
+
+
+def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
+    directory = RunDirectory(path.parent)
+    also = not directory.run.is_file() and path.parent.parent.name == "also"  # a further data set of a run
+    run = (RunDirectory(path.parents[2]) if also else directory).read_run()
+    infos, _ = read_summaries(directory, path.name)
+    if metrics is not None:
+        asked = expand_names(metrics)
+        _refuse_none(path, [name for name in infos if name in asked], list(infos))
+        infos = {name: info for name, info in infos.items() if name in asked}
+    scores = [score_of(row) for row in files.read_jsonl(directory.scores(path.name))]
+    config = run["config"]
+    repeated = config.get("repeats", 1) > 1
+    asked_by_id = _asked(directory)
+    questions = {score.id: question_of(score.id) if repeated else score.id for score in scores}
+    documents = {row: asked_by_id[question] for row, question in questions.items() if question in asked_by_id}
+    return Side(
+        path.name,
+        scores,
+        infos,
+        ours=True,
+        primary=config["primary"],
+        documents=documents,
+        notes=thinking_in_file(path.name, directory.answers(path.name)),
+        repeated=repeated,
+        run=run,
+    )
+
+
+def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
+    """Question id to what is known of it; nothing where the run's data was not kept."""
+    rows = files.read_jsonl(directory.dataset) if directory.dataset.is_file() else []
+    return {str(row.get("id")): document(str(row.get("question", "")), str(row.get("reference", ""))) for row in rows}
+
+
+def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
+    """What `nel eval run --bench` on our benchmark wrote: every metric's value stands in a row's details.
+
+    A question that was asked several times has several answers here, all of one question.
+    """
+    results = files.read_jsonl(path / "results.jsonl")
+    repeated = any(row.get("repeat") for row in results)
+    rows = []
+    for row in results:
+        details = row.get("scoring_details", {})
+        numbers = {name: value for name, value in details.items() if name in METRICS or name == UNSCORED}
+        question = row.get("metadata", {}).get("id", row.get("problem_idx"))
+        rows.append({**numbers, "id": repeat_id(question, row.get("repeat", 0)) if repeated else str(question)})
+    if not rows or all(row.keys() == {"id"} for row in rows):
+        raise ComparisonError(f"{path / 'results.jsonl'} holds no metric of ours: was it made with our benchmark?")
+    side = _scores(path, rows, metrics)
+    infos = {name: replace(METRICS[name].info(MetricSettings()), signature="") for name in side.metrics}
+    return replace(side, metrics=infos, ours=True, repeated=repeated)
+
+
+def _scores(path: Path, rows: Rows, metrics: Sequence[str] | None) -> Side:
+    numbers = without_texts(str(path), rows)
+    scores = [_score(path, number, row) for number, row in enumerate(numbers, start=1)]
+    names = list(dict.fromkeys(name for score in scores for name in score.values))
+    wanted = names
+    if metrics is not None:
+        asked = _spelled(metrics)
+        wanted = [name for name in names if name in asked]
+        _refuse_none(path, wanted, names)
+    notes = numbers_as_texts(path.name, rows)
+    return Side(path.stem, scores, {name: column_info(name) for name in wanted}, notes=notes)
+
+
+def _score(path: Path, number: int, row: Mapping[str, Any]) -> Score:
+    try:
+        return score_of({**row, "id": str(row["id"])})
+    except RunDirectoryError as error:
+        raise ComparisonError(f"{path}, row {number}: {error}") from None
+
+
+def _spelled(metrics: Sequence[str]) -> set[str]:
+    """Names as they are, and those that they stand for where they are of our metrics: ``rouge``, ``ROUGE-L``."""
+    names = set(metrics)
+    for name in metrics:
+        try:
+            names.update(expand_names([name]))
+        except UsageError:  # another tool's metric
+            continue
+    return names
+
+
+def _refuse_none(path: Path, wanted: Sequence[str], own: Sequence[str], why: str = "") -> None:
+    if not wanted:
+        raise ComparisonError(f"{path} has none of the metrics asked for, but {some(own) or 'no number'}{why}")
+
+
+def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | None) -> Side:
+    from loralift.nemo.scoring import score_recorded
+
+    examples = [Example(Question(t.id, t.question, t.reference), Answer(t.id, t.prediction)) for t in texts]
+    names = expand_names(metrics) if metrics else PREDICTION_METRICS
+    settings = MetricSettings()
+    scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=name)
+    documents = {text.id: document("" if text.prompt else text.question, text.reference) for text in texts}
+    notes = list(thinking_in_answers(name, [text.prediction for text in texts]))
+    if several := sum(text.others > 0 for text in texts):
+        notes.append(f"{several} rows of {name} have several references; only the first is used.")
+    infos = {metric: METRICS[metric].info(settings) for metric in names}
+    return Side(name, scores, infos, ours=True, documents=documents, notes=tuple(notes))
+
+
+def _sample_log(path: Path, rows: Rows, metrics: Sequence[str] | None, filter_name: str | None) -> Side:
+    """The log's own metrics, or ours on its answers where it has not all of those that are asked for."""
+    log = read_sample_log(str(path), rows, filter_name)
+    name = path.resolve().parent.name or path.stem  # the harness makes a folder a model
+    own = [metric for metric in log.values[0] if metric != "id"]
+    if metrics and log.texts and not set(metrics) <= set(own):
+        side = _predictions(name, log.texts, metrics)
+    else:
+        asked = _spelled(own if metrics is None else metrics)
+        wanted = [metric for metric in own if metric in asked]
+        _refuse_none(path, wanted, own, "" if log.texts else "; its answers are no texts that --metrics could score")
+        infos = {metric: column_info(metric, LOG_SIGNATURE) for metric in wanted}
+        side = Side(name, [score_of(row) for row in log.values], infos)
+    documents = {row: {DOC_HASH: digest} for row, digest in log.documents.items()}
+    return replace(side, documents=documents, notes=(*log.notes, *side.notes), filtered=True)

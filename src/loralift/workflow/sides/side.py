@@ -1,0 +1,50 @@
+"""One side of a comparison, however it was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loralift.records import MetricInfo, Score
+
+DOC_HASH = "doc_hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison.
+
+    Attributes:
+        name: What the tables call it.
+        scores: One a row.
+        metrics: What is known of its metrics.
+        ours: Whether LoraLift made the values (a run, our benchmark, predictions scored here): then their scale,
+            direction and margin are known. Of a file of scores nothing is known but its columns' names.
+        primary: The metric that its run was decided by, if it is of a run.
+        documents: Id to what the side knows of the document: its ``question`` and ``reference``, or ``doc_hash``.
+        notes: What was chosen in reading it, and what was left out, one sentence each.
+        filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
+        repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
+        run: Its run's run.json, if it is of a run.
+        no_ids: Where the rows have no ids, so that their ids are their positions: the sentence that refuses it; empty
+            where they have some.
+    """
+
+    name: str
+    scores: Sequence[Score]
+    metrics: Mapping[str, MetricInfo]
+    ours: bool = False
+    primary: str | None = None
+    documents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    filtered: bool = False
+    repeated: bool | None = None
+    run: Mapping[str, Any] | None = None
+    no_ids: str = ""
+
+
+def document(question: str, reference: str) -> dict[str, str]:
+    """What is known of a document, whatever its white space; no question is none known."""
+    parts = {"question": question, "reference": reference}
+    return {part: " ".join(text.split()) for part, text in parts.items() if text.strip()}

@@ -1,0 +1,112 @@
+"""What two runs were made with, and when their perplexities do not compare."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loralift.errors import UsageError
+from loralift.metrics import METRICS, MetricSettings
+from loralift.records import MetricComparison, MetricSummary
+from loralift.workflow.codec import plain
+from loralift.workflow.compare_inputs import Asked, compare_sides
+
+MADE = {
+    "base": "sha256:aa",
+    "data": {"sha256": "d", "rows": 20},
+    "prompt": {"token_ids_sha256": "p", "example": "Q: how many?\nA:"},
+    "generation": {"max_new_tokens": 64, "temperature": 0.0, "top_p": 1.0, "stop": [], "seed": 0, "repeats": 1},
+    "numerics": {"engine": "transformers", "dtype": "float32"},
+}
+CONFIG = {"primary": "f1", "repeats": 1, "margins": {}, "seed": 0, "resamples": 500, "model": "org/base"}
+CONFIG |= {"chat_template": False, "system_prompt": None}
+
+
+def run(root: Path, made: dict[str, Any] | None = None, config: dict[str, Any] | None = None, of: str = "") -> Path:
+    """A run with the variant mine, on F1 and perplexity; its path is returned."""
+    folder = root / "mine"
+    folder.mkdir(parents=True)
+    scores = [{"id": str(i), "f1": 0.3 + i % 5 / 20, "perplexity": 9.0 + i % 3} for i in range(20)]
+    (folder / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in scores), encoding="utf-8")
+    document = {"fingerprint": MADE | (made or {}), "config": CONFIG | (config or {})}
+    (root / "run.json").write_text(json.dumps(document), encoding="utf-8")
+    infos = {name: METRICS[name].info(MetricSettings(perplexity_of=of)) for name in ("f1", "perplexity")}
+    summary = plain(MetricSummary("f1", 20, 0, 0.3, 0.3, 0.3, 0.1, None))
+    results = {"metrics": {name: {**summary, "metric": name, "info": plain(info)} for name, info in infos.items()}}
+    (root / "mine_results.json").write_text(json.dumps(results), encoding="utf-8")
+    return folder
+
+
+def rows(before: Path, after: Path) -> dict[str, MetricComparison]:
+    return {row.metric: row for row in compare_sides(before, after)[0].rows}
+
+
+def generation(**changes: Any) -> dict[str, Any]:
+    return {"generation": MADE["generation"] | changes}
+
+
+@pytest.mark.parametrize(
+    ("made", "config", "said"),
+    [
+        (generation(max_new_tokens=256), {}, "max_new_tokens 64 and 256"),
+        (generation(temperature=0.7, seed=3), {}, "temperature 0.0 and 0.7; seed 0 and 3"),
+        (generation(top_p=0.9), {}, "top_p 1.0 and 0.9"),
+        (generation(stop=["\n"]), {}, r"stop none and ['\n']"),
+        ({"numerics": {"engine": "vllm", "dtype": "bfloat16"}}, {}, "engine 'transformers' and 'vllm'; dtype"),
+        ({"base": "sha256:bb"}, {"model": "org/other"}, "base model 'org/base' and 'org/other'"),
+        ({"base": "sha256:bb"}, {}, "base model 'sha256:aa' and 'sha256:bb'"),
+        ({"prompt": {"token_ids_sha256": "q", "example": "Ask: how"}}, {}, "prompts, for example 'Q: how many?"),
+        ({"prompt": {**MADE["prompt"], "token_ids_sha256": "q"}}, {}, "prompts of other token ids"),
+        ({"prompt": {"token_ids_sha256": "q"}}, {"chat_template": True}, "chat_template False and True"),
+        ({"prompt": {"token_ids_sha256": "q"}}, {"system_prompt": "Be brief."}, "system_prompt none and 'Be brief.'"),
+    ],
+)
+def test_settings_that_differ_are_said_on_the_primary_row(
+    tmp_path: Path, made: dict[str, Any], config: dict[str, Any], said: str
+) -> None:
+    found = rows(run(tmp_path / "a"), run(tmp_path / "b", made, config))["f1"]
+    (warning,) = (one for one in found.warnings if "made with other settings" in one)
+    assert said in warning
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {},
+        generation(seed=5),  # nothing is drawn where decoding is greedy
+        {"data": {"sha256": "e", "rows": 10}, "prompt": {"token_ids_sha256": "q", "example": "Q: a part"}},
+    ],
+)
+def test_runs_that_were_made_alike_are_said_nothing_of(tmp_path: Path, made: dict[str, Any]) -> None:
+    found = rows(run(tmp_path / "a"), run(tmp_path / "b", made))
+    assert not any("settings" in warning for row in found.values() for warning in row.warnings)
+
+
+def test_perplexities_of_other_tokenizers_are_not_judged(tmp_path: Path) -> None:
+    one, other = run(tmp_path / "a", of="m,tokenizer:aa1"), run(tmp_path / "b", of="n,tokenizer:bb2")
+    row = rows(one, other)["perplexity"]
+    assert (row.verdict, row.difference) == (None, 0.0)
+    assert any("different tokenizers, and a perplexity is per token: it is not judged" in one for one in row.warnings)
+    with pytest.raises(UsageError, match="`--primary` cannot be perplexity: The two bases have different tokenizers"):
+        compare_sides(one, other, asked=Asked(primary="perplexity"))
+
+
+def test_perplexities_of_one_tokenizer_are_judged_and_another_base_is_said(tmp_path: Path) -> None:
+    one, other = run(tmp_path / "a", of="m,tokenizer:aa1"), run(tmp_path / "b", of="n,tokenizer:aa1")
+    row = rows(one, other)["perplexity"]
+    assert row.verdict is not None
+    assert any(warning.startswith("The two sides made it differently") for warning in row.warnings)
+    same = rows(one, run(tmp_path / "c", of="m,tokenizer:aa1"))["perplexity"]
+    assert not any("differently" in warning or "tokenizer" in warning for warning in same.warnings)
+
+
+def test_where_the_tokenizers_are_not_known_other_bases_are_a_doubt(tmp_path: Path) -> None:
+    row = rows(run(tmp_path / "a"), run(tmp_path / "b", {"base": "sha256:bb"}))["perplexity"]
+    assert any(
+        "perplexities of different tokenizers do not compare: are theirs the same?" in one for one in row.warnings
+    )
+    assert replace(row, warnings=()).verdict is not None
