@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.architectures import tiny
-from benchmarks.architectures.engine import THREADS, Asked, compare_answers, differences, load, threads, way_of
+from benchmarks.architectures.engine import Asked, compare_answers, differences, load, one_thread, side_by_side, way_of
 from benchmarks.architectures.lora import NotAdaptedError, adapts_experts, expert_parameters, save_adapter
 from benchmarks.architectures.prompts import NEW_TOKENS, questions
 from benchmarks.architectures.reference import Plain
@@ -64,7 +64,7 @@ def examine(name: str, new_tokens: int = NEW_TOKENS, one_in: int = 1) -> Result:
         one_in: Of so many answers one is compared; the truth takes nearly all of the time.
     """
     result = Result(name)
-    with tempfile.TemporaryDirectory() as folder, threads(1):
+    with tempfile.TemporaryDirectory() as folder, one_thread():
         saved = save_all(name, Path(folder), result)
         if saved is None:
             return result
@@ -139,7 +139,7 @@ def _compare(saved: Saved, variant: str, truth: Truth, new_tokens: int, result: 
     """Fill in what the engine makes of one variant."""
     found = result.variants[variant]
     try:
-        with threads(THREADS):
+        with side_by_side():
             generator = load(saved.base, variant, saved.adapters.get(variant))
             if variant == BASE:
                 result.way = way_of(generator)
