@@ -62,13 +62,20 @@ class Switch:
         self._loaded = loaded
         self._merging = merge
         self._variant: str | None = None
+        self._switches = 0
         self._kept: list[tuple[Any, torch.Tensor]] = []
         self._attached: list[Any] = []
 
-    def to(self, variant: str) -> bool:
-        """Make the model a variant; says whether it was another one, so that there was something to do."""
+    def to(self, variant: str) -> int:
+        """Make the model a variant; nothing to do where it is.
+
+        Returns:
+            How many switches there have been. Where it is another number than before, the tensors by which an adapter
+            acts may be others too.
+        """
         if variant == self._variant:
-            return False
+            return self._switches
+        self._switches += 1
         self._variant = None
         self._unmerge()
         loaded = self._loaded
@@ -82,7 +89,7 @@ class Switch:
             if self._merging:
                 self._act(key)
         self._variant = variant
-        return True
+        return self._switches
 
     def _act(self, key: str) -> None:
         """Make an adapter that is switched on act in fewer operations than PEFT's layers take."""
