@@ -27,8 +27,8 @@ INTRODUCTION_ROUNDED = """# Architectures in bfloat16 on a GPU
 
 Made by `python -m benchmarks.architectures --dtype bfloat16 --device cuda` on an {device} with transformers {version}
 and torch {torch}: the same tiny random models, with calmer weights, asked for the likelihoods of 70 references.
-*equal*: 95 % of the references are within {tolerance:g} nats a token of the same model in float32 on a CPU, one row at a
-time. *loop* is packed attention with recorded steps where the model allows them. Answers, sampling with rows that
+*equal*: 95 % of the references are within {tolerance:g} nats a token of the same model in float32 on a CPU, one row
+at a time. *loop* is packed attention with recorded steps where the model allows them. Answers, sampling with rows that
 follow on rows, and variants in turns are tested on a GPU by `pytest -m gpu`. In float32:
 [architectures.md](architectures.md).
 """
