@@ -202,6 +202,13 @@ VARIANTS: Mapping[str, tuple[str, Settings]] = {
         "gemma4_text",
         {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32},
     ),
-    "phi3, longrope": ("phi3", _rope("longrope", short_factor=_SHORT, long_factor=_LONG)),
+    "phi3, longrope": (
+        "phi3",
+        {
+            **_rope("longrope", short_factor=_SHORT, long_factor=_LONG),
+            "original_max_position_embeddings": ROPE_SWITCH,
+            "sliding_window": None,
+        },
+    ),
     **{f"{kind}, no window": (kind, _NO_WINDOW) for kind in ("mistral", "mixtral", "ministral3", "phi3", "starcoder2")},
 }
