@@ -43,3 +43,17 @@ def other_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> 
         "other",
         lambda folder: train_lora(tiny_base, pairs, folder, rank=2, target_modules=modules, steps=40),
     )
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory that `loralift demo` makes: evaluated once, for the tests of the demo and of the notebook."""
+
+    def make(folder: Path) -> None:
+        from loralift.cli import main
+
+        with pytest.raises(SystemExit) as ended:
+            main(["demo", "-o", str(folder / "run")])
+        assert not ended.value.code
+
+    return once(tmp_path_factory, "demo", make) / "run"
