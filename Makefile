@@ -27,7 +27,7 @@ demo: setup      ## a small base model and four adapters, evaluated and compared
 	$(VENV)/bin/loralift demo
 
 test: setup      ## all tests
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 check: setup     ## style, types, the rooms' borders, sizes of files and functions
 	$(VENV)/bin/ruff check .
