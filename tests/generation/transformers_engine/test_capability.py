@@ -112,7 +112,7 @@ def test_a_type_that_was_not_tested_is_left_to_generate_and_the_run_says_so(monk
     assert capability_of(model).decoding == "loop"
     monkeypatch.setattr(model.config, "model_type", "llama-of-tomorrow")
     capability = capability_of(model)
-    assert (capability.decoding, capability.pads) == ("generate", False)
+    assert (capability.decoding, capability.batches) == ("generate", "equal lengths")
     assert "not tested with models of type 'llama-of-tomorrow'" in capability.notes[0]
     assert capability_of(model, "loop").decoding == "loop"
     assert capability_of(model, "generate").decoding == "generate"
@@ -158,7 +158,7 @@ def test_rows_that_may_meet():
     assert len({key(5, 20), key(80, 90), key(20, 40), key(21, 40)}) == 4
     key = meeting(LlamaConfig(**SIZE))
     assert key(5, 20) == key(200, 250)
-    key = meeting(LlamaConfig(**SIZE), pads=False)
+    key = meeting(LlamaConfig(**SIZE), "equal lengths")
     assert key(5, 20) == key(5, 90) != key(6, 20)
 
 
@@ -241,11 +241,23 @@ def test_positions_that_padding_shifts_are_asked_in_batches_of_one_length(saved)
     folder, _ = saved(BartConfig(**size, vocab_size=VOCABULARY, max_position_embeddings=128, init_std=0.3))
     generator = load_transformers(str(folder))
     assert generator._capability.decoding == "generate"
-    assert not generator._capability.pads
-    assert generator.describe().numerics["batches"] == "of equal lengths"
+    assert generator.describe().numerics["batches"] == "equal lengths"
     assert any("Batches hold rows of one length only" in note for note in generator.notes)
     prompts = prompts_of([4 + row % 5 for row in range(20)])
     together = texts(generator, "base", prompts, max_new_tokens=6)
     assert together == texts(generator, "base", prompts, max_new_tokens=6, batch_size=1)
     scored = generator.next_token_log_probabilities("base", prompts)
     assert scored == pytest.approx(generator.next_token_log_probabilities("base", prompts, batch_size=1), abs=1e-4)
+
+
+def test_rows_that_even_spoil_rows_of_their_length_are_asked_one_at_a_time(saved):
+    from transformers import RwkvConfig
+
+    size = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "context_length": 64}
+    folder, _ = saved(RwkvConfig(**size, bos_token_id=0, eos_token_id=1))
+    generator = load_transformers(str(folder))
+    assert generator.describe().numerics["batches"] == "single rows"
+    assert "Rows are asked one at a time" in generator.notes[-1]
+    prompts = prompts_of([3 + row % 3 for row in range(12)])
+    together = texts(generator, "base", prompts, max_new_tokens=6)
+    assert together == texts(generator, "base", prompts, max_new_tokens=6, batch_size=1)

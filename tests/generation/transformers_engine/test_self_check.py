@@ -80,7 +80,7 @@ WRONG = [skips_a_position, sees_too_much, forgets_the_scale, computes_nothing]
 def test_a_wrong_loop_is_left_for_generate(wrong, loaded, monkeypatch):
     wrong(monkeypatch)
     capability = checked_capability(loaded)
-    assert (capability.decoding, capability.pads) == ("generate", True)
+    assert (capability.decoding, capability.batches) == ("generate", "padded")
     assert "for base the loop's logits differ from the plain way's" in capability.notes[0]
     with pytest.raises(ModelError, match=r"`--decoding loop` cannot be had: .* differ .*; give auto or generate"):
         checked_capability(loaded, "loop")
@@ -151,8 +151,9 @@ def test_padded_batches_that_answer_otherwise_are_left_out(loaded, monkeypatch):
 
     monkeypatch.setattr(self_check.fallback, "step_logits", shifted)
     capability = checked_capability(loaded, "generate")
-    assert not capability.pads
-    assert "padded, the model does not answer as it does alone" in capability.notes[-1]
+    assert capability.batches == "single rows"
+    assert "padded, the model does not answer as it does alone" in capability.notes[-2]
+    assert "Rows are asked one at a time" in capability.notes[-1]
 
 
 def test_bfloat16_is_told_from_a_mistake(tiny_base, tmp_path):

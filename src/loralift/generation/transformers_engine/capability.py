@@ -23,7 +23,7 @@ from loralift.generation.transformers_engine.likelihood import takes
 from loralift.generation.transformers_engine.loop import packed_attention
 from loralift.generation.transformers_engine.loop.block_cache import BLOCK
 from loralift.generation.transformers_engine.loop.scheduler import cache_columns
-from loralift.generation.transformers_engine.rope import length_dependent
+from loralift.generation.transformers_engine.rope import Batches, length_dependent
 from loralift.records import Prompt
 
 TESTED = frozenset(
@@ -79,7 +79,8 @@ class Capability:
         loop: Whether our own loop decodes; else transformers' ``generate`` does.
         packed: Whether the loop packs its rows, and references are scored packed: on a GPU that has the attention.
         records: Whether packed steps are recorded as CUDA graphs.
-        pads: Whether rows of different lengths may meet in a batch of ``generate`` or of references, padded.
+        batches: Which rows may meet in a batch of ``generate`` or of references: ``padded`` ones of any lengths, those
+            of ``equal lengths``, or none, ``single rows``.
         merges: Whether adapters are taken out of PEFT's layers: merged into the weights, or computed beside them.
         notes: What a reader of the run must know, one sentence each: why the model is not decoded by the loop, why its
             batches are not padded, why adapters stay in PEFT's layers.
@@ -88,7 +89,7 @@ class Capability:
     loop: bool
     packed: bool = False
     records: bool = False
-    pads: bool = True
+    batches: Batches = "padded"
     merges: bool = True
     notes: tuple[str, ...] = ()
 
@@ -125,7 +126,8 @@ def without_loop(base: Any, why: str | None) -> Capability:
             "Batches hold rows of one length only, and adapters stay in PEFT's layers: nothing else was tested with "
             "this type of model."
         )
-    return Capability(loop=False, pads=tested, merges=tested, notes=tuple(notes))
+    batches: Batches = "padded" if tested else "equal lengths"
+    return Capability(loop=False, batches=batches, merges=tested, notes=tuple(notes))
 
 
 def obstacle(base: Any, *, untested_too: bool = False) -> str | None:

@@ -35,7 +35,7 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
             "attention": base.config._attn_implementation,
             "adapters_act": _adapters_act(loaded, capability),
             "decoding": capability.decoding,
-            "batches": "padded" if capability.pads else "of equal lengths",
+            "batches": capability.batches,
         },
         information={
             "model": loaded.source.source,

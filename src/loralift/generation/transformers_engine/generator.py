@@ -101,7 +101,7 @@ class TransformersGenerator:
         self._loaded = loaded
         self._capability = capability
         self._switch = switch or Switch(loaded, merge=capability.merges)
-        self._batch_key = meeting(loaded.base.config, pads=capability.pads)
+        self._batch_key = meeting(loaded.base.config, capability.batches)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
 
@@ -313,7 +313,7 @@ class TransformersGenerator:
         def key(row: Prompt | likelihood.Pair) -> Hashable:
             return self._batch_key(len(row.token_ids), len(row.token_ids) + new_tokens)
 
-        return lambda rest: sum(1 for _ in takewhile(lambda row: key(row) == key(rest[0]), rest))
+        return lambda rest: max(sum(1 for _ in takewhile(lambda row: key(row) == key(rest[0]), rest)), 1)
 
     def _forget_lengths(self) -> None:
         """Let embeddings that follow the longest row begin anew: a batch must not know of those before it."""

@@ -7,7 +7,7 @@ other ones at every length beyond; and what they took for one batch may be left 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -44,7 +44,10 @@ def length_dependent(config: Any) -> tuple[int, ...]:
     return tuple(sorted(set(lengths)))
 
 
-def meeting(config: Any, *, pads: bool = True) -> Callable[[int, int], Hashable]:
+type Batches = Literal["padded", "equal lengths", "single rows"]
+
+
+def meeting(config: Any, batches: Batches = "padded") -> Callable[[int, int], Hashable]:
     """Which rows may be in one batch: those with the same key.
 
     Rows on different sides of a length at which the frequencies change would get each other's. A row that crosses such
@@ -52,7 +55,7 @@ def meeting(config: Any, *, pads: bool = True) -> Callable[[int, int], Hashable]
 
     Args:
         config: The model's.
-        pads: Whether rows of different lengths may meet at all.
+        batches: Which rows may meet at all.
 
     Returns:
         A row's length at the beginning and, at most, at the end, both in tokens, to its key.
@@ -62,7 +65,9 @@ def meeting(config: Any, *, pads: bool = True) -> Callable[[int, int], Hashable]
     once = all(settings.get("rope_type") == "longrope" for settings in rope_settings(config))
 
     def key(begin: int, end: int) -> Hashable:
-        if not pads:
+        if batches == "single rows":
+            return object()  # equal to nothing
+        if batches == "equal lengths":
             return begin
         below = all(end <= length for length in switches)
         beyond = once and all(begin > length for length in switches)

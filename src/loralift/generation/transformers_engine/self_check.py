@@ -87,8 +87,8 @@ def checked_capability(loaded: Loaded, decoding: Decoding = "auto") -> Capabilit
     return capability if capability.loop else _check_batches(loaded, capability, rows)
 
 
-def _rows(loaded: Loaded) -> _Rows:
-    """Tokens from all over the vocabulary, but for those that end or pad a text."""
+def _rows(loaded: Loaded, lengths: Sequence[int] = LENGTHS) -> _Rows:
+    """Rows of so many tokens from all over the vocabulary, but for those that end or pad a text."""
     size = loaded.base.config.get_text_config().vocab_size
     special = {loaded.pad, *loaded.eos}
     usual = [token for token in range(size) if token not in special] if size < 4096 else list(range(100, size - 100))
@@ -98,8 +98,8 @@ def _rows(loaded: Loaded) -> _Rows:
         return tuple(usual[place] for place in torch.randint(len(usual), (count,), generator=draw).tolist())
 
     shared = tokens(SHARED)
-    prompts = tuple(Prompt(str(row), "", shared + tokens(length - SHARED)) for row, length in enumerate(LENGTHS))
-    return _Rows(prompts, tuple(tokens(STEPS) for _ in LENGTHS))
+    prompts = tuple(Prompt(str(row), "", shared + tokens(length - SHARED)) for row, length in enumerate(lengths))
+    return _Rows(prompts, tuple(tokens(STEPS) for _ in lengths))
 
 
 def _check_loop(loaded: Loaded, capability: Capability, rows: _Rows) -> Capability:
@@ -246,9 +246,15 @@ def _check_batches(loaded: Loaded, capability: Capability, rows: _Rows) -> Capab
     if capability.merges and not all(_agrees(loaded, _merging_differs, name, rows) for name in loaded.adapters):
         note = "Adapters stay in PEFT's layers: merged, the model does not answer as it does with them."
         capability = replace(capability, merges=False, notes=(*capability.notes, note))
-    if capability.pads and not all(_agrees(loaded, _padding_differs, name, rows) for name in (BASE, *loaded.adapters)):
+    variants = (BASE, *loaded.adapters)
+    if capability.batches == "padded" and not all(_agrees(loaded, _batch_differs, name, rows) for name in variants):
         note = "Batches hold rows of one length only: padded, the model does not answer as it does alone."
-        capability = replace(capability, pads=False, notes=(*capability.notes, note))
+        capability = replace(capability, batches="equal lengths", notes=(*capability.notes, note))
+    if capability.batches == "equal lengths":
+        rows = _rows(loaded, (max(LENGTHS),) * len(LENGTHS))
+        if not all(_agrees(loaded, _batch_differs, name, rows) for name in variants):
+            note = "Rows are asked one at a time: even with rows as long as it, the model does not answer as alone."
+            capability = replace(capability, batches="single rows", notes=(*capability.notes, note))
     return capability
 
 
@@ -272,8 +278,8 @@ def _merging_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
     return max((_apart(one, other) for one, other in zip(*found, strict=True)), key=_nan_is_most)
 
 
-def _padding_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
-    """How far logits of ``generate`` and likelihoods of padded batches are from those of rows alone."""
+def _batch_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
+    """How far logits of ``generate`` and likelihoods of a batch are from those of rows alone."""
     with _switched(loaded, variant, merge=False):
         _restart(loaded)
         tokens, logits = fallback.step_logits(loaded, rows.prompts, STEPS)
