@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.ready
 UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help setup demo test check format bench simulate notebook lock clean
+.PHONY: help setup demo test check format bench simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -27,7 +27,7 @@ demo: setup      ## a small base model and four adapters, evaluated and compared
 	$(VENV)/bin/loralift demo
 
 test: setup      ## all tests
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 check: setup     ## style, types, the rooms' borders, sizes of files and functions
 	$(VENV)/bin/ruff check .
@@ -51,6 +51,9 @@ bench: setup .bench/lm_eval/.ready  ## LoraLift beside its rivals on this machin
 
 simulate: setup  ## the simulations behind docs/statistics.md, ten minutes
 	$(PYTHON) -m benchmarks.verdicts
+
+architectures: setup  ## every causal LM of transformers beside plain generate and PEFT, half an hour: docs/architectures.md
+	CUDA_VISIBLE_DEVICES= OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m benchmarks.architectures --out docs/architectures.md
 
 notebook: setup  ## execute the notebook from scratch and save it with its outputs
 	$(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb

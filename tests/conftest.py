@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.models import other_adapter, tiny_adapter, tiny_base
+from tests.models import demo_run, other_adapter, tiny_adapter, tiny_base
 
-__all__ = ["other_adapter", "tiny_adapter", "tiny_base"]
+__all__ = ["demo_run", "other_adapter", "tiny_adapter", "tiny_base"]
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 # What one test embedded must not answer another, and nothing is left in the user's cache.

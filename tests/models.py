@@ -1,4 +1,7 @@
-"""A tiny base model and adapters that any conftest may import: made once a session, in seconds, with no network."""
+"""A tiny base model and adapters that any conftest may import: made once a session, in seconds, with no network.
+
+Whoever spoils one copies it first: every worker reads the same folder.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.tiny import train_base, train_lora
+from tests.shared import once
 
 SUBJECTS = ("stocks", "bonds", "cash", "gold", "loans", "funds", "taxes", "savings", "shares", "options")
 TEXTS = [f"Question: What are {one}?\nAnswer: Some say {one} are like {two}." for one in SUBJECTS for two in SUBJECTS]
@@ -19,22 +23,37 @@ PROMPTS = [prompt for prompt, _ in PAIRS]
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two layers that has learnt TEXTS."""
-    folder = tmp_path_factory.mktemp("models") / "base"
-    return train_base(
-        TEXTS, folder, hidden_size=64, layers=2, heads=4, vocab_size=400, context=128, steps=100, block=64
-    )
+    sizes = {"hidden_size": 64, "layers": 2, "heads": 4, "vocab_size": 400, "context": 128, "steps": 100, "block": 64}
+    return once(tmp_path_factory, "base", lambda folder: train_base(TEXTS, folder, **sizes))
 
 
 @pytest.fixture(scope="session")
-def tiny_adapter(tiny_base: Path) -> Path:
+def tiny_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     """A LoRA on it that has learnt PAIRS."""
-    return train_lora(tiny_base, PAIRS, tiny_base.parent / "adapter", rank=8, steps=80)
+    return once(tmp_path_factory, "adapter", lambda folder: train_lora(tiny_base, PAIRS, folder, rank=8, steps=80))
 
 
 @pytest.fixture(scope="session")
-def other_adapter(tiny_base: Path) -> Path:
+def other_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
     """Another LoRA on it, of other modules, that has learnt to answer something else."""
     pairs = [(prompt, " Ask a banker!") for prompt in PROMPTS]
-    return train_lora(
-        tiny_base, pairs, tiny_base.parent / "other", rank=2, target_modules=["q_proj", "up_proj"], steps=40
+    modules = ["q_proj", "up_proj"]
+    return once(
+        tmp_path_factory,
+        "other",
+        lambda folder: train_lora(tiny_base, pairs, folder, rank=2, target_modules=modules, steps=40),
     )
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory that `loralift demo` makes: evaluated once, for the tests of the demo and of the notebook."""
+
+    def make(folder: Path) -> None:
+        from loralift.cli import main
+
+        with pytest.raises(SystemExit) as ended:
+            main(["demo", "-o", str(folder / "run")])
+        assert not ended.value.code
+
+    return once(tmp_path_factory, "demo", make) / "run"

@@ -36,7 +36,14 @@ def main() -> None:
             options.json.write_text(as_json(results), encoding="utf-8")
     print(f"{report.summary(results)} {time.perf_counter() - began:.0f} s.")
     if options.out:
-        options.out.write_text(report.page(results), encoding="utf-8")
+        device = _name_of(options.device) if rounded else None
+        options.out.write_text(report.page(results, device), encoding="utf-8")
+
+
+def _name_of(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def as_json(results: list[Result]) -> str:

@@ -21,8 +21,8 @@ from loralift.generation import GenerationSettings, load_transformers
 from loralift.generation.transformers_engine import capability
 from loralift.records import BASE
 
-THREADS = 2
-"""Of torch while the engine works, so that a CPU of any size has two batches side by side."""
+SIDES = 2
+"""Batches that the engine computes side by side, on a CPU of any size."""
 
 NEAR_TIE = 1e-4
 """Two logits so close may change places by rounding alone."""
@@ -122,11 +122,21 @@ def as_if_tested() -> Iterator[None]:
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Torch on so many threads."""
+def one_thread() -> Iterator[None]:
+    """Torch on one thread, as is quickest for models this small."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def side_by_side() -> Iterator[None]:
+    """The engine is told of ``SIDES`` threads, of which it makes as many sides; each computes on one thread.
+
+    Two real threads, waiting for each other in each operation on cores that are busy, took ten times as long.
+    """
+    with patch.object(torch, "get_num_threads", lambda: SIDES), patch.object(torch, "set_num_threads"):
+        yield

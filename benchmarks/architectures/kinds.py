@@ -132,7 +132,8 @@ NEEDS: Mapping[str, Settings] = {
     "granitemoehybrid": {"layer_types": _HYBRID},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1},
     "kimi_linear": {**_LATENT, "layer_types": _HYBRID, "linear_head_dim": 16, "linear_num_heads": 4},
-    "lfm2_moe": {"layer_types": ["conv", "full_attention", "conv", "full_attention"]},
+    "lfm2": {"layer_types": ["conv", "full_attention"] * 2},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"] * 2},
     "longcat_flash": {**_LATENT, "num_layers": 2, "zero_expert_num": 2},
     "mamba2": {"num_heads": 8},
     "marian": _SEQ2SEQ,
@@ -202,6 +203,13 @@ VARIANTS: Mapping[str, tuple[str, Settings]] = {
         "gemma4_text",
         {"enable_moe_block": True, "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32},
     ),
-    "phi3, longrope": ("phi3", _rope("longrope", short_factor=_SHORT, long_factor=_LONG)),
+    "phi3, longrope": (
+        "phi3",
+        {
+            **_rope("longrope", short_factor=_SHORT, long_factor=_LONG),
+            "original_max_position_embeddings": ROPE_SWITCH,
+            "sliding_window": None,
+        },
+    ),
     **{f"{kind}, no window": (kind, _NO_WINDOW) for kind in ("mistral", "mixtral", "ministral3", "phi3", "starcoder2")},
 }

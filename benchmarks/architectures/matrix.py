@@ -10,13 +10,13 @@ from typing import Any
 
 from benchmarks.architectures import tiny
 from benchmarks.architectures.engine import (
-    THREADS,
     Asked,
     as_if_tested,
     compare_answers,
     differences,
     load,
-    threads,
+    one_thread,
+    side_by_side,
     way_of,
 )
 from benchmarks.architectures.lora import NotAdaptedError, adapts_experts, expert_parameters, save_adapter
@@ -76,7 +76,7 @@ def examine(name: str, new_tokens: int = NEW_TOKENS, one_in: int = 1, *, unteste
     """
     result = Result(name)
     as_tested = as_if_tested() if untested else nullcontext()
-    with tempfile.TemporaryDirectory() as folder, threads(1), as_tested:
+    with tempfile.TemporaryDirectory() as folder, one_thread(), as_tested:
         saved = save_all(name, Path(folder), result)
         if saved is None:
             return result
@@ -151,7 +151,7 @@ def _compare(saved: Saved, variant: str, truth: Truth, new_tokens: int, result: 
     """Fill in what the engine makes of one variant."""
     found = result.variants[variant]
     try:
-        with threads(THREADS):
+        with side_by_side():
             generator = load(saved.base, variant, saved.adapters.get(variant))
             if variant == BASE:
                 result.way = way_of(generator)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import torch
 import transformers
 
-from benchmarks.architectures.results import TOLERANCE, Compared, Result
+from benchmarks.architectures.results import BFLOAT16_TOLERANCE, TOLERANCE, Compared, Result
 
 COLUMNS = ("model type", "class", "way", "base", "LoRA", "LoRA with experts", "worst, nats a token", "note")
 
@@ -16,7 +17,20 @@ INTRODUCTION = """# Architectures
 Made by `make architectures`: a tiny random model of every causal language model of transformers {version}, asked 86
 prompts by the transformers engine, in float32. *equal*: all answers are those of plain `generate` with PEFT's layers,
 one row at a time, and references are as likely to {tolerance:g} nats a token. *loop* is the engine's own decoding loop,
-*generate* transformers' own, *refused* what the engine declines with a message.
+*generate* transformers' own, *refused* what the engine declines with a message, *not asked* what plain transformers
+cannot answer either. Which model takes which way is written in one place,
+`src/loralift/generation/transformers_engine/capability.py`, and confirmed on the model itself when it is loaded. On a
+GPU in bfloat16: [architectures-gpu.md](architectures-gpu.md).
+"""
+
+INTRODUCTION_ROUNDED = """# Architectures in bfloat16 on a GPU
+
+Made by `python -m benchmarks.architectures --dtype bfloat16 --device cuda` on an {device} with transformers {version}
+and torch {torch}: the same tiny random models, with calmer weights, asked for the likelihoods of 70 references.
+*equal*: 95 % of the references are within {tolerance:g} nats a token of the same model in float32 on a CPU, one row
+at a time. *loop* is packed attention with recorded steps where the model allows them. Answers, sampling with rows that
+follow on rows, and variants in turns are tested on a GPU by `pytest -m gpu`. In float32:
+[architectures.md](architectures.md).
 """
 
 
@@ -51,11 +65,19 @@ def notes(result: Result) -> list[str]:
     return told
 
 
-def page(results: Sequence[Result]) -> str:
-    """The documentation's page."""
+def page(results: Sequence[Result], device: str | None = None) -> str:
+    """The documentation's page.
+
+    Args:
+        results: Of all architectures.
+        device: The GPU's name, where they are of likelihoods in bfloat16.
+    """
     rows = [_row(result) for result in results]
     lines = [_table_row(COLUMNS), _table_row(["---"] * len(COLUMNS)), *map(_table_row, rows)]
     top = INTRODUCTION.format(version=transformers.__version__, tolerance=TOLERANCE)
+    if device is not None:
+        known = {"version": transformers.__version__, "torch": torch.__version__, "tolerance": BFLOAT16_TOLERANCE}
+        top = INTRODUCTION_ROUNDED.format(device=device, **known)
     return "\n".join([top, summary(results), "", *lines, ""])
 
 

@@ -24,7 +24,7 @@ KINDS = {
     "lfm2": "convolutions and attention",
     "bert": "an encoder's layers as a decoder",
 }
-NEW_TOKENS = 5
+NEW_TOKENS = 4
 ONE_IN = 3
 
 

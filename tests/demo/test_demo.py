@@ -9,17 +9,12 @@ from typing import Any
 import pytest
 
 from loralift import demo
-from loralift.cli import main
 from loralift.workflow.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("demo") / "run"
-    with pytest.raises(SystemExit) as ended:
-        main(["demo", "-o", str(folder)])
-    assert not ended.value.code
-    return folder
+def run(demo_run: Path) -> Path:
+    return demo_run
 
 
 @pytest.fixture(scope="module")

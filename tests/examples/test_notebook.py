@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from tools.run_notebook import execute, hash_code
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "examples" / "nemotron_fiqa_evaluation.ipynb"
+RUN = Path("runs") / "notebook" / "adapters"
 CELL_TIMEOUT = 300
 SILENT = {"quiet", "parameters", "nemotron"}
 VERDICTS = {
@@ -42,8 +45,20 @@ def committed() -> Any:
 
 
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return execute(NOTEBOOK, tmp_path_factory.mktemp("notebook"), timeout=CELL_TIMEOUT)
+def place(demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the notebook finds the demo's finished run and, as it says `resume=True`, takes its answers.
+
+    They are its own: of the same models, questions and settings, which the resume makes sure of. The baseline's answers
+    and those by hand it makes itself.
+    """
+    folder = tmp_path_factory.mktemp("notebook")
+    shutil.copytree(demo_run, folder / RUN)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def executed(place: Path) -> Any:
+    return execute(NOTEBOOK, place, timeout=CELL_TIMEOUT)
 
 
 @pytest.fixture(params=["committed", "executed"])
@@ -57,6 +72,15 @@ def test_every_cell_ran_and_none_complained(executed: Any) -> None:
     assert [cell.execution_count for cell in cells.values()] == list(range(1, len(cells) + 1))
     kinds = {(output.output_type, output.get("name")) for cell in cells.values() for output in cell.outputs}
     assert kinds <= {("stream", "stdout"), ("execute_result", None), ("display_data", None)}
+
+
+@pytest.mark.usefixtures("executed")
+def test_the_answers_of_the_demos_run_were_taken(demo_run: Path, place: Path) -> None:
+    first, second = json.loads((place / RUN / "run.json").read_text(encoding="utf-8"))["sessions"]
+    assert (first["command"], second["command"]) == ("loralift demo", "loralift.evaluate")
+    for name in ("base", *(name for name, verdict in VERDICTS.items() if verdict != "refused")):
+        answers = Path(name) / "answers.jsonl"
+        assert (place / RUN / answers).read_bytes() == (demo_run / answers).read_bytes()
 
 
 def test_the_verdicts_are_those_of_the_demo(notebook: Any) -> None:

@@ -29,6 +29,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "prompt": fingerprint["prompt"]["example"],
         "generation": _joined(_pairs(fingerprint["generation"])),
         "numerics": _joined(_pairs(fingerprint["numerics"])),
+        **({"how the model is run": " ".join(machine["notes"])} if machine.get("notes") else {}),
         "statistics": _joined(_pairs({name: config[name] for name in ("seed", "resamples", "noise_rows", "margins")})),
         "versions": _joined(_pairs(run["versions"])),
         "machine": _joined(_pairs({name: machine.get(name) for name in ("device_name", "cores", "threads", "system")})),

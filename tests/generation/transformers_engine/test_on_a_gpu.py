@@ -44,7 +44,7 @@ def saved(tiny_base, tmp_path_factory):
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=512,
-        initializer_range=0.08,
+        initializer_range=0.04,  # logits as calm as a trained model's: rounding is about as large a share of them
     )
     model = AutoModelForCausalLM.from_config(config)
     model.save_pretrained(folder / "base")
@@ -100,7 +100,8 @@ def test_every_token_is_nearly_the_most_likely_one_of_the_plain_model_in_float32
             text = torch.tensor([[*prompt.token_ids, *answer]], device="cuda")
             logits = plain._loaded.model(text).logits[0, len(prompt.token_ids) - 1 : -1]
         behind = logits.max(-1).values - logits.gather(1, torch.tensor(answer, device="cuda")[:, None])[:, 0]
-        assert float(behind.max()) < 0.1 * float(logits.std()), prompt.id
+        # a wrong position or mask takes tokens that are whole deviations behind
+        assert float(behind.max()) < 0.3 * float(logits.std()), prompt.id
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

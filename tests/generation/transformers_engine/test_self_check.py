@@ -15,6 +15,7 @@ from loralift.generation.transformers_engine.capability import capability_of
 from loralift.generation.transformers_engine.load import load_model
 from loralift.generation.transformers_engine.loop import block_cache, packed_attention
 from loralift.generation.transformers_engine.loop.block_slots import BlockSlots
+from loralift.generation.transformers_engine.loop.scheduler import Scheduler
 from loralift.generation.transformers_engine.self_check import checked_capability
 from tests.models import PAIRS
 
@@ -159,6 +160,34 @@ def test_bfloat16_is_told_from_a_mistake(tiny_base, tmp_path):
     generator = load_transformers(str(tiny_base), {"mine": str(adapter)}, dtype="bfloat16")
     assert generator.describe().numerics["decoding"] == "loop"
     assert generator.notes == ()
+
+
+def test_recorded_steps_are_forgotten_after_a_switch(tiny_base, tiny_adapter, prompts, monkeypatch):
+    generator = load_transformers(str(tiny_base), {"letters": str(tiny_adapter)})
+    forgotten = []
+    monkeypatch.setattr(Scheduler, "forget_steps", lambda self: forgotten.append(self))
+    settings = GenerationSettings(max_new_tokens=20, batch_size=2)
+
+    def begin(variant):
+        answers = generator.generate(variant, prompts, settings)
+        next(answers)
+        return answers
+
+    def schedulers():
+        return len({id(one) for one in forgotten})
+
+    first = begin("letters")
+    assert schedulers() == 1
+    second = begin("letters")
+    running = len(forgotten)
+    next(first)
+    # nothing was switched between: what was recorded holds
+    assert len(forgotten) == running
+    begin("base")
+    next(second)
+    next(first)
+    # the second switched back to the adapter, and made its tensors anew: the first's steps read others
+    assert [one is forgotten[0] for one in forgotten].count(True) == 2
 
 
 def test_an_interleaved_variant_answers_as_by_itself(tiny_base, tiny_adapter, prompts):

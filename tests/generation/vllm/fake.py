@@ -1,12 +1,14 @@
 """The few names of vLLM that the engine uses, on a transformers model: one token a step for every running request.
 
 Outputs are as vLLM's: token ids as a delta, a flat list of log-probabilities, the stopping token among the tokens.
+`test_fake.py` compares every name and call with vLLM's own, where that is installed.
 """
 
 from __future__ import annotations
 
 import enum
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -30,13 +32,44 @@ class SamplingParams:
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int | None = None
-    stop_token_ids: list[int] = field(default_factory=list)
+    stop_token_ids: list[int] | None = None
     ignore_eos: bool = False
     detokenize: bool = True
     output_kind: Any = None
     logprobs: int | None = None
     prompt_logprobs: int | None = None
     flat_logprobs: bool = False
+
+
+@dataclass
+class LoRARequest:
+    lora_name: str
+    lora_int_id: int
+    lora_path: str = ""
+
+
+class FlatLogprobs:
+    def __init__(self, logprobs: list[float], token_ids: Sequence[int] = ()) -> None:
+        self.logprobs = logprobs
+        self.token_ids = token_ids
+
+    def __len__(self) -> int:
+        """Positions: of a prompt's the first too, which has no probability."""
+        return len(self.logprobs) + 1
+
+
+@dataclass
+class CompletionOutput:
+    token_ids: list[int]
+    logprobs: FlatLogprobs | None
+
+
+@dataclass
+class RequestOutput:
+    request_id: str
+    prompt_logprobs: FlatLogprobs | None
+    outputs: list[CompletionOutput]
+    finished: bool
 
 
 @dataclass
@@ -65,18 +98,21 @@ class FakeEngine:
             compilation_config=SimpleNamespace(mode=0, cudagraph_capture_sizes=[8, 16]),
         )
 
-    def add_request(self, key: str, prompt: Any, params: SamplingParams, lora_request: Any = None) -> None:
+    def add_request(
+        self, request_id: str, prompt: Any, params: SamplingParams, *, lora_request: LoRARequest | None = None
+    ) -> None:
         assert params.ignore_eos
         assert not params.detokenize
-        self.running[key] = Running(prompt["prompt_token_ids"], params, lora_request)
+        assert prompt["type"] == "token"
+        self.running[request_id] = Running(prompt["prompt_token_ids"], params, lora_request)
         self.most_at_once = max(self.most_at_once, len(self.running))
 
     def has_unfinished_requests(self) -> bool:
         return bool(self.running)
 
-    def abort_request(self, keys: list[str]) -> None:
-        self.aborted += keys
-        for key in keys:
+    def abort_request(self, request_ids: list[str]) -> None:
+        self.aborted += request_ids
+        for key in request_ids:
             self.running.pop(key, None)
 
     def step(self) -> list[Any]:
@@ -88,7 +124,7 @@ class FakeEngine:
             logits = self.model(input_ids=torch.tensor([row.prompt + row.made])).logits[0].float()
         scores = logits.log_softmax(-1)
         row.made.append(int(scores[-1].argmax()))
-        finished = row.made[-1] in row.params.stop_token_ids or len(row.made) == row.params.max_tokens
+        finished = row.made[-1] in (row.params.stop_token_ids or ()) or len(row.made) == row.params.max_tokens
         if not (finished or row.sent == 0 or len(row.made) - row.sent >= self.interval):
             return None
         delta, row.sent = row.made[row.sent :], len(row.made)
@@ -96,24 +132,13 @@ class FakeEngine:
         if row.params.logprobs == -1:
             order = scores[-1].argsort(descending=True).tolist()
             ids = [row.made[0], *order]
-            logprobs = SimpleNamespace(token_ids=ids, logprobs=[float(scores[-1][token]) for token in ids])
+            logprobs = FlatLogprobs([float(scores[-1][token]) for token in ids], ids)
         if row.params.prompt_logprobs == 0:
             found = [float(scores[place, token]) for place, token in enumerate(row.prompt[1:])]
-            prompt_logprobs = _Flat(found)
+            prompt_logprobs = FlatLogprobs(found)
         if finished:
             del self.running[key]
-        made = SimpleNamespace(token_ids=delta, logprobs=logprobs)
-        return SimpleNamespace(request_id=key, outputs=[made], finished=finished, prompt_logprobs=prompt_logprobs)
-
-
-class _Flat:
-    """As ``FlatLogprobs``: its length counts the first token too, which has no probability."""
-
-    def __init__(self, logprobs: list[float]) -> None:
-        self.logprobs = logprobs
-
-    def __len__(self) -> int:
-        return len(self.logprobs) + 1
+        return RequestOutput(key, prompt_logprobs, [CompletionOutput(delta, logprobs)], finished)
 
 
 @pytest.fixture
@@ -122,9 +147,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
     vllm, parameters, lora = ModuleType("vllm"), ModuleType("vllm.sampling_params"), ModuleType("vllm.lora.request")
     vllm.SamplingParams = SamplingParams  # type: ignore[attr-defined]
     parameters.RequestOutputKind = RequestOutputKind  # type: ignore[attr-defined]
-    lora.LoRARequest = lambda name, number, path: SimpleNamespace(  # type: ignore[attr-defined]
-        name=name, number=number, path=path
-    )
+    lora.LoRARequest = LoRARequest  # type: ignore[attr-defined]
     for module in (vllm, parameters, lora):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(vllm_start, "is_installed", lambda: True)

@@ -142,7 +142,8 @@ def test_what_cannot_be_merged_goes_by_request(
     assert fake["more"] == {"enable_lora": True, "max_loras": 1, "max_cpu_loras": 1, "max_lora_rank": 8}
     assert engine.describe().numerics["adapters_act"] == "LoRARequest"
     assert engine.switch("base") is None
-    assert engine.switch("letters").path == str(tiny_adapter)
+    request = engine.switch("letters")
+    assert (request.lora_name, request.lora_int_id, request.lora_path) == ("letters", 1, str(tiny_adapter))
 
 
 def test_the_start_fits_the_work() -> None:

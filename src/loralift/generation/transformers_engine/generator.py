@@ -184,12 +184,13 @@ class TransformersGenerator:
         while waiting:
             limit = self._limit(settings, waiting)
             scheduler = Scheduler(loaded.base, waiting, limit.rows, begin, threads=self._threads(variant))
-            ran_out = False
+            ran_out, switched = False, 0
             while not scheduler.done and not ran_out:
                 try:
                     # again before each call: meanwhile the caller may have used another variant
-                    if self._switch.to(variant):
+                    if (switches := self._switch.to(variant)) != switched:
                         scheduler.forget_steps()
+                        switched = switches
                     answers = scheduler.advance()
                 except RuntimeError as error:
                     limit.halve(error, scheduler.slots)

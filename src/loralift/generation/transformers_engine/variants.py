@@ -62,13 +62,20 @@ class Switch:
         self._loaded = loaded
         self._merging = merge
         self._variant: str | None = None
+        self._switches = 0
         self._kept: list[tuple[Any, torch.Tensor]] = []
         self._attached: list[Any] = []
 
-    def to(self, variant: str) -> bool:
-        """Switch to a variant; returns whether another one was switched on before."""
+    def to(self, variant: str) -> int:
+        """Switch to a variant; does nothing if it is switched on already.
+
+        Returns:
+            How many switches there have been. If the number changes, the tensors of the adapter that acts may be
+            others, also where the variant is the same again.
+        """
         if variant == self._variant:
-            return False
+            return self._switches
+        self._switches += 1
         self._variant = None
         self._unmerge()
         loaded = self._loaded
@@ -82,7 +89,7 @@ class Switch:
             if self._merging:
                 self._act(key)
         self._variant = variant
-        return True
+        return self._switches
 
     def _act(self, key: str) -> None:
         """Merge the adapter that is switched on, or replace PEFT's forward passes by two products, or do nothing."""
