@@ -1,8 +1,8 @@
-"""Work side by side on a processor: several batches at once, each on its share of the threads.
+"""Run several batches in parallel threads on a CPU, each with its share of torch's threads.
 
-One batch on two threads is slower than two batches on a thread each: torch computes small operations on one thread, and
-before each larger one its threads must be woken. Two CPU cores made a fifth more tokens a second so, and a quarter more
-likelihoods. A GPU has one batch at a time.
+One batch on two threads is slower than two batches on one thread each: torch computes small operations on one thread,
+and must wake its threads before each larger one. On two cores parallel batches made a fifth more tokens a second, and a
+quarter more likelihoods. A GPU runs one batch at a time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
-# Python hands all sides their operations, one at a time. On 16 cores 648 short references took a small model 3.4 s
-# with one side, 2.5, 2.2, 2.0 and 1.9 s with 2, 4, 8 and 16.
+# Most parallel threads. Python starts the operations of all of them, one at a time: on 16 cores 648 short references
+# took a small model 3.4 s with one thread, 2.5, 2.2, 2.0 and 1.9 s with 2, 4, 8 and 16.
 MOST_SIDES = 8
 
 
@@ -23,7 +23,7 @@ def cores() -> int:
 
 
 def sides() -> int:
-    """How many batches gain from being computed side by side on the processor."""
+    """How many batches are worth running in parallel: torch's number of threads, at most ``MOST_SIDES``."""
     import torch
 
     threads: int = torch.get_num_threads()
@@ -31,20 +31,20 @@ def sides() -> int:
 
 
 def side_by_side[Item, Result](function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What a function makes of each item, computed by torch on the processor; one item is left all threads.
+    """Call a function for each item in parallel threads; results in the items' order. One item gets all threads.
 
     Args:
-        function: Whose time is torch's, which lets go of Python meanwhile; called in other threads.
+        function: Called in other threads; must spend its time in torch, which releases Python's GIL.
         items: Any number; those that take longest first.
 
     Raises:
-        Exception: One that the function raised; calls that had not begun are left out then.
+        Exception: The first one that the function raised; calls that had not begun are cancelled.
     """
     count = min(sides(), len(items))
     if count < 2:
         return [function(item) for item in items]
     with _threads_shared(count), ThreadPoolExecutor(count) as pool:
-        # the pool's threads are new: torch gives each as many threads of its own as are set now
+        # torch gives each new thread of the pool as many threads of its own as are set now
         begun = [pool.submit(function, item) for item in items]
         try:
             ended, _ = wait(begun, return_when=FIRST_EXCEPTION)
@@ -58,7 +58,7 @@ def side_by_side[Item, Result](function: Callable[[Item], Result], items: Sequen
 
 @contextmanager
 def _threads_shared(count: int) -> Iterator[None]:
-    """Torch's threads divided among so many sides."""
+    """Divide torch's threads among ``count`` parallel calls; restores their number afterwards."""
     import torch
 
     threads = torch.get_num_threads()

@@ -6,9 +6,9 @@
                                                |
                  resampling, intervals, significance, equivalence, power, effects
 
-Beside it: ``lengths``, ``slices`` and ``noise`` ask what else may stand behind a difference, ``repeats`` says which
-answers belong to one question, ``ranking`` puts variants in order, ``summary`` looks at one alone, ``parity`` judges
-the modes of running one.
+Further modules: ``lengths``, ``slices`` and ``noise`` look for other explanations of a difference, ``repeats`` says
+which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone, ``parity`` compares
+the modes in which one model is run.
 
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """

@@ -28,8 +28,8 @@ class Case:
         baseline: The baseline variant.
         candidate: The candidate variant.
         info: The metric.
-        sample: Its numbers on the pairs.
-        margin: Of equivalence; None: never equivalent.
+        sample: Its values on the pairs.
+        margin: Equivalence margin; None: never equivalent.
     """
 
     baseline: str
@@ -49,17 +49,17 @@ class _Figures:
 
 
 def analyse(cases: Sequence[Case], settings: Settings) -> list[MetricComparison]:
-    """Every figure and verdict of a family of comparisons.
+    """Compute every figure and verdict of a family of comparisons.
 
     Args:
         cases: The family; descriptive metrics are analysed but stay outside it.
-        settings: How to compare; the primary metric's hypotheses hold most of alpha.
+        settings: How to compare; most of alpha is the primary metric's.
 
     Returns:
-        One row a case, in the same order.
+        One row for each case, in the same order.
     """
     contrasts = [contrast(case.sample) for case in cases]
-    replicates = _drawn(contrasts, settings)
+    replicates = _bootstrapped(contrasts, settings)
     relabelled = _relabelled(contrasts, settings)
     figures = [
         _figures(case, found, settings, replicates.get(i), relabelled.get(i))
@@ -68,22 +68,22 @@ def analyse(cases: Sequence[Case], settings: Settings) -> list[MetricComparison]
     return _judged(cases, figures, settings.alpha, settings.primary)
 
 
-def _drawn(contrasts: Sequence[Contrast | None], settings: Settings) -> dict[int, Floats]:
+def _bootstrapped(contrasts: Sequence[Contrast | None], settings: Settings) -> dict[int, Floats]:
     """Sorted bootstrap differences of the contrasts that need them, by position."""
     needed = {
         i: found.estimate
         for i, found in enumerate(contrasts)
         if found is not None and not found.binary and needs_bootstrap(found.estimate, _method(found, settings))
     }
-    drawn = bootstrap(list(needed.values()), settings.seed, settings.resamples)
-    return dict(zip(needed, drawn, strict=True))
+    found = bootstrap(list(needed.values()), settings.seed, settings.resamples)
+    return dict(zip(needed, found, strict=True))
 
 
 def _relabelled(contrasts: Sequence[Contrast | None], settings: Settings) -> dict[int, Floats]:
     """Relabelled differences of the contrasts that need them, by position."""
     needed = {i: c for i, c in enumerate(contrasts) if c is not None and needs_relabelling(c)}
-    drawn = relabel(list(needed.values()), settings.seed, settings.resamples)
-    return dict(zip(needed, drawn, strict=True))
+    found = relabel(list(needed.values()), settings.seed, settings.resamples)
+    return dict(zip(needed, found, strict=True))
 
 
 def _method(found: Contrast, settings: Settings) -> str:
@@ -133,7 +133,7 @@ def _figures(
 
 
 def empty_row(case: Case) -> MetricComparison:
-    """What is known of a case before any figure: names, counts, what was dropped."""
+    """A case's row without figures: names, counts, what was dropped."""
     dropped = {reason: len(ids) for reason, ids in case.sample.dropped.items()}
     rows = case.sample.answers + sum(dropped.values())
     sentences = []

@@ -1,4 +1,4 @@
-"""A column of the data as a few parts: numbers cut into thirds, everything else by its value."""
+"""Divide the rows into a few parts (slices) by a column of the data: numbers in thirds, all else by value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loralift.records import Plain
 THIRDS = (1 / 3, 2 / 3)
 
 MOST_VALUES = 12
-"""Values of a column of words beyond which it is not parted."""
+"""Most different values of a column of texts; with more it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What can be parted, and what cannot.
+    """The columns with their parts, and those that were left out.
 
     Attributes:
         columns: Name to parts, in the order given.
@@ -48,7 +48,7 @@ def cut_columns(values: Mapping[str, Mapping[str, Plain]]) -> Columns:
     """Cut columns into parts.
 
     Numbers are cut after the values that come nearest to one and two thirds of the rows; equal numbers stay together,
-    so the parts may be uneven, or two. Numbers with up to three values, and all else, are parted by value. The rows'
+    so the parts may be uneven, or two. Numbers with up to three values, and all else, are divided by value. The rows'
     order does not matter.
 
     Args:
@@ -111,7 +111,7 @@ def _labels(uppers: Floats, *, whole: bool) -> tuple[str, ...]:
 
 
 def _distinct(uppers: Sequence[float] | Floats) -> list[str]:
-    """Numbers with the fewest digits, four at least, that tell them apart."""
+    """Numbers written with the fewest digits, at least four, by which they differ."""
     for digits in (4, 8):
         written = [_number(float(upper), digits) for upper in uppers]
         if len(set(written)) == len(written):

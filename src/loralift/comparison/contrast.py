@@ -1,8 +1,8 @@
-"""The difference of two variants on one metric, as everything that follows sees it.
+"""The difference of two variants on one metric, in a form that all tests and intervals use.
 
-A mean of rows and a corpus statistic (BLEU, perplexity) differ only in how sums over rows become a value. Written
-so, one bootstrap and one permutation serve both: a resample or a relabelling is a weighting of rows, and its value
-follows from weighted sums.
+A mean of rows and a corpus statistic (BLEU, perplexity) differ only in how sums over rows become a value. So one
+bootstrap and one permutation test serve both: a resample or a relabelling is a weighting of rows, and its value is
+computed from weighted sums.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Contrast:
         baseline_value: Aggregate of the baseline.
         candidate_value: Aggregate of the candidate.
         estimate: Of the difference.
-        swapped: What a permutation sums over the rows it swaps, shape (n, k): candidate minus baseline.
+        swapped: What is summed over the rows that a permutation swaps, shape (n, k): candidate minus baseline.
         of_swaps: Differences, shape (B,), after swaps whose ``swapped`` sum to shape (B, k).
         binary: Whether every value is 0 or 1 and the aggregate is their mean.
         corpus: Whether the aggregate is a corpus statistic.
@@ -57,7 +57,7 @@ class Contrast:
 
     @property
     def discordant(self) -> tuple[int, int]:
-        """Of 0/1 values: pairs where only the candidate is 1, and where only the baseline is."""
+        """For 0/1 values: number of pairs where only the candidate is 1, and where only the baseline is."""
         return int((self.swapped > 0).sum()), int((self.swapped < 0).sum())
 
 
@@ -103,7 +103,7 @@ def _of_corpus(sample: Sample) -> Contrast | None:
     assert left is not None
     assert right is not None
     assert aggregate is not None
-    # a log-likelihood that was summed in another order is no other one: the row does not differ
+    # differences that are only rounding, e.g. of a log-likelihood summed in another order, count as ties
     right = np.where(tied(left, right), left, right)
     left_total, right_total = left.sum(axis=0), right.sum(axis=0)
     baseline, candidate = float(quietly(aggregate, left_total)), float(quietly(aggregate, right_total))

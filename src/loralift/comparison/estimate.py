@@ -1,4 +1,4 @@
-"""A value calculated from rows, as bootstraps and intervals see it: a mean, a corpus statistic, a difference of two."""
+"""A value computed from rows (a mean, a corpus statistic, or a difference of two), for bootstraps and intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from loralift.records import ROUNDING
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """A value from n rows, and what resampling the rows would do to it.
+    """A value from n rows, and how to compute it for a resample of the rows.
 
     Attributes:
         value: The value itself.

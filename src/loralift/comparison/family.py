@@ -1,4 +1,4 @@
-"""Many metrics, many adapters: one chance of a false verdict.
+"""Adjust p values for many metrics and adapters, so that the chance of any false verdict is at most alpha.
 
 Every metric of every candidate is one hypothesis. They are tested together by Holm's weighted procedure, in which the
 primary metric's hypotheses hold four fifths of the error rate. Under any dependence between metrics, the chance that
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 PRIMARY_SHARE = 0.8
-"""The primary metric's share of alpha, while secondary metrics are tested beside it."""
+"""The primary metric's share of alpha, where secondary metrics are tested too."""
 
 
 def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:

@@ -4,7 +4,7 @@ Each method here knows two things: ``quantile(q)``, the end of a one-sided inter
 ``cdf(x)``, the one-sided p value of "the true difference is at most x" (Xie and Singh, 2013). A 95 % interval is two
 quantiles, an equivalence test two values of ``cdf``: neither can contradict the other.
 
-Which method ``auto`` takes was decided by simulation (``docs/statistics.md``), not by taste.
+Which method ``auto`` takes was decided by simulation (``docs/statistics.md``).
 """
 
 from __future__ import annotations

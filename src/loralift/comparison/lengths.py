@@ -1,13 +1,13 @@
 """How much of a difference goes with longer or shorter answers?
 
-Many metrics rise with length for no better reason than length: recall finds more words in a longer answer, and judges
-like many words. So the row differences d are regressed on the row differences of log(1 + words), x:
+Many metrics rise with length alone: recall finds more words in a longer answer, and judges prefer long ones. So the row
+differences d are regressed on the row differences of log(1 + words), x:
 
     d = adjusted + slope x + rest
 
-and ``adjusted``, the intercept, is the difference at equal length. Logarithms, as ten words more say much after ten
-words and little after three hundred, and because they keep a run-on answer from outweighing all others; the 1 lets an
-empty answer take part. The same idea, on a judge's preferences, is length-controlled AlpacaEval (Dubois et al., 2024).
+and ``adjusted``, the intercept, is the difference at equal length. Logarithms, because ten more words matter after
+ten words and hardly after three hundred, and so that one very long answer does not outweigh all others; the 1 allows
+empty answers. The same idea, on a judge's preferences, is length-controlled AlpacaEval (Dubois et al., 2024).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FEWEST = 10
 """Pairs below which nothing is adjusted."""
 
 SUPPORT = 0.05
-"""Share of the pairs, and five at least, that must lie on each side of equal length: beyond, a line extrapolates."""
+"""Share of the pairs, and five at least, that must lie on each side of equal length; else a line extrapolates."""
 
 HEAVIEST = 0.4
 WIDEST = 0.5

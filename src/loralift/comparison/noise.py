@@ -1,8 +1,8 @@
-"""What a metric moves by when nothing changed but the run: the base answers the same questions once more.
+"""The noise floor: how far a metric moves when the base answers the same questions a second time.
 
-A greedy decoding is not the same twice: another batch composition adds up floats in another order, a near tie between
-two tokens falls the other way, and the answer goes on from there (He et al., 2025, "Defeating nondeterminism in LLM
-inference"). A sampled one has another seed. Either moves a mean that nobody improved.
+Greedy decoding is not deterministic: in other batches floats are added in another order, a near tie between two tokens
+is decided otherwise, and the rest of the answer differs (He et al., 2025, "Defeating nondeterminism in LLM inference").
+Sampling has another seed. Both change a mean without any change of the model.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def noise_floor(
     run differs from the first by less in at least 95 % of cases, as two runs of one model are exchangeable. Where no
     row differs, the floor is 0.
 
-    The floor marks; it decides nothing. It knows of no other questions than these, so a difference outside it is not
+    The floor is shown and decides nothing. It knows of no other questions than these, so a difference outside it is not
     thereby real; and a difference inside it is not thereby ``equivalent``: see ``docs/statistics.md``.
 
     Args:

@@ -1,6 +1,6 @@
 """Weighted sums over rows, under the random weights of a bootstrap or of a permutation.
 
-A bootstrap resample weighs each row by how often it was drawn; a permutation weighs by 1 the rows whose two values it
+A bootstrap resample weighs each row by how often it was sampled; a permutation weighs by 1 the rows whose two values it
 swaps. The weights depend on the seed, the purpose and n alone, so every metric and candidate with the same n sees the
 same resamples (common random numbers), and no figure depends on what else is compared with it.
 """
@@ -20,7 +20,7 @@ from loralift.comparison.pairing import Floats
 Purpose = Literal["bootstrap", "permutation"]
 
 POISSON_FROM = 10_000
-"""Rows from which a bootstrap draws independent Poisson(1) counts instead of multinomial ones."""
+"""Rows from which a bootstrap samples independent Poisson(1) counts instead of multinomial ones."""
 
 EXACT_UP_TO = 16
 """Differing pairs up to which every one of the 2^k relabellings is enumerated."""
@@ -66,7 +66,7 @@ def relabel_exactly(contrast: Contrast) -> Floats:
 def _weighted_sums(matrices: Sequence[Floats], purpose: Purpose, seed: int, resamples: int) -> list[Floats]:
     """For each matrix (n_j, s_j), its rows' sums under B weightings, shape (B, s_j).
 
-    Column by column and in blocks, so that a sum has the same bits whatever is summed beside it, and that the linear
+    Column by column and in blocks, so that a sum has the same bits whatever is summed with it, and that the linear
     algebra library starts no threads: on a busy machine, waiting for them took ten times as long as the sums.
     """
     sums = [np.zeros((matrix.shape[1], resamples)) for matrix in matrices]
@@ -102,11 +102,11 @@ def _swaps(chunk: Floats, generator: np.random.Generator) -> None:
 
 
 def _multinomial(chunk: Floats, generator: np.random.Generator) -> None:
-    """How often each of n rows is drawn in n draws with replacement."""
+    """How often each of n rows is sampled in n samples with replacement."""
     rows, n = chunk.shape
-    drawn = generator.integers(0, n, size=chunk.shape)
-    drawn += np.arange(0, rows * n, n)[:, None]
-    np.copyto(chunk, np.bincount(drawn.ravel(), minlength=rows * n).reshape(chunk.shape))
+    sampled = generator.integers(0, n, size=chunk.shape)
+    sampled += np.arange(0, rows * n, n)[:, None]
+    np.copyto(chunk, np.bincount(sampled.ravel(), minlength=rows * n).reshape(chunk.shape))
 
 
 def _poisson(chunk: Floats, generator: np.random.Generator) -> None:

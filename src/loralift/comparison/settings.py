@@ -1,4 +1,4 @@
-"""How to compare: one object for the comparison and for every further one that a verdict is held against."""
+"""How to compare: one object for the comparison and for every further one (slices, ranking, rows without leaks)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from loralift.records import MetricInfo
 class Settings:
     """How to compare.
 
-    What is compared again (the slices, the rows that did not leak, the ranking, a mode of running) takes the very
-    object of the comparison, so that its figures differ by the rows and by nothing else.
+    Further comparisons (slices, rows that did not leak, ranking, modes of running) use the same object, so that their
+    figures differ only by the rows.
 
     Attributes:
         primary: The metric that decides and whose hypotheses hold most of alpha; empty: all metrics alike.
         margins: Metric to equivalence margin, in the metric's unit, in place of ``MetricInfo.margin``.
         alpha: Family-wise error rate in (0, 1).
-        seed: Of every resampling, non-negative.
-        resamples: Bootstrap samples and relabellings, at least 100.
-        method: Of the intervals; ``auto`` takes what holds its level (``docs/statistics.md``).
+        seed: Seed of every resampling, non-negative.
+        resamples: Number of bootstrap samples and of relabellings, at least 100.
+        method: Method of the intervals; ``auto`` chooses one that holds its level (``docs/statistics.md``).
 
     Raises:
         UsageError: One of them is out of range.

@@ -28,7 +28,7 @@ class Significance:
 
 
 def needs_relabelling(contrast: Contrast) -> bool:
-    """Whether the test of a contrast draws random relabellings."""
+    """Whether the test of a contrast needs random relabellings."""
     return contrast.n >= 2 and not contrast.binary and int(contrast.differing.sum()) > EXACT_UP_TO
 
 

@@ -1,7 +1,7 @@
 """The same comparison on parts of the rows: where does a difference come from, and does it hide a loss?
 
-Exploratory. The slices are a family of their own, beside the comparison's: among all slices of all candidates that have
-no difference, the chance of any ``better`` or ``worse`` is at most alpha.
+Exploratory. The slices are a family of their own, apart from the comparison's: among all slices of all candidates that
+have no difference, the chance of any ``better`` or ``worse`` is at most alpha.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def compare_slices(
     """Compare candidates with a baseline on parts of the rows, each as ``compare`` does.
 
     A column should be known before anyone answered: words of the question or of the reference, a topic, a difficulty.
-    Parted by what a side answered, the parts choose rows by that side's luck, and differ for no other reason.
+    Divided by what a side answered, the parts select rows by chance of that side, and differ for that reason alone.
 
     ``better`` here and ``inconclusive`` there is not a difference between two parts (Gelman and Stern, 2006): look at
     their intervals.

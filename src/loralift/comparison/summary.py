@@ -63,9 +63,9 @@ def summaries(
         infos: The metrics.
         aggregates: Of corpus metrics; the mean of rows is used without one, or where no row has statistics.
         clusters: Row id to question, where questions were answered several times.
-        seed: Of the bootstrap, non-negative. No figure depends on what else is summarised.
-        resamples: Bootstrap samples, drawn once for all metrics.
-        method: Of the intervals; 0/1 values always get Wilson's.
+        seed: Seed of the bootstrap, non-negative. No figure depends on what else is summarised.
+        resamples: Bootstrap samples, the same for all metrics.
+        method: Method of the intervals; 0/1 values always get Wilson's.
 
     Returns:
         Metric to its summary; None, NaN and infinite values count as unscored.
@@ -82,10 +82,10 @@ def summaries(
         for name, found in measured.items()
         if isinstance(found, _Measured) and found.method and _bootstrapped(found)
     }
-    drawn = dict(zip(needed, bootstrap(list(needed.values()), seed, resamples), strict=True))
+    replicates = dict(zip(needed, bootstrap(list(needed.values()), seed, resamples), strict=True))
     return {
         name: replace(
-            _summary(name, found, drawn.get(name)) if isinstance(found, _Measured) else _nothing(name, found),
+            _summary(name, found, replicates.get(name)) if isinstance(found, _Measured) else _nothing(name, found),
             reasons=dict(Counter(row.unscored[name] for row in rows if name in row.unscored)),
         )
         for name, found in measured.items()

@@ -1,4 +1,4 @@
-"""From figures to one word.
+"""The verdict, one word, from a comparison's figures.
 
 ``equivalent``: the 90 % interval lies inside the declared margin.
 ``better``, ``worse``: otherwise, the adjusted p is below alpha and the 95 % interval excludes 0 on that side.
@@ -26,7 +26,7 @@ def decide(
         at_floor: Whether more samples could give a smaller p.
 
     Returns:
-        The verdict, and a sentence for each thing that a reader could stumble over.
+        The verdict, and a sentence for each thing that a reader could misunderstand.
     """
     significant = row.p_adjusted is not None and row.p_adjusted < alpha
     if equivalent:

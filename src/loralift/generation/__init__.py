@@ -119,7 +119,8 @@ def load_vllm(
         adapters: Name to local folder or hub id, in the order of the variants.
         revision: The base's hub branch, tag or commit.
         dtype: ``auto``, ``bfloat16`` or ``float16``.
-        rows: Answers of each call of ``generate`` to come, for a start that fits the work; empty: unknown.
+        rows: How many prompts each later call of ``generate`` will have, so that memory and CUDA graphs are sized for
+            them; empty: unknown.
 
     Raises:
         MissingExtraError: vLLM is not installed.
@@ -152,7 +153,7 @@ def load_generator(
         revision: Likewise.
         dtype: Likewise.
         device: Likewise; vLLM takes the first GPU.
-        decoding: Likewise; anything but ``auto`` is a choice of the transformers engine's.
+        decoding: Likewise; anything but ``auto`` chooses the transformers engine.
         rows: As of `load_vllm`.
 
     Raises:
@@ -183,7 +184,7 @@ def choose_engine(
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
-        UsageError: vLLM was asked for on another device than the first GPU, or with a way of decoding.
+        UsageError: vLLM was asked for on another device than the first GPU, or with ``decoding``.
     """
     from loralift.generation.vllm import choose
 
@@ -220,7 +221,7 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
 
 
 def spread(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """The few prompts that `prove` looks at."""
+    """The prompts that `prove` evaluates: at most 16, evenly spaced."""
     from loralift.generation.adapter import proof
 
     return proof.spread(prompts)

@@ -1,4 +1,4 @@
-"""What every generator is: the protocol, its settings, its progress."""
+"""The protocol that every generator (engine) fulfils, with its settings and the checks that all share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 type Decoding = Literal["auto", "loop", "generate"]
-"""What decodes in the transformers engine: our loop, transformers' ``generate``, or the first where it is sure."""
+"""What decodes in the transformers engine: our ``loop``, transformers' ``generate``, or ``auto``: the loop where the
+model's type was tested and the self-check at load agrees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class GenerationSettings:
         max_new_tokens: Most tokens of an answer; positive.
         temperature: 0 is greedy decoding; above it tokens are sampled.
         top_p: Nucleus of the sampling, in (0, 1]; 1 keeps every token.
-        stop: Strings before which an answer is cut.
-        seed: Of the sampling; greedy decoding draws nothing.
+        stop: Strings at which an answer ends; they are cut off.
+        seed: Of the sampling; greedy decoding uses none.
         batch_size: Most rows of a batch; None lets the generator find what fits.
 
     Raises:
@@ -67,7 +68,7 @@ class OnProgress(Protocol):
     """Called every few decoding steps and after every batch; it must return quickly."""
 
     def __call__(self, rows: int, output_tokens: int) -> None:
-        """Take the state of the present call.
+        """Receive the progress of the present call.
 
         Args:
             rows: Rows finished so far.
@@ -82,7 +83,7 @@ class Description:
 
     Attributes:
         identity: Which weights answered; a resume needs it unchanged.
-        numerics: What may change the last digits, and with them a token; a resume needs it unchanged.
+        numerics: What may change the last digits of logits, and so a token; a resume needs it unchanged.
         information: All else worth recording; a resume ignores it.
     """
 
@@ -92,7 +93,7 @@ class Description:
 
 
 class Generator(Protocol):
-    """One base model and any number of adapters, batch-first and synchronous."""
+    """One base model and any number of adapters; calls take many prompts at once and are synchronous."""
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ class Generator(Protocol):
         """
 
     def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render ``{"role", "content"}`` messages by the model's chat template, ready for its answer.
+        """Render ``{"role", "content"}`` messages by the model's chat template, up to where the answer begins.
 
         Raises:
             ModelError: The model has no chat template, or its template refuses these messages.
@@ -161,8 +162,8 @@ class Generator(Protocol):
             variant: Which one scores.
             prompts: The prompts.
             references: As many references, in the prompts' order.
-            separator: What stands between the two, e.g. a space; its tokens count as the reference's.
-            on_progress: Told the rows scored and the reference tokens scored.
+            separator: Text between the two, e.g. a space; its tokens count as the reference's.
+            on_progress: Called with the rows and the reference tokens scored so far.
 
         Raises:
             UsageError: There is no such variant.
@@ -172,10 +173,10 @@ class Generator(Protocol):
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
     ) -> NDArray[np.float64]:
-        """The distribution of the token after each prompt; for a few prompts, since every row is a vocabulary wide.
+        """Log-probabilities of the token after each prompt; for few prompts, since each row has the vocabulary's size.
 
         Args:
-            variant: Which one is asked.
+            variant: ``base`` or an adapter's name.
             prompts: Not empty.
             batch_size: Most rows of a batch; None: as many as fit.
 
@@ -199,13 +200,13 @@ def refuse_unknown_variant(variant: str, variants: Sequence[str]) -> None:
 
 
 def refuse_too_long(prompts: Sequence[Prompt], new_tokens: int, window: int | None, remedy: str = "") -> None:
-    """Refuse prompts that leave no room for the answer: cutting either would evaluate something else.
+    """Refuse prompts that leave no room for the answer in the context window; neither is ever truncated.
 
     Args:
-        prompts: All that will be asked.
+        prompts: All prompts of the call.
         new_tokens: Most tokens of an answer.
-        window: Tokens that prompt and answer may have together; None: no such limit.
-        remedy: What else helps, for the message; begins with a comma.
+        window: The context window: most tokens of a prompt with its answer; None: no limit.
+        remedy: Another remedy for the message; begins with a comma.
 
     Raises:
         ModelError: Some are too long.

@@ -1,7 +1,7 @@
 """Are torch, transformers, PEFT and vLLM of versions that LoraLift was tested with?
 
-Its loop lives in parts of these that they change without notice, so the bounds are those that the tests ran on: the
-lowest by `make lowest`. They stand in the package's own requirements and nowhere else.
+LoraLift's decoding loop uses internals of these packages, which change without notice. So only the versions that the
+tests ran on are allowed, the lowest of them by `make lowest`. The bounds are read from the package's own requirements.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ BOUNDED = ("torch", "transformers", "peft")
 
 
 def refuse_untested(packages: tuple[str, ...] = BOUNDED) -> None:
-    """Refuse a version that is out of its bounds, before anything of it is imported.
+    """Refuse installed versions outside of the tested bounds; called before the packages are imported.
 
     Raises:
-        VersionError: There is one; the message names it, its bounds and the pip line.
+        VersionError: A version is outside; the message names it, its bounds and the pip command.
     """
     if problem := next(filter(None, map(untested, packages)), None):
         raise VersionError(problem)
 
 
 def untested(package: str) -> str | None:
-    """What is wrong with the installed version of a package; None where it is within its bounds, or not installed."""
+    """What is wrong with a package's installed version; None where it is within bounds or not installed."""
     from packaging.requirements import Requirement
 
     try:
         wanted = [Requirement(text) for text in requires("loralift") or ()]
         found = version(package)
-    except PackageNotFoundError:  # of LoraLift too, where it is run from its sources: nothing says the bounds then
+    except PackageNotFoundError:  # or LoraLift is not installed, so that there are no bounds to read
         return None
     bounds = next((one.specifier for one in wanted if one.name == package), None)
     if bounds is None or bounds.contains(found, prereleases=True):

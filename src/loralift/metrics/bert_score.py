@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from loralift.errors import MissingExtraError, ModelError, UsageError, wrong_argument
+from loralift.errors import MissingExtraError, ModelError, UsageError, first_line, wrong_argument
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
 from loralift.metrics.blindness import reasons
 from loralift.metrics.neural import Window, batches, cut, device_of, quiet
@@ -74,7 +74,7 @@ def load(model: str, layers: int, device: str) -> Encoder:
         try:
             tokenizer, encoder = get_tokenizer(model), get_model(model, layers).to(device)
         except (OSError, ValueError) as error:
-            why = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+            why = first_line(error).rstrip(".")
             raise ModelError(
                 f"the model {model!r} cannot be loaded ({why}): give a local path or a hub name as `bert_score_model`"
             ) from error

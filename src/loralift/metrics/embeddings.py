@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.cores import side_by_side
-from loralift.errors import ModelError
+from loralift.errors import ModelError, first_line
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, folder, identity_of
 from loralift.metrics.neural import Window, batches, cut, quiet, well_formed
 from loralift.metrics.packed_linear import pack_linears
@@ -184,7 +184,7 @@ def load(model: str, device: str) -> Embedder:
         try:
             loaded = SentenceTransformer(source(model), device=device)
         except (OSError, ValueError) as error:
-            why = next(iter(str(error).splitlines()), type(error).__name__)
+            why = first_line(error)
             cure = "pip install 'loralift[offline]', or give" if full_name(model) == SBERT else "give"
             raise ModelError(
                 f"the embedding model {full_name(model)!r} cannot be loaded ({why.rstrip('.')}): "

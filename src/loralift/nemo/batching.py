@@ -1,4 +1,4 @@
-"""Answers many concurrent coroutines with few calls.
+"""Turns the calls of many concurrent coroutines into few calls with many rows.
 
 The SDK verifies row by row; metrics are fast only over many rows at once (embeddings by an order of magnitude). A
 `Batcher` gathers the rows that are waiting and scores them together, off the event loop.
@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-# Long enough for every coroutine that is ready to run to join the batch, short beside any endpoint's answer.
+# How long a batch waits for rows: enough for every coroutine that is ready to run, little against an endpoint's answer.
 GATHER_SECONDS = 0.005
 
 
@@ -24,7 +24,7 @@ class Batcher[Item, Result]:
     """Gathers items from concurrent coroutines and works on them together, one batch at a time, in a thread.
 
     Args:
-        work: Takes the items of a batch, returns one result an item in the same order.
+        work: The items of a batch to their results, in the same order.
         size: Most items of a batch.
     """
 

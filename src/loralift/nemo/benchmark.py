@@ -4,7 +4,7 @@
 
 The questions are those of `LORALIFT_DATASET` (as `loralift run --dataset`; default fiqa), the metrics those of
 `LORALIFT_METRICS` (default: all that need nothing but the texts), the reward is `LORALIFT_PRIMARY`, the system prompt
-`LORALIFT_SYSTEM_PROMPT`. The environment's variables are how a file that `nel` imports can be told anything.
+`LORALIFT_SYSTEM_PROMPT`. `nel` imports this file, so settings come from environment variables.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger("loralift")
 NAME = "loralift"
 
 LOOKED_AT = 1_000
-"""References of which it is looked at whether the reward's metric sees them."""
+"""How many references are checked for whether the reward's metric can score them."""
 
 
 @register(NAME)
@@ -78,9 +78,9 @@ class LoraLiftBenchmark(ScoringEnvironment):
         )
 
     async def close(self) -> None:
-        """Log every metric's aggregate: the SDK's loop, which shards, repeats and resumes, keeps the reward's alone.
+        """Log every metric's aggregate; the SDK's loop, which shards, repeats and resumes, keeps only the reward's.
 
-        The values of every row stand in results.jsonl, from where `loralift compare` reads them.
+        The values of every row are in results.jsonl, which `loralift compare` reads.
         """
         infos = {name: METRICS[name].info(self.settings) for name in self.metrics}
         answered = [score for score in self.scores if score.values]

@@ -1,6 +1,6 @@
-"""What `nel compare`, `nel gate` and `nel report` read: one bundle a metric under `RUN/nemo/VARIANT/`.
+"""Write what `nel compare`, `nel gate` and `nel report` read: a bundle for each metric in `RUN/nemo/VARIANT/`.
 
-`nel` looks at one reward a bundle, so each metric gets its own, with the metric as the reward. Rows that could not be
+`nel` reads one reward from a bundle, so each metric gets its own, with the metric as the reward. Rows that could not be
 scored are left out of that metric's bundle: the SDK would count them as 0.
 """
 
@@ -21,7 +21,7 @@ from nemo_evaluator.metrics.aggregation import summary_stats
 from loralift.records import MetricInfo, MetricSummary, Score
 
 OWN = ("problem_idx", "repeat", "reward", "scoring_details", "extracted_answer")
-"""What a row of a metric's bundle does not share with the others; the answer is its own extract, and stands once."""
+"""The keys of a row that differ between the metrics' bundles, and the extracted answer, which repeats the answer."""
 
 
 def safe_name(name: str) -> str:
@@ -37,7 +37,7 @@ def write_bundles(
     metrics: Mapping[str, MetricInfo],
     clusters: Callable[[str], str] | None = None,
 ) -> list[Path]:
-    """Write one bundle a metric, in place of those of an earlier run.
+    """Write a bundle for each metric, replacing those of an earlier run.
 
     Args:
         directory: `RUN/nemo/VARIANT`.
@@ -67,7 +67,7 @@ def write_bundles(
 
 
 def score_entry(summary: MetricSummary) -> dict[str, Any]:
-    """A summary as the SDK's reports spell a score."""
+    """A summary in the form of a score in the SDK's reports."""
     entry: dict[str, Any] = {"value": summary.value, "total": summary.n}
     if summary.interval is not None:
         entry |= {"ci_lower": summary.interval.low, "ci_upper": summary.interval.high}
@@ -86,7 +86,7 @@ def _bundle_of(
     rewards: Sequence[float],
     summary: MetricSummary,
 ) -> dict[str, Any]:
-    """The run's bundle, without its rows, as if one metric alone had been its reward."""
+    """The run's bundle without its rows, with one metric as its reward."""
     run_scores = bundle["benchmark"]["scores"]
     return {
         **{key: value for key, value in bundle.items() if not key.startswith("_")},
@@ -114,7 +114,7 @@ def _write_results(
     places: Sequence[tuple[int, int]],
     scores: Sequence[Score],
 ) -> None:
-    """Every metric's results.jsonl at once: what they share of a row, its texts, is made JSON of once."""
+    """Write all metrics' results.jsonl; the texts of a row, which they share, are converted to JSON once."""
     with ExitStack() as stack:
         opened = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
         for row, (problem, repeat) in zip(rows, places, strict=True):

@@ -12,7 +12,7 @@ from nemo_evaluator.observability.types import ModelResponse
 from loralift.nemo.batching import Batcher
 from loralift.records import Answer, Example, Score
 
-# Rows in flight: what one call of the metrics may see at once.
+# How many rows the SDK verifies concurrently, and so the most rows of one call of the metrics.
 CONCURRENT_ROWS = 512
 
 ScoreRows = Callable[[Sequence[Example]], Sequence[Score]]
@@ -44,7 +44,7 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
         return len(self.examples)
 
     async def seed(self, idx: int) -> Any:
-        """The question of one row; only its number travels in the metadata, so no column's name can clash."""
+        """The question of one row; the metadata holds only the row's number, so that no column's name can clash."""
         question = self.examples[idx].question
         return SeedResult(
             prompt=question.question,
@@ -53,7 +53,7 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
         )
 
     async def verify(self, response: str, expected: str, sandbox: Any = None, **metadata: Any) -> Any:
-        """Score one answer; every metric's value goes into the row's details."""
+        """Score one answer; the values of all metrics are put into the row's details."""
         row = metadata["row"]
         example = self.examples[row]
         if example.answer.text != response:
@@ -74,7 +74,7 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
 
 
 class RecordedAnswers:
-    """A solver that replays answers given before: no model, no endpoint, no GPU.
+    """A solver that returns recorded answers: no model, no endpoint, no GPU.
 
     Args:
         answers: One a row, in the order of the environment's examples.

@@ -1,7 +1,7 @@
-"""The SDK's own paired tests, run beside ours.
+"""The SDK's own paired tests, in addition to ours.
 
-Only what is sound for a continuous metric is used: the test and its p value, in both directions, each at alpha / 2.
-The SDK's verdict is left alone: with its defaults an all-positive metric that falls from 0.70 to 0.49 is a "PASS".
+Only what is valid for a continuous metric is used: the test and its p value, in both directions, each at alpha / 2.
+The SDK's verdict is not used: with its defaults an all-positive metric that falls from 0.70 to 0.49 is a "PASS".
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def sdk_paired_tests(
     Args:
         baseline: The baseline's scores.
         candidates: Candidate to its scores.
-        metrics: Metric name to what is known of it; descriptive metrics are passed over.
+        metrics: Metric name to what is known of it; descriptive metrics are skipped.
         clusters: Row id to question, where questions were answered several times; the SDK averages them.
 
     Returns:
-        One result a candidate and metric; where the test could not be run soundly its note says why.
+        One result a candidate and metric; where the test could not be run its note says why.
     """
     return tuple(
         _paired_test(name, info, baseline, scores, clusters or str)

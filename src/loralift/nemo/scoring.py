@@ -24,12 +24,12 @@ def score_recorded(
     benchmark: str = "loralift",
     variant: str = "base",
 ) -> tuple[list[Score], dict[str, Any]]:
-    """Score answers that are already there.
+    """Score recorded answers.
 
     Args:
         examples: One a row: question, answer and, for perplexity, the reference's likelihood.
         metrics: Names from `loralift.metrics.METRICS`.
-        settings: Of the metrics.
+        settings: Settings of the metrics.
         primary: The metric that becomes the SDK's reward.
         benchmark: The benchmark's name in the bundle.
         variant: Who answered.
@@ -38,7 +38,7 @@ def score_recorded(
         One Score a row in the order of the examples, and the SDK's bundle of the run.
 
     Raises:
-        LoraLiftError: What a metric raised, as it raised it.
+        LoraLiftError: A metric raised it; passed on unchanged.
     """
     environment = ScoringEnvironment(benchmark, examples, lambda rows: score_examples(metrics, rows, settings), primary)
     solver = RecordedAnswers([example.answer for example in examples], variant)
@@ -55,7 +55,7 @@ def score_recorded(
         if isinstance(error.__cause__, LoraLiftError):
             raise error.__cause__ from None
         raise
-    del bundle["_artifacts"]  # every row once more
+    del bundle["_artifacts"]  # a second copy of every row
     return environment.scores, bundle
 
 
@@ -64,8 +64,8 @@ def _run(evaluation: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     bundles: list[dict[str, Any]] = []
 
     async def keep() -> None:
-        # Not returned: the runner, putting the handler of Ctrl-C back, makes a text of the task with its whole result,
-        # and throws it away.
+        # stored and not returned: asyncio's runner, when it restores the handler of Ctrl-C, makes a string of the task
+        # with its whole result, and discards it
         bundles.append(await evaluation)
 
     try:
@@ -78,7 +78,7 @@ def _run(evaluation: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     def in_thread() -> None:
         try:
             asyncio.run(keep())
-        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread, whatever it is
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread, whatever it is
             errors.append(error)
 
     thread = threading.Thread(target=in_thread)

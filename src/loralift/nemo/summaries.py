@@ -8,7 +8,7 @@ from loralift.comparison import summaries
 from loralift.metrics import DEFAULT_METRICS, METRICS
 from loralift.records import MetricInfo, MetricSummary, Score
 
-# What a bare prediction can be scored with: these others look at an answer's tokens and time, or ask the model.
+# Metrics that a text alone can be scored with; the others need an answer's tokens or time, or the model's likelihoods.
 PREDICTION_METRICS = tuple(
     name for name in DEFAULT_METRICS if name not in ("perplexity", "output_tokens", "seconds", "truncated")
 )
@@ -25,7 +25,7 @@ def summarise_all(
     Args:
         scores: One a row.
         metrics: What to aggregate.
-        seed: Of the bootstrap of the intervals.
+        seed: Seed of the intervals' bootstrap.
         clusters: Row id to question, where questions were answered several times.
     """
     known = {name: METRICS[name].aggregate for name in metrics if name in METRICS}

@@ -198,7 +198,7 @@ class Comparison:
         rows: One a candidate and metric, in the order of candidates, then metrics.
         metrics: Metric name to what a report must know of it.
         seed: Of every resampling.
-        resamples: Bootstrap samples and sign flips drawn, where one is drawn at all.
+        resamples: Number of bootstrap samples and of sign flips, where there are any.
         ranking: All variants on the primary metric, each against each; None for fewer than two candidates.
     """
 

@@ -1,4 +1,4 @@
-"""The rules about what else than quality may stand behind a difference: each a sentence, or none without evidence."""
+"""Rules for findings about other explanations of a difference than quality; each gives sentences, or none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLAWS = {
     "run_on": ("run on into a next question", 0.01),
     "copied_prompt": ("only copy the question", 0.01),
 }
-"""Descriptive metric: what its share says of answers, and from which share on either side on it is said."""
+"""Descriptive metric to what its share says of answers, and the share, on either side, from which it is said."""
 
 SHARES = (
     (0.1, "about a tenth"), (0.25, "about a quarter"), (1 / 3, "about a third"), (0.5, "about half"),
@@ -87,7 +87,7 @@ def acting(case: Case) -> Iterator[Finding]:
 
 
 def noise(case: Case) -> Iterator[Finding]:
-    """A verdict on a difference that the base may show against itself; the rule of ``loralift.comparison.inside``."""
+    """A verdict on a difference within the noise floor, by the rule of ``loralift.comparison.inside``."""
     path, row, info = case.primary
     for position, noise in enumerate(case.confounds.noise):
         if noise.metric != row.metric or row.difference is None or not case.decided:
@@ -174,7 +174,7 @@ def _share(case: Case, metric: str, variant: str, side: str) -> tuple[str, float
 
 
 def slices(case: Case) -> Iterator[Finding]:
-    """Parts where the verdict is the opposite; else two parts whose intervals do not meet, as exploratory as it is."""
+    """Parts with the opposite verdict; else two parts whose intervals do not overlap, marked as exploratory."""
     _, primary, info = case.primary
     parts = [
         (f"confounds.slices[{position}]", part)
@@ -195,7 +195,7 @@ def slices(case: Case) -> Iterator[Finding]:
 
 
 def _contrasts(facts: Facts, candidate: str, parts: Sequence[tuple[str, SliceComparison]]) -> str:
-    """Of how many pairs of parts these two were picked."""
+    """From how many pairs of parts these two were chosen."""
     columns = Counter(part.column for _, part in parts)
     of_candidate = f"[s.column for s in confounds.slices if s.row.candidate == {candidate!r} and s.row.interval]"
     pairs = sum(count * (count - 1) // 2 for count in columns.values())

@@ -1,4 +1,4 @@
-"""A few rows that tell the most."""
+"""A few example rows: the largest gains and the largest losses."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ class FailureCount:
 
     Attributes:
         variant: Its name.
-        n: Answers of which it is known.
-        count: Those that show it.
+        n: Answers for which it is known.
+        count: Those that show the failure.
         new: Of them, those where the baseline's answer did not; None for the baseline.
         gone: Answers that do not show it where the baseline's did; None for the baseline.
         difference: Mean difference of the primary metric from the baseline over the rows counted; None for the
@@ -80,9 +80,9 @@ def failure_modes_of(row: Row, variant: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def failures(report: Report) -> tuple[FailureMode, ...]:
-    """Every failure mode of which anything is known, counted; a metric that was not taken is not there.
+    """Every failure mode for which there are values, counted; without the metrics that were not computed.
 
-    The page, its chart and report.md each show them, and counting looks at every word: of one report it is done once.
+    The page, its chart and report.md all use it, and counting is slow, so it is done once for each report.
     """
     found = []
     for name, said in MODES.items():
@@ -146,7 +146,7 @@ def _shows(row: Row, variant: str, mode: str) -> bool | None:
 
 
 def _count(report: Report, variant: str, known: dict[str, dict[str, bool]]) -> FailureCount:
-    """One variant's answers beside the baseline's, row by row."""
+    """Compare one variant's answers with the baseline's, row by row."""
     shown = known[variant]
     n, count = len(shown), sum(shown.values())
     if report.comparison is None or variant == report.comparison.baseline:

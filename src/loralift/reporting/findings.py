@@ -1,10 +1,9 @@
-"""What was found, in sentences that are made of the figures alone.
+"""The findings in sentences made from the figures alone.
 
-Each rule looks at one kind of evidence and says nothing where there is none. Every number in a sentence goes through
-`Facts`, which keeps it under the Python expression that gives it: of comparison.json's ``rows``, ``alpha`` and
-``confounds``, of
-the variants' ``summaries``, of the adapters' ``proofs`` and, in `forgetting`, of the further data sets' comparisons,
-``also``. So every sentence can be traced, and a test evaluates every expression.
+Each rule looks at one kind of evidence and gives no sentence without it. Every number in a sentence goes through
+`Facts`, which stores it under the Python expression that gives it: of comparison.json's ``rows``, ``alpha`` and
+``confounds``, of the variants' ``summaries``, of the adapters' ``proofs`` and, in `forgetting`, of the further data
+sets' comparisons, ``also``. So every sentence can be traced, and a test evaluates every expression.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from loralift.reporting import caveats
 from loralift.reporting.traced_figures import DECIDED, Case, Facts
 
 MOST = 12
-"""Sentences about one candidate."""
+"""Most sentences about one candidate."""
 
 MANY_DROPPED = 0.05
 MOST_LOST = 3

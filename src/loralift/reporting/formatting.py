@@ -1,6 +1,6 @@
 """Numbers as people read them.
 
-One rule for signs: a real minus sign, so that columns align, and none before what rounds to zero.
+Negative numbers have a real minus sign, so that columns align, but none before what rounds to zero.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def effect(number: float | None) -> str:
 
 
 def percent(share: float, *, minus: str = "") -> str:
-    """A share in percent, with as many digits as it takes not to be 0 and never rounded to all.
+    """A share in percent; a share above 0 is never shown as 0 %, one below 1 never as 100 %.
 
     Args:
         share: 1 is all.

@@ -10,14 +10,14 @@ from loralift.reporting import tables
 from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
 
-# What Markdown or HTML would take for markup.
+# Characters that are markup in Markdown or HTML.
 _MARKUP = re.compile(r"([\\`*_\[\]|<>~&])")
-# What GitHub makes a link of, or a mail to somebody: @name, #12, GH-12, https://…, www.…
+# What GitHub turns into a link or a notification: @name, #12, GH-12, https://…, www.…
 _REFERENCE = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.ASCII | re.IGNORECASE)
 _NOTHING = "&#8203;"  # a space without width; as an entity @ would still be one to GitHub
 
 CLIP = 1_000
-"""Characters of a question, reference or answer: a comment holds 65,536."""
+"""Most characters of a question, reference or answer, since a comment on GitHub holds 65,536."""
 
 
 def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
@@ -52,7 +52,7 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Text that shows as it is, whatever a model wrote into it, and calls nobody.
+    r"""Escape text that a model wrote, so that it is shown as it is and notifies nobody.
 
     >>> print(escape("*@octocat*, see #12 and https://x.org"))
     \*@&#8203;octocat\*, see #&#8203;12 and https:&#8203;//x.org
@@ -85,7 +85,7 @@ def _warnings(report: Report) -> list[str]:
     if report.comparison is not None:
         judged = [row for row in report.comparison.rows if row.verdict is not None]
         sentences += [f"{row.candidate}, {row.metric}: {warning}" for row in judged for warning in row.warnings]
-    return ["## Mind", "\n".join(f"- {escape(sentence)}" for sentence in sentences)] if sentences else []
+    return ["## Notes", "\n".join(f"- {escape(sentence)}" for sentence in sentences)] if sentences else []
 
 
 def _example(row: Row) -> str:

@@ -30,7 +30,7 @@ def parity_sentences(parity: Parity) -> Iterator[tuple[str, str]]:
 
 
 def parity_notes(parity: Parity) -> Iterator[str]:
-    """How to read the figures, what was asked of what, what vLLM's merging takes, what else a reader must know."""
+    """How to read the figures, what was asked, what vLLM's merging loses by rounding, and other notes."""
     yield "Δ in nats, absolute: of the references' log-likelihood a token (mean, largest), of the next token (largest)"
     if any(mode.identical < mode.n for mode in parity.modes):
         yield f"noise floor: what the reference may move by with other batches ({parity.noise_mode!r}); ! moves by more"
@@ -75,7 +75,7 @@ def _modes_table(parity: Parity, variant: str, modes: list[ModeParity]) -> Table
 
 
 def _metrics_table(parity: Parity, variant: str, modes: list[ModeParity]) -> Table:
-    """Each metric's difference in each mode that answers otherwise, beside the noise floor."""
+    """Each metric's difference in each mode that answers differently, with the noise floor."""
     rows = []
     for name, info in parity.metrics.items():
         floor = parity.noise[variant].get(name)

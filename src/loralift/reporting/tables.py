@@ -10,7 +10,7 @@ from loralift.reporting import formatting
 PRIMARY_MARK = "★"
 
 NOT_SCORED = "not scored"
-"""In place of a verdict where the metric is blind to every row."""
+"""In place of a verdict where the metric can score no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +19,10 @@ class Table:
 
     Attributes:
         title: What it shows.
-        columns: The heads.
-        rows: As many cells as there are heads.
+        columns: The column headings.
+        rows: Each with one cell for each column.
         caption: How to read it.
-        expendable: Heads that a narrow terminal leaves out, the first one first.
+        expendable: Headings of columns that a narrow terminal leaves out, the first one first.
     """
 
     title: str
@@ -78,7 +78,7 @@ def described_table(comparison: Comparison, candidate: str) -> Table:
 
 
 def shared_warnings(comparison: Comparison, candidate: str) -> dict[str, tuple[str, ...]]:
-    """What is to know of the judged metrics that do not decide: each sentence once, with the titles it is about.
+    """Warnings about the judged metrics that do not decide: each sentence once, with the metrics' titles.
 
     What the primary metric's row says already is left out, and so is what `blind_spots` says: that nothing of a metric
     was scored, or what it could not score.

@@ -85,7 +85,7 @@ def print_parity(found: Parity, console: Console) -> None:
 
 
 def print_table(table: tables.Table, console: Console) -> None:
-    """Print one table; a narrow terminal gets it without what a verdict needs least, and the rest piece by piece."""
+    """Print one table; on a narrow terminal without its expendable columns, and if need be in several pieces."""
     dropped: set[str] = set()
     for column in table.expendable:
         if _width(_draw(table, dropped), console) <= console.width:
@@ -96,7 +96,7 @@ def print_table(table: tables.Table, console: Console) -> None:
 
 
 def _pieces(table: tables.Table, dropped: set[str], console: Console) -> list[set[str]]:
-    """The columns in groups that fit the terminal, the first column in each: a figure that is cut is another figure."""
+    """Groups of columns that fit the terminal, each with the first column, so that no figure is cut off."""
     first, *others = (column for column in table.columns if column not in dropped)
     pieces = [{first}]
     for column in others:
@@ -110,7 +110,7 @@ def _pieces(table: tables.Table, dropped: set[str], console: Console) -> list[se
 
 
 def _width(drawn: RichTable, console: Console) -> int:
-    """The columns that a table would take on a terminal without end."""
+    """The width of a table in characters, on a terminal of unlimited width."""
     return Measurement.get(console, console.options.update(max_width=10_000), drawn).maximum
 
 

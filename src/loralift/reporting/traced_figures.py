@@ -1,4 +1,4 @@
-"""What a sentence is made of: figures that are kept as they are written, and all that is known of a candidate."""
+"""The material of findings: the figures of a sentence with the expressions they come from; a candidate's results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DECIDED = ("better", "worse")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The figures of one sentence, each written as it is kept."""
+    """The figures of one sentence; each method formats one and stores it under its expression (path)."""
 
     figures: dict[str, float | str] = field(default_factory=dict)
 
@@ -43,7 +43,7 @@ class Facts:
         return formatting.difference(number, info)
 
     def interval(self, path: str, bounds: Interval | None, info: MetricInfo) -> str:
-        """With a space before it; nothing where there is none."""
+        """An interval with a space before it; empty where there is none."""
         if bounds is None:
             return ""
         self.figures.update({f"{path}.low": bounds.low, f"{path}.high": bounds.high})
@@ -60,7 +60,7 @@ class Facts:
         return formatting.percent(share)
 
     def small(self, path: str, number: float) -> str:
-        """A number near 0 with two digits that count, never as a power of ten."""
+        """A number near 0 with two significant digits, never as a power of ten."""
         self.figures[path] = number
         return f"{Decimal(f'{number:.2g}'):f}"
 

@@ -1,4 +1,4 @@
-"""Wires the rooms into work: evaluate, compare, report. The command line and the Python API both call this.
+"""Connects the rooms to whole tasks: evaluate, compare, report. The command line and the Python API call this.
 
 ::
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
 
 SHORT = 32
-"""Tokens of the answers that are looked at for a change."""
+"""Most tokens of the short answers in which a change is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class CheckedAdapter:
     """An adapter that is whole, fits, and acts.
 
     Attributes:
-        adapter: What it is.
+        adapter: The adapter as read from its files.
         proof: How far it shifts the next token's distribution, and what a reader must know.
-        answers: Short greedy answers that were compared with the base's.
-        answers_changed: Share of them whose text is another one; in [0, 1].
+        answers: How many short greedy answers were compared with the base's.
+        answers_changed: Share of them whose text differs from the base's; in [0, 1].
         questions: Where the questions came from.
     """
 
@@ -48,8 +48,8 @@ def check_adapters(
 
     Args:
         generator: The base with its adapters.
-        prompts: All of the run; a few of them are looked at.
-        watcher: Told one line an adapter, and one a note.
+        prompts: All prompts of the run; at most 16 of them are used.
+        watcher: Gets one line for each adapter and each note.
         chat_template: Whether the base's chat template rendered the prompts.
 
     Raises:
@@ -75,8 +75,8 @@ def describe_shift(proof: AdapterProof) -> str:
 def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
     """Check a run's adapters without running it.
 
-    The questions are the configuration's where it names a data set, else a few of LoraLift's own: the default data
-    set would have to be fetched.
+    The questions are the configuration's where it names a data set, else a few of LoraLift's own, so that the
+    default data set need not be downloaded.
 
     Raises:
         UsageError: There is no adapter.

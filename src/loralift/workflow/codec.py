@@ -15,11 +15,11 @@ from loralift.errors import RunDirectoryError
 from loralift.records import Score
 
 UNSCORED = "unscored"
-"""The key of a line of scores.jsonl under which the reasons stand."""
+"""The key, in a line of scores.jsonl, of the reasons why values are null."""
 
 
 def plain(value: Any) -> Any:
-    """A record, or anything of records, as what JSON knows; infinity and NaN become None."""
+    """A record, or a container of records, as JSON values; infinity and NaN become None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -34,10 +34,10 @@ def plain(value: Any) -> Any:
 
 
 def decode[Record](kind: type[Record], value: Any) -> Record:
-    """The record that `plain` made a JSON value of.
+    """A record from the JSON value that `plain` made of it.
 
     Raises:
-        RunDirectoryError: The value does not have the record's fields; it names the first that is wrong.
+        RunDirectoryError: The value does not have the record's fields; the message names the first wrong one.
     """
     try:
         record: Record = _adapter(cast(Hashable, kind)).validate_python(value)
@@ -51,8 +51,8 @@ def decode[Record](kind: type[Record], value: Any) -> Record:
 
 
 def score_row(score: Score) -> dict[str, Any]:
-    """A line of scores.jsonl: the id, every metric's value, what the corpus metrics add up, and why a value is null."""
-    # Not by `plain`, which looks into everything: this is called for every answer.
+    """A line of scores.jsonl: id, metric values, sufficient statistics of corpus metrics, and why a value is null."""
+    # not by `plain`, which inspects every value and is slow: this is called for every answer
     row: dict[str, Any] = {"id": score.id, **{name: _finite(value) for name, value in score.values.items()}}
     if score.statistics:
         row["statistics"] = {name: [_finite(value) for value in of] for name, of in score.statistics.items()}
@@ -71,7 +71,7 @@ def score_of(row: Mapping[str, Any]) -> Score:
     Raises:
         RunDirectoryError: There is no id, or a value is neither a number nor null.
     """
-    # Every line that is read has names and reasons of its own: interned, 100,000 rows share them.
+    # interned, so that 100,000 rows share the strings of names and reasons
     reasons = reasons_of(row)
     apart = ("id", "statistics", UNSCORED) if reasons else ("id", "statistics")
     values = {sys.intern(name): value for name, value in row.items() if name not in apart}

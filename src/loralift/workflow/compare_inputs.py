@@ -1,4 +1,4 @@
-"""`loralift compare`: two sides that lie on the disk, from whichever tool, become one comparison.
+"""`loralift compare`: compare two sides on the disk, from LoraLift or another tool.
 
 What a side may be is in `loralift.workflow.sides`. A file of scores says nothing of its columns but their names, so
 before a verdict each judged metric must have a direction and one scale, and there is no margin but a declared one.
@@ -24,20 +24,21 @@ from loralift.workflow.sides.side import Side
 
 RESAMPLES = 10_000
 LARGE_MARGIN = 0.1
-"""Of values within 0 to 1 on a scale that nobody declared; a larger one is more likely of 0 to 100."""
+"""The largest plausible margin where all values are within 0 to 1 and no scale was declared; a larger one is more
+likely meant for values from 0 to 100."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is said of a comparison beside its two sides.
+    """What the user says about a comparison, besides its two sides.
 
     Attributes:
         primary: The metric that decides; None: the run's, else semantic_similarity, else the first that is judged.
         margins: Metric to equivalence margin, before the run's own.
         scales: ``METRIC``, or ``baseline:METRIC`` or ``candidate:METRIC``, to its smallest and largest value.
-        higher_is_better: Metrics of which more is better, whatever their names say.
-        lower_is_better: Likewise less.
-        seed: Of every resampling; None: the run's, else 0.
+        higher_is_better: Metrics of which more is better, whatever their names suggest.
+        lower_is_better: Metrics of which less is better.
+        seed: Seed of every resampling; None: the run's, else 0.
     """
 
     primary: str | None = None
@@ -51,7 +52,7 @@ class Asked:
 def compare_sides(
     baseline: Path, candidate: Path, metrics: Sequence[str] | None = None, asked: Asked | None = None
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
-    """Compare two sides that lie on the disk: `read_sides`, then `compare_read`.
+    """Compare two sides on the disk: `read_sides`, then `compare_read`.
 
     Args:
         baseline: The side compared against.
@@ -70,7 +71,7 @@ def compare_sides(
 def read_sides(
     baseline: Path, candidate: Path, metrics: Sequence[str] | None, filter_name: str | None = None
 ) -> tuple[Side, Side]:
-    """Read both sides, under different names.
+    """Read both sides, and give them different names.
 
     Args:
         baseline: A run's variant, what `nel` wrote of our benchmark, or a .jsonl: of scores, of predictions, or an
@@ -94,7 +95,7 @@ def read_sides(
 
 
 def compare_read(before: Side, after: Side, asked: Asked | None = None) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
-    """Compare two sides on the metrics that both have; what is noted of the sides becomes the primary row's warnings.
+    """Compare two sides on the metrics that both have; notes about the sides become warnings of the primary row.
 
     Margins, seed and resamples that are not given are those of the baseline's run, else of the candidate's.
 
@@ -118,7 +119,7 @@ def compare_read(before: Side, after: Side, asked: Asked | None = None) -> tuple
 
 
 def _shared(before: Side, after: Side) -> dict[str, MetricInfo]:
-    """What is known of the metrics of both sides: what LoraLift knows, where it made one of the two.
+    """The metrics that both sides have, with LoraLift's own description where it made one of the two.
 
     Another tool's ROUGE may be another implementation, so our margin holds only where both sides are ours.
     """
@@ -136,7 +137,7 @@ def _shared(before: Side, after: Side) -> dict[str, MetricInfo]:
 
 
 def _directed(shared: Mapping[str, MetricInfo], before: Side, after: Side, asked: Asked) -> dict[str, MetricInfo]:
-    """The metrics with the directions that were told, and perplexities that do not compare without one."""
+    """The metrics with the directions that the user gave; a perplexity that cannot be compared gets none."""
     told = dict.fromkeys(asked.higher_is_better, True) | dict.fromkeys(asked.lower_is_better, False)
     if both := set(asked.higher_is_better) & set(asked.lower_is_better):
         raise UsageError(f"`--higher-is-better` and `--lower-is-better` exclude each other, got both for {some(both)}")

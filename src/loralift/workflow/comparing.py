@@ -1,4 +1,4 @@
-"""The third stage: scores on both sides become verdicts."""
+"""The third stage: compare scores, and write comparison.json."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loralift.workflow.run_directory import RunDirectory
 DEFAULT_PRIMARY = "semantic_similarity"
 
 SEEING = ("chrf", "exact_match")
-"""Metrics of texts that see every script."""
+"""Metrics that can score texts in every script."""
 
 
 def primary_of(judged: Sequence[str], *preferred: str | None) -> str:
@@ -63,10 +63,10 @@ def compare_scores(
 
 
 def refuse_unscored(comparison: Comparison) -> None:
-    """Refuse a verdict where the metric that decides cannot score most of the rows.
+    """Refuse a verdict where the primary metric cannot score most of the rows.
 
     Raises:
-        ComparisonError: Of a candidate; it gives the share, the reason, and the metrics that can.
+        ComparisonError: It is so for a candidate; the message gives the share, the reason, and the metrics that can.
     """
     for row in comparison.rows:
         rows, unscored = row.answers + row.dropped, sum(row.unscored.values())
@@ -96,7 +96,7 @@ def remedy(can_see: Sequence[str], *, primary: str = "") -> str:
 
 
 def corpus_aggregates(metrics: Iterable[str]) -> dict[str, Aggregate]:
-    """How the corpus metrics among these make their value of summed statistics."""
+    """For the corpus metrics among these, the function from summed statistics to the value."""
     known = {name: METRICS[name].aggregate for name in metrics if name in METRICS}
     return {name: aggregate for name, aggregate in known.items() if aggregate is not None}
 

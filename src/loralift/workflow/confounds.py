@@ -1,4 +1,4 @@
-"""What else than quality may stand behind a difference: lengths, slices, noise, leaks; and the findings in words."""
+"""Other explanations of a difference than quality (lengths, slices, noise, leaks), and the findings in words."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def confounds_of(
         dataset: The data set.
         scoring: The metrics.
         scores: Variant to its scores, the base's among them.
-        settings: Of the comparison: whatever is compared again here is compared in the same way.
+        settings: The comparison's own, with which all further comparisons here are made too.
         again: The scores of the base's second answers; empty where there are none.
-        training: A text a row of the training data given, one file for all adapters; empty where there is none.
+        training: The texts of the training data, one for each row, the same for all adapters; empty where not given.
     """
     candidates = {name: rows for name, rows in scores.items() if name != BASE}
     primary = scoring.metrics[settings.primary]
@@ -75,7 +75,7 @@ def confounds_of(
 
 
 def columns_of(questions: Sequence[Question]) -> dict[str, dict[str, Plain]]:
-    """What questions can be parted by: the lengths of question and reference, and every further column of the data."""
+    """The columns to slice by: the lengths of question and reference, and every further column of the data."""
     columns: dict[str, dict[str, Plain]] = {
         "question words": {q.id: len(q.question.split()) for q in questions},
         "reference words": {q.id: len(q.reference.split()) for q in questions},
@@ -86,7 +86,7 @@ def columns_of(questions: Sequence[Question]) -> dict[str, dict[str, Plain]]:
 
 
 def _noise(scoring: Scoring, first: Sequence[Score], again: Sequence[Score]) -> tuple[NoiseFloor, ...]:
-    """The noise floor of the metrics that answers move."""
+    """The noise floor of the metrics that depend on answers."""
     if not again:
         return ()
     ids = {score.id for score in again}
@@ -100,7 +100,7 @@ def _noise(scoring: Scoring, first: Sequence[Score], again: Sequence[Score]) -> 
 
 
 def _answers_changed(dataset: DatasetRun, candidates: Sequence[str]) -> dict[str, float]:
-    """Candidate to the share of its answers that are not, to the letter, the base's."""
+    """Candidate to the share of its answers that are not exactly the base's."""
     base = read_records(dataset.directory.answers(BASE), Answer)
     shares = {}
     for name in candidates:
@@ -116,13 +116,13 @@ def without_leaks(
     leaks: Sequence[Leak],
     clusters: Callable[[str], str] | None,
 ) -> dict[str, MetricComparison]:
-    """The comparison once more, of the whole family of metrics and candidates, on the rows that did not leak.
+    """The whole comparison (all metrics and candidates) once more, on the rows that did not leak.
 
     Args:
         scores: Variant to its scores, the base's among them.
-        metrics: All that were compared: the adjusted p is of the same family, so that it differs by the rows alone.
-        settings: Of the comparison.
-        leaks: What leaked.
+        metrics: All that were compared, so that the family of the adjusted p is the same and only the rows differ.
+        settings: The comparison's own.
+        leaks: The rows found in the training data.
         clusters: Row id to question, where questions were answered several times.
 
     Returns:

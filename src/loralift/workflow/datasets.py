@@ -1,4 +1,4 @@
-"""One data set of a run with its prompts: the questions that decide, or further ones that show what was forgotten."""
+"""Load a run's data sets: the questions that decide, and further ones (--also) that show what adapters forgot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DatasetRun:
 
     Attributes:
         name: Empty for the questions that decide, else the name given with --also.
-        directory: Where its files lie.
+        directory: Where its files are.
         data: The questions, each once.
         repeats: How many answers each question gets.
     """
@@ -37,7 +37,7 @@ class DatasetRun:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """The questions, each as often as it is answered; a repeated one has the id `ID#NUMBER`."""
+        """The questions, each as often as it is answered; repeats have the ids `ID#NUMBER`."""
         if self.repeats == 1:
             return self.data.questions
         return tuple(
@@ -70,7 +70,7 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
 
 
 def dataset_config(config: RunConfig, name: str) -> RunConfig:
-    """The configuration as it holds for one data set: columns and splits are those of the questions that decide."""
+    """The configuration for one data set: columns and splits are given for the questions that decide only."""
     if not name:
         return config
     of_others: dict[str, Any] = {"columns": {}, "eval_indices": None, "eval_fraction": None}
@@ -78,7 +78,7 @@ def dataset_config(config: RunConfig, name: str) -> RunConfig:
 
 
 def notes_of(data: LoadedData) -> list[str]:
-    """What a reader must know of the data: the rows that were left out, and what else the data room noted."""
+    """What a reader must know of the data: rows that were left out, and other notes made while loading."""
     if not data.dropped:
         return list(data.notes)
     named = "; ".join(f"{row.id}: {row.reason}" for row in data.dropped[:5])
@@ -98,13 +98,13 @@ def tell(dataset: DatasetRun, watcher: Watcher) -> None:
 
 
 def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> LoadedData:
-    """Load questions; a resume takes what the run saved of a hub's, so that it needs no hub."""
+    """Load questions; a resume reads those that the run saved, so that it needs no hub."""
     if resume and directory.run.exists() and isinstance(parse_spec(config.dataset), HubDataset | BeirHub):
         saved = directory.read_run()["data"]
         if saved["asked"] == asked_for(config):
             questions = load_questions(str(directory.dataset)).questions
-            sha256 = hash_questions(questions)  # of what lies there now, whatever run.json says
-            notes = tuple(directory.read_run()["notes"])  # those of the rows that were left out are among them
+            sha256 = hash_questions(questions)  # of the file as it is now, whatever run.json says
+            notes = tuple(directory.read_run()["notes"])  # including those about rows that were left out
             return LoadedData(questions, saved["source"], saved["selection"], sha256, saved["columns"], notes=notes)
     selection: SavedIndices | HeldOut | None = None
     if config.eval_indices is not None and config.eval_fraction is not None:

@@ -1,4 +1,4 @@
-"""What other tools write: lm-evaluation-harness's sample logs, and JSON lines in other spellings than ours.
+"""Read files of other tools: lm-evaluation-harness's sample logs, and JSON lines with other column names than ours.
 
 lm-evaluation-harness writes ``samples_TASK_TIMESTAMP.jsonl`` with ``--log_samples``: one line a document *and* filter,
 all lines of the first filter first, with ``doc_id`` (the document's index in the task's data), ``doc``, ``doc_hash``,
@@ -24,11 +24,11 @@ from loralift.workflow.codec import UNSCORED, reasons_of
 Row = Mapping[str, Any]
 
 IDS = ("id", "_id", "qid", "question_id", "query_id", "example_id", "task_id")
-"""What a row's own id may be called; the first that is there."""
+"""Column names for a row's id; the first that exists is used."""
 
 QUESTIONS = ("question", "query", "instruction", "prompt", "input", "problem")
 PROMPTS = frozenset({"instruction", "prompt", "input"})
-"""Those of QUESTIONS that may hold a template around the question, another one in each file."""
+"""Those of QUESTIONS that may hold a prompt template around the question, which may differ between files."""
 
 PREDICTIONS = (
     "prediction", "pred", "predict", "prediction_text", "predicted_answer", "generated_text", "generation",
@@ -39,7 +39,8 @@ REFERENCES = (
     "expected_answer", "expected_output",
 )  # fmt: skip
 EITHER = ("answer", "answers", "response", "output", "completion")
-"""A prediction beside one of REFERENCES, a reference beside one of PREDICTIONS; otherwise nobody knows."""
+"""Columns that are the prediction if there is one of REFERENCES, the reference if there is one of PREDICTIONS, and
+ambiguous otherwise."""
 
 LOG_LIKELIHOOD = "log_likelihood"
 _NO_METRIC = frozenset(
@@ -53,12 +54,12 @@ class Texts:
     """One row's texts.
 
     Attributes:
-        id: The row's.
-        prediction: What was answered.
-        reference: What is right.
+        id: The row's id.
+        prediction: The answer.
+        reference: The right answer.
         question: Empty where the row has none.
-        prompt: Whether that is a prompt (PROMPTS), by which a document cannot be told from another.
-        others: Further references, which are not looked at.
+        prompt: Whether the question comes from one of PROMPTS, which cannot identify a document across files.
+        others: How many further references the row has; they are not used.
     """
 
     id: str
@@ -94,8 +95,8 @@ def is_sample_log(rows: Sequence[Row]) -> bool:
 def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -> SampleLog:
     """Read a sample log.
 
-    An id is the document's own (the first of IDS that every document has, each another), so that a log pairs with a
-    run or a file of the same data; else it is ``doc_id``.
+    A row's id is the document's own (the first of IDS that every document has, with different values), so that a log
+    can be paired with a run or a file of the same data; else it is ``doc_id``.
 
     Args:
         name: The file, for messages.
@@ -131,7 +132,7 @@ def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
         rows: Its lines with an ``id`` each, not none. The first one's columns count.
 
     Raises:
-        ComparisonError: What is the prediction or the reference is missing or not clear, or is no text.
+        ComparisonError: The prediction or the reference is missing, ambiguous, or no text.
     """
     columns = _columns(name, rows[0])
     if columns is None:
@@ -152,7 +153,7 @@ def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
 
 
 def has_ids(rows: Sequence[Row]) -> bool:
-    """Whether any line has anything that could be its id."""
+    """Whether any line has one of IDS."""
     return any(row.get(column) is not None for row in rows for column in IDS)
 
 
@@ -162,13 +163,13 @@ def numbered(rows: Sequence[Row]) -> list[Row]:
 
 
 def without_ids(name: str, rows: Sequence[Row]) -> str:
-    """What to say of lines that have no id."""
+    """The error message for lines that have no id."""
     has = f"lines with {some(rows[0])}" if rows else "an empty file"
     return f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}"
 
 
 def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
-    """The same lines, whose id is called ``id``.
+    """The same lines, with the id under the name ``id``.
 
     Raises:
         ComparisonError: A line has none.
@@ -180,7 +181,7 @@ def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
-    """Lines of scores without their columns that hold no number in any line: categories, texts, lists.
+    """Lines of scores without the columns that hold no number in any line: categories, texts, lists.
 
     Args:
         name: The file, for messages.
@@ -209,7 +210,7 @@ def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def numbers_as_texts(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
-    """One sentence on columns that `without_texts` leaves out although their texts are numbers: ``"0.53"``."""
+    """One sentence on columns that `without_texts` removes although their texts are numbers, e.g. ``"0.53"``."""
     columns = dict.fromkeys(column for row in rows for column in row if column != "id")
     values = {column: [row[column] for row in rows if row.get(column) is not None] for column in columns}
     found = [column for column, texts in values.items() if texts and all(map(_is_written_number, texts))]
@@ -283,7 +284,7 @@ def _texts(row_id: str, row: Row) -> Texts | None:
 
 
 def _of_list(target: str) -> list[str]:
-    """The references, which the harness writes as Python writes a list where they are several."""
+    """The references; several of them are written by the harness as a Python list."""
     if target.startswith("["):
         try:
             found = ast.literal_eval(target)
@@ -295,7 +296,7 @@ def _of_list(target: str) -> list[str]:
 
 
 def _others(references: object) -> int:
-    """How many references there are beside the first."""
+    """How many references there are after the first."""
     return len(references) - 1 if isinstance(references, list) and references else 0
 
 

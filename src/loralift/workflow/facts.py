@@ -1,4 +1,4 @@
-"""How a run was made, in words: what run.json holds, as label and value."""
+"""How a run was made, for the report: the contents of run.json as labels and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: temporary file, fsync, rename; and JSON lines that may be torn."""
+"""Write files atomically (temporary file, fsync, rename); read and append JSON lines, whose last may be incomplete."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def json_line(row: Mapping[str, Any]) -> str:
 
 @contextmanager
 def appending(path: Path) -> Iterator[TextIO]:
-    """Open a file to append to, after cutting off a torn last line."""
+    """Open a file to append to, after removing an incomplete last line."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(path)
@@ -82,12 +82,12 @@ def appending(path: Path) -> Iterator[TextIO]:
         with disk_errors(path):
             os.fsync(file.fileno())
     finally:
-        with disk_errors(path):  # closing writes what a full disk left in the buffer
+        with disk_errors(path):  # closing flushes the buffer, which fails on a full disk
             file.close()
 
 
 def append_line(file: TextIO, row: Mapping[str, Any], *, sync: bool) -> None:
-    """Append one JSON line and hand it to the system; with `sync`, see it safely on the disk."""
+    """Append one JSON line and flush it to the operating system; with `sync`, also to the disk."""
     with disk_errors(Path(file.name)):
         file.write(json_line(row))
         file.flush()
@@ -100,20 +100,20 @@ def read_jsonl(path: Path, *, torn: bool = False) -> list[dict[str, Any]]:
 
     Args:
         path: The file.
-        torn: Whether a last line without a line feed is dropped, as a killed process leaves one.
+        torn: Whether a last line without a line feed is ignored, as a killed process leaves one.
 
     Raises:
         RunDirectoryError: The file is missing, or a line is no JSON object; it names the line.
     """
     try:
         content = path.read_bytes()
-        if torn:  # before decoding: a character may be torn too
+        if torn:  # before decoding, since the last character may be incomplete too
             content = content[: content.rfind(b"\n") + 1]
-        text = content.decode("utf-8-sig")  # what Windows writes begins with a byte order mark
+        text = content.decode("utf-8-sig")  # -sig: files from Windows may begin with a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         raise RunDirectoryError(f"cannot read {path}: {error}") from None
     rows = []
-    # not splitlines(): U+2028 and its like may stand inside a JSON string
+    # not splitlines(), which also splits at U+2028, valid inside a JSON string
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             rows.append(_parse_line(path, number, line))

@@ -26,11 +26,11 @@ from loralift.workflow.codec import decode, plain
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import RunContext, Watcher
 
-# How much work a power cut may take; a killed process takes none, since every line reaches the system at once.
+# Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
 SYNC_SECONDS = 1.0
 
 AGAIN = "base-again"
-"""Where the base's second answers lie."""
+"""The folder of the base's second answers."""
 
 
 def generation_settings(config: RunConfig) -> GenerationSettings:
@@ -49,9 +49,9 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
     """Load the base model and its adapters.
 
     Args:
-        config: Which, and by which engine.
+        config: The models and the engine.
         watcher: Told what is being loaded.
-        rows: How many answers each data set asks of a variant; empty: a few.
+        rows: For each data set, how many answers each variant will give; empty: a few.
 
     Raises:
         ModelError: The base cannot be found or loaded.
@@ -79,7 +79,7 @@ def system_prompt(config: RunConfig) -> str:
 
 
 def render_prompts(generator: Generator, questions: Sequence[Question], config: RunConfig) -> list[Prompt]:
-    """Render and tokenise every prompt once: each variant is given these very token ids."""
+    """Render and tokenise every prompt, once for all variants."""
     system = system_prompt(config)
     if config.chat_template:
         texts = [generator.render_chat(chat_messages(q.question, system)) for q in questions]
@@ -102,12 +102,12 @@ def generate_variant(
     """Answer what is not answered yet, then score the references that are not scored yet.
 
     Args:
-        context: How they are answered, and who is told how far it is.
+        context: The run's configuration, watcher and clock.
         dataset: The data set.
-        variant: Who answers.
-        generator: Where it answers.
-        prompts: One a question of the dataset, however often it is answered.
-        perplexity: Whether anybody wants to know how likely the references are.
+        variant: ``base`` or an adapter's name.
+        generator: The loaded model.
+        prompts: One for each question of the data set, however often it is answered.
+        perplexity: Whether the likelihoods of the references are needed.
     """
     label = f"{variant}: {dataset.name} " if dataset.name else f"{variant}: "
     path = dataset.directory.answers(variant)
@@ -145,16 +145,16 @@ def repeated(prompts: Sequence[Prompt], dataset: DatasetRun) -> list[Prompt]:
 
 
 def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
-    """The questions that the base answers once more: so many, spread evenly."""
+    """The questions that the base answers a second time: evenly spaced, as many as the configuration says."""
     step = max(len(rows) // max(config.noise_rows, 1), 1)
     return list(rows)[::step][: config.noise_rows]
 
 
 def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator, prompts: Sequence[Prompt]) -> None:
-    """Let the base answer some questions once more: in other batches, or with another seed when it samples."""
+    """Let the base answer some questions a second time: in other batches, or with another seed when it samples."""
     chosen = asked_again(prompts, context.config)
     settings = generation_settings(context.config)
-    # Fewer rows at once than the first time, when a batch held all; where it did not, an uneven number of them.
+    # other batches than the first time: all chosen rows at once if they are at most half of all, else half of them
     at_once = len(chosen) if len(chosen) <= len(prompts) // 2 else len(chosen) // 2 + 1
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
     path = dataset.directory.answers(AGAIN)
@@ -164,7 +164,7 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
 
 
 def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
-    """The records of an append-only file by id; a torn last line is as if never written.
+    """The records of an append-only file by id; an incomplete last line is ignored.
 
     Raises:
         RunDirectoryError: The file is damaged, or has an id twice.

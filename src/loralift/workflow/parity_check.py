@@ -41,31 +41,31 @@ from loralift.workflow.progress import Watcher
 from loralift.workflow.scoring import Scoring, refuse_blind, rehearse, scoring_of, settings_of
 
 QUESTIONS = 32
-"""Questions where --limit says nothing: some modes take one at a time, and a small model on a CPU a minute for all."""
+"""Number of questions without --limit: some modes answer one at a time, a small model on a CPU in a minute in all."""
 
 TOKENS = 64
-"""Most tokens of an answer where --max-new-tokens says nothing."""
+"""Most tokens of an answer without --max-new-tokens."""
 
 
 PERPLEXITY = "perplexity"
 
 PERPLEXITY_SHARE = 0.01
-"""Perplexity's margin where --margin says nothing, as a share of its value: a hundredth of a nat a token."""
+"""Perplexity's margin without --margin, as a share of its value: a hundredth of a nat a token."""
 
 
 @dataclass(eq=False)
 class _Model:
-    """What is asked of which model, and what came of it so far.
+    """The model under test, and the results so far.
 
     Attributes:
-        config: Of the check.
+        config: Configuration of the check.
         watcher: Told what is done.
-        base: The base.
+        base: The base model.
         infos: Its adapters.
-        given: Mode to variant to what it gave.
-        numerics: Of transformers.
-        merging_lost: As of ``Parity``.
-        notes: Likewise.
+        given: Mode to variant to what it answered.
+        numerics: ``Description.numerics`` of the transformers engine.
+        merging_lost: As in ``Parity``.
+        notes: As in ``Parity``.
     """
 
     config: RunConfig
@@ -125,7 +125,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
 
 
 def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
-    """Ask in all modes of transformers; the model is gone when this returns: its memory is vLLM's then."""
+    """Run all modes of transformers; frees the model before it returns, since vLLM needs the memory."""
     config, watcher = model.config, model.watcher
     watcher.say(f"model: loading {config.model}")
     loaded = load_model(model.base, model.infos, *model.placed)
@@ -159,7 +159,7 @@ def _ask_vllm(model: _Model, asked: Asked) -> None:
 
 
 def _ask_vllm_mode(model: _Model, mode: modes.Mode, asked: Asked) -> None:
-    """Ask in one mode of vLLM; its engine is gone when this returns."""
+    """Run one mode of vLLM; its engine is shut down when this returns."""
     model.watcher.say(f"model: starting {mode.name}")
     generator = modes.start_vllm(model.base, model.infos, model.placed[0], mode, len(asked.prompts))
     _ask(model, generator, mode, generator.variants, asked)
@@ -167,7 +167,7 @@ def _ask_vllm_mode(model: _Model, mode: modes.Mode, asked: Asked) -> None:
 
 
 def _ask(model: _Model, generator: Generator, mode: modes.Mode, variants: Sequence[str], asked: Asked) -> None:
-    """Let variants answer in a mode; the base comes last, and so shows whether an adapter left anything behind."""
+    """Let variants answer in a mode; the base is last, which shows whether adapters are removed without a trace."""
     reference = model.given.get(REFERENCE.name, {})
     model.given[mode.name] = {}
     for variant in reversed(variants):
@@ -188,8 +188,8 @@ def compare_modes(
     """Compare every mode of every variant with the reference mode of that variant.
 
     Args:
-        given: Mode to variant to what it gave.
-        questions: What was asked.
+        given: Mode to variant to what it answered.
+        questions: The questions.
         scoring: The metrics.
         config: Margins, seed and resamples.
 
@@ -212,7 +212,7 @@ def compare_modes(
 
 
 def _score(given: Mapping[str, Given], questions: Sequence[Question], scoring: Scoring) -> dict[str, list[Score]]:
-    """Each mode's scores; an answer that several modes gave is scored once."""
+    """Each mode's scores; equal answers of several modes are scored once."""
     names = [name for name in judged_metrics(scoring) if name != PERPLEXITY]
     of_texts = {
         (question.id, one.answers[question.id].text): Example(question, one.answers[question.id])
@@ -263,7 +263,7 @@ def _compare(
     margins: Mapping[str, float],
     config: RunConfig,
 ) -> tuple[MetricComparison, ...]:
-    """A mode against the reference: a family of its own, or modes without a difference would hide one with some."""
+    """Compare a mode with the reference, as a family of its own, so that modes without a difference do not hide one."""
     metrics = judged_metrics(scoring)
     return compare(
         REFERENCE.name,
@@ -310,7 +310,7 @@ def _mode(
 
 
 def _nats_apart(reference: Mapping[str, ReferenceLikelihood], other: Mapping[str, ReferenceLikelihood]) -> list[float]:
-    """How far the references' log-likelihoods are apart, in nats a token; of those that both modes could score."""
+    """Absolute differences of the references' log-likelihoods, in nats a token, where both modes have one."""
     pairs = ((one, other[key]) for key, one in reference.items())
     return [
         abs(one.log_likelihood - two.log_likelihood) / one.tokens

@@ -1,4 +1,4 @@
-"""A run's model, loaded and proven: from here on every adapter that is left acts on its base."""
+"""Load a run's model and prove that its adapters act; those that are refused are left out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from loralift.workflow.progress import RunContext
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What answers, and what it is asked.
+    """A loaded model and its prompts.
 
     Attributes:
         config: The configuration, without the adapters that were refused.
-        generator: The base with the others.
+        generator: The base with the remaining adapters.
         prompts: Data set to its prompts.
-        proofs: One an adapter.
-        refused: Adapter that was left out to why.
+        proofs: One for each adapter.
+        refused: Why adapters were left out, by name.
     """
 
     config: RunConfig
@@ -37,8 +37,8 @@ class Ready:
 def load_and_prove(context: RunContext, datasets: Sequence[DatasetRun]) -> Ready:
     """Load the base and its adapters, render the prompts, and prove that the adapters act.
 
-    Nearly every refusal comes from an adapter's files, before any weights of the base are loaded, so that beginning
-    again without it costs nothing.
+    Nearly every refusal comes from an adapter's files, before the base's weights are loaded, so that starting again
+    without the adapter costs nothing.
 
     Raises:
         ModelError: The base cannot be loaded.

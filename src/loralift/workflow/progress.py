@@ -1,4 +1,4 @@
-"""How a run tells what it is doing, and counts the time of every stage; the Python API is silent."""
+"""Progress messages of a run, and the time of every stage. In the Python API the default is silent."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from loralift.config import RunConfig
 
 
 class Advance(Protocol):
-    """Tells how far a task is; a generator's `OnProgress`."""
+    """Reports the progress of a task; has the signature of a generator's `OnProgress`."""
 
     def __call__(self, rows: int, output_tokens: int = 0) -> None:
-        """So many rows are done and so many tokens were made, since the task began."""
+        """Rows finished and tokens generated since the task began."""
 
 
 class Watcher(Protocol):
-    """Watches a run."""
+    """Receives the progress messages of a run."""
 
     def say(self, text: str) -> None:
         """One line about what is done."""
@@ -29,14 +29,14 @@ class Watcher(Protocol):
 
 
 class Silent:
-    """Watches and says nothing."""
+    """A watcher that shows nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
-        """Nothing."""
+        """Do nothing."""
         del description, total
         yield _nothing
 

@@ -1,4 +1,4 @@
-"""How a run was made: the fingerprint that a resume checks, and all that is worth knowing besides."""
+"""How a run was made, for run.json: the fingerprint that a resume checks, versions, hardware, git commit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: bool, command: str) -> None:
-    """Write dataset.jsonl and run.json of every data set, or make sure that those there are of this very run.
+    """Write dataset.jsonl and run.json of every data set, or check that existing ones are of this very run.
 
     Raises:
         RunDirectoryError: A resume would mix two runs; the message names what differs.
@@ -48,7 +48,7 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
         sessions = [*before.get("sessions", []), session]
         document = {
             **session,
-            # what makes the run again, and when it began; all else is the last session's
+            # the first session's command and start time; all else is the last session's
             **{name: sessions[0][name] for name in ("command", "started")},
             "config": plain(config.model_dump(mode="json")),
             "part": dataset.name,
@@ -57,7 +57,7 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
             "variants": list(ready.generator.variants),
             "refused": dict(ready.refused),
             "data": _data_facts(config, dataset),
-            # what a resume reads back from dataset.jsonl knows nothing of the rows that were left out before
+            # dataset.jsonl, which a resume reads, has no notes on rows that were left out
             "notes": before.get("notes", notes_of(dataset.data)),
             "proofs": plain(ready.proofs),
             "sessions": sessions,
@@ -66,7 +66,7 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
 
 
 def _session(command: str, model: Description) -> dict[str, Any]:
-    """What is worth knowing of one call, of which a run that was resumed has several."""
+    """Facts about one session (call) of a run; a resumed run has several."""
     return {
         "command": command,
         "started": datetime.now(UTC).isoformat(),
@@ -78,7 +78,7 @@ def _session(command: str, model: Description) -> dict[str, Any]:
 
 
 def finish(directory: RunDirectory, seconds: Mapping[str, float]) -> None:
-    """Write into run.json how long every stage of this session took, and of all sessions together."""
+    """Write into run.json the seconds of every stage, of this session and of all sessions together."""
     run = directory.read_run()
     *before, last = run["sessions"]
     sessions = [*before, {**last, "seconds": dict(seconds)}]
@@ -132,7 +132,7 @@ def _data_facts(config: RunConfig, dataset: DatasetRun) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that make a result what it is."""
+    """The versions of the packages that a result depends on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -143,7 +143,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware(information: Mapping[str, Any]) -> dict[str, Any]:
-    """The machine, as far as it matters: processor, cores, and what the generator says of its device."""
+    """The machine: processor, cores, and what the generator says of its device."""
     described: dict[str, Any] = {"system": platform.platform(), "cores": os.cpu_count() or 1}
     return described | dict(information)
 

@@ -1,4 +1,4 @@
-"""The last stage: what lies in the run directory becomes report.html, report.md, report.json and the charts."""
+"""The last stage: make report.html, report.md, report.json and the charts from the run directory."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def build_report(directory: RunDirectory) -> Report:
 
 
 def _clean(confounds: Confounds, config: Mapping[str, Any]) -> Iterator[str]:
-    """That nothing leaked, where that was looked at; a leak is a finding."""
+    """A sentence that no row leaked, if that was checked; leaks are findings."""
     if confounds.leaks and not any(confounds.leaks.values()):
         yield f"no question and no reference was found in the training data ({_name(str(config['train_data']))})"
 
@@ -79,7 +79,7 @@ def write_report(directory: RunDirectory, report: Report) -> list[Path]:
     """Write report.html, report.md, report.json and the charts.
 
     Returns:
-        The files, the page to open first in front.
+        The files; the page to open first is the first.
     """
     drawn = charts.draw(report)
     pictures = [directory.charts / f"{chart.name}.png" for chart in drawn]
@@ -90,7 +90,7 @@ def write_report(directory: RunDirectory, report: Report) -> list[Path]:
     files.write_text(directory.report("html"), page.render(report, drawn))
     shown = {chart.alt: f"{directory.charts.name}/{chart.name}.png" for chart in charts.leading(drawn)}
     files.write_text(directory.report("md"), markdown.render(report, shown))
-    files.write_json(directory.report("json"), plain(replace(report, rows=())))  # the rows lie beside it, as JSON lines
+    files.write_json(directory.report("json"), plain(replace(report, rows=())))  # rows have files
     return [*(directory.report(suffix) for suffix in ("html", "md", "json")), *pictures]
 
 

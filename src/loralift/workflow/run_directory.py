@@ -1,4 +1,4 @@
-"""Where everything of a run lies, and whether a run may go on from what lies there."""
+"""The files of a run directory, its lock, and the checks before a run is resumed or overwritten."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from loralift.workflow import files
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing keeps a second run out there
+except ImportError:  # Windows: there is no lock against a second run
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
 
-# What a run that was killed before its first answer leaves.
+# The files of a run that was killed before its first answer.
 LEFTOVERS = frozenset({"run.json", "dataset.jsonl", "also"})
 
 
@@ -88,10 +88,10 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep every other run out of the folder; the system lets go of it when the process ends, however it ends.
+        """Lock the folder against other runs; the system releases the lock when the process ends, even if killed.
 
         Raises:
-            RunDirectoryError: Another process runs there, or the folder cannot be written.
+            RunDirectoryError: Another process uses the folder, or it cannot be written.
         """
         lock = self.root / LOCK
         with files.disk_errors(lock):
@@ -102,7 +102,7 @@ class RunDirectory:
             try:
                 yield
             finally:
-                if not self.run.exists():  # nothing came of it
+                if not self.run.exists():  # no run was begun
                     lock.unlink(missing_ok=True)
                     if not any(self.root.iterdir()):
                         self.root.rmdir()
@@ -117,14 +117,14 @@ class RunDirectory:
             ) from None
 
     def began(self) -> bool:
-        """Whether a run got so far here that there is something to resume."""
+        """Whether a run in this folder has something to resume."""
         return self.run.exists() or any(self.root.glob("*/answers.jsonl"))
 
     def refuse_to_overwrite(self, but: Collection[str] = ()) -> None:
         """Make sure that a new run loses nothing of an old one.
 
         Args:
-            but: Names that may lie there.
+            but: Names of files that may exist.
 
         Raises:
             RunDirectoryError: The folder holds something else already.

@@ -1,4 +1,4 @@
-"""The whole way, from a configuration to a report: what `loralift run` and `loralift.evaluate` do."""
+"""A whole run, from a configuration to a report: what `loralift run` and `loralift.evaluate` do."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class RunResult:
     """A finished run.
 
     Attributes:
-        directory: Where everything lies.
-        report: What was found.
-        files: The report's files, the page to open first in front.
+        directory: The run's folder.
+        report: The results.
+        files: The report's files; the page to open first is the first.
     """
 
     directory: Path
@@ -54,7 +54,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the comparison of the questions that decide is told besides the scores."""
+    """What the comparison of the questions that decide needs besides the scores."""
 
     training: Sequence[str] = ()
     proofs: Sequence[AdapterProof] = ()
@@ -66,7 +66,7 @@ def run(
 ) -> RunResult:
     """Evaluate the base and every adapter, compare, report.
 
-    Whatever can be wrong is looked at before the weights are loaded: the metrics, the folder, the data, the adapters.
+    Metrics, folder, data and adapters are checked before the base's weights are loaded.
 
     Args:
         config: What to evaluate and how.
@@ -81,7 +81,7 @@ def run(
     config = config.model_copy(update={"primary": scoring.primary})
     directory = _directory(config, resume)
     with directory.locked():
-        # --resume of a run that was killed before it gave an answer simply begins.
+        # --resume of a run that was killed before its first answer starts it anew
         resume, wanted = resume and directory.began(), resume
         if not resume:
             directory.refuse_to_overwrite(but=LEFTOVERS if wanted else ())
@@ -128,7 +128,7 @@ def _generate(
 ) -> tuple[RunContext, tuple[AdapterProof, ...]]:
     """Load the model, prove that the adapters act, and let every variant answer every data set.
 
-    The model is gone when this returns: its memory is the metrics' then.
+    Frees the model before it returns, since the metrics need the memory.
 
     Returns:
         The context, its configuration without the adapters that were refused, and the proofs of the others.
@@ -157,12 +157,12 @@ def _answer(
 
 
 def _stage(name: str, dataset: DatasetRun) -> str:
-    """A stage's name, so that what further data sets took is not added to it."""
+    """A stage's name in the clock; further data sets have names of their own."""
     return f"{name} ({dataset.name})" if dataset.name else name
 
 
 def _answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
-    """Whether the base answers some questions once more; repeats show by themselves what moves."""
+    """Whether the base answers some questions a second time; not with repeats, which show the noise themselves."""
     return bool(config.noise_rows and config.adapters and config.repeats == 1 and not dataset.name)
 
 

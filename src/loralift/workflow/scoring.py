@@ -30,11 +30,11 @@ from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import AGAIN, asked_again, read_records
 from loralift.workflow.run_directory import RunDirectory
 
-# What else may stand behind a difference is looked at whatever metrics were asked for; it costs next to nothing.
+# Descriptive metrics, always computed: they are cheap, and show other explanations of a difference.
 CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
 
 LOOKED_AT = 1_000
-"""References, spread over the data, of which it is looked at whether the metrics see them."""
+"""How many references, spread over the data, are checked for whether the metrics can score them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Scoring:
 
     Attributes:
         metrics: Metric name to what is known of it, in the order of the tables.
-        settings: Of the metrics.
+        settings: Settings of the metrics.
         primary: The metric that decides.
         benchmark: The benchmark's name in the SDK's bundles.
-        seed: Of the bootstrap of the intervals.
+        seed: Seed of the intervals' bootstrap.
     """
 
     metrics: Mapping[str, MetricInfo]
@@ -91,7 +91,7 @@ def model_of(generator: Generator) -> str:
 
 
 def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
-    """How the configuration wants its variants compared, whatever they are compared on."""
+    """The comparison's settings, from the configuration."""
     return Settings(primary=scoring.primary, margins=config.margins, seed=config.seed, resamples=config.resamples)
 
 
@@ -99,7 +99,7 @@ def rehearse(scoring: Scoring, question: Question) -> None:
     """Score one made-up answer, so that a metric that cannot run says so before hours of generation.
 
     Raises:
-        LoraLiftError: What the metric says.
+        LoraLiftError: The metric cannot run.
     """
     answer = Answer(question.id, question.question, "stop", 1, 1, 0.0)
     likelihood = ReferenceLikelihood(question.id, -1.0, 1)
@@ -107,19 +107,20 @@ def rehearse(scoring: Scoring, question: Question) -> None:
 
 
 def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
-    """Refuse a primary metric that cannot see most of the references, before any weight is loaded.
+    """Refuse a primary metric that cannot score most of the references, before weights are loaded.
 
-    Each metric is asked about references as if they were the answers too; of many data, about LOOKED_AT of them.
+    Each metric is asked about references as if they were also the answers; of more data, about LOOKED_AT of them.
 
     Args:
         scoring: The metrics.
         questions: The data, at least one.
 
     Returns:
-        What the judged metrics cannot see otherwise, one sentence a reason.
+        What the other judged metrics cannot score, one sentence for each reason.
 
     Raises:
-        UsageError: The primary metric is blind to more than half of the references; it names those that are not.
+        UsageError: The primary metric is blind to more than half of the references; the message names those that are
+            not.
     """
     step = -(-len(questions) // LOOKED_AT)
     references = [question.reference for question in questions[::step]]
@@ -189,7 +190,7 @@ def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> list[S
 
 
 def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> list[Score]:
-    """Score the base's second answers on the judged metrics; perplexity, which answers do not move, has no value."""
+    """Score the base's second answers on the judged metrics; without perplexity, which does not depend on answers."""
     from loralift.nemo.scoring import score_recorded
 
     answers = read_records(dataset.directory.answers(AGAIN), Answer)

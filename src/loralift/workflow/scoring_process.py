@@ -1,8 +1,7 @@
-"""Scoring in a process of its own: beside a GPU that generates the next variant's answers, and beside this process.
+"""Scoring in a process of its own, while the GPU generates the next variant's answers.
 
-A thread would not do: scoring is Python's own work, and so is handing the GPU its next step, and Python does one thing
-at a time in a process. The other process is this package started again, not a fork, which CUDA forbids, and not one of
-``multiprocessing``, which would run an unguarded script of the user's a second time.
+A thread would not do: scoring and launching GPU work both need Python's GIL. The process is this package started again:
+no fork, which CUDA forbids, and not ``multiprocessing``, which would run an unguarded script of the user a second time.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from loralift.workflow import memory
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.scoring import Scoring, score_variant
 
-# Generating on a GPU keeps one core busy, scoring another, and libraries some threads of their own.
+# Fewest CPU cores for a second process: generating on a GPU needs one, scoring another, and libraries have threads.
 FEWEST_CORES = 4
 
-# Fewer rows are scored before another process has loaded its libraries.
+# Fewest rows for sharing the work: fewer are scored before another process has loaded its libraries.
 MANY_ROWS = 5_000
 
 
 class Scorer:
-    """Scores variants: ahead, in a process of its own, where there is one; else when their scores are wanted.
+    """Scores variants: early in another process, if there is one; else when their scores are needed.
 
     Attributes:
-        scoring: What is scored and how; whoever loads the base says in it whose perplexity it is.
+        scoring: What is scored and how; set again when the base is loaded, for perplexity's signature.
     """
 
     def __init__(self, scoring: Scoring) -> None:
@@ -47,25 +46,25 @@ class Scorer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """End the process, also in the middle of its work."""
+        """Kill the process, even while it works."""
         if self._process is not None:
             with contextlib.suppress(BrokenPipeError), self._process as process:  # closes its pipes
                 process.kill()
         self._thread.shutdown()
 
     def score_beside(self, generator: Generator) -> None:
-        """Start the process where a generator leaves the processor time for it: one on a CPU needs it all."""
+        """Start the process, unless the generator runs on the CPU and needs all cores."""
         if generator.describe().numerics["device"] == "cuda" and cores() >= FEWEST_CORES:
             self._process = start()
 
     def begin(self, dataset: DatasetRun, variant: str) -> None:
-        """Score a variant that has answered, if that can be done beside what follows."""
+        """Begin to score a variant that has answered, if there is a process."""
         if self._process is not None:
             job = (dataset, variant, self.scoring)
             self._begun[dataset.name, variant] = self._thread.submit(_ask, self._process, job)
 
     def share(self, dataset: DatasetRun, variants: Sequence[str]) -> None:
-        """Let the process score some of these variants, which all have answered, while this one scores the others."""
+        """Let the process score some of these variants, which have all answered, while this one scores the others."""
         if self._process is None and len(variants) > 1 and len(dataset.questions) >= MANY_ROWS and cores() > 1:
             self._process = start()
         memory.give_back()
@@ -86,12 +85,12 @@ class Scorer:
             if not begun.done() and self._begun[dataset.name, other].cancel():
                 self._begun[dataset.name, other] = _known(score_variant(dataset, other, self.scoring))
         found = begun.result()
-        # what went wrong there is said here, where it goes wrong again
+        # after an error in the process it is scored here, where the same error is raised
         return found if found is not None else score_variant(dataset, variant, self.scoring)
 
 
 def _known(scores: list[Score]) -> Future[list[Score] | None]:
-    """Scores that are there already."""
+    """A finished future of scores."""
     known: Future[list[Score] | None] = Future()
     known.set_result(scores)
     return known
@@ -104,22 +103,22 @@ def start() -> subprocess.Popen[bytes]:
 
 
 def main() -> None:
-    """Score what standard input asks for, and answer on standard output; both in pickles, until the input ends."""
+    """The process: reads pickled jobs from standard input and writes pickled scores to standard output."""
     asked = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else prints must not stand between the answers
+    os.dup2(2, 1)  # other output goes to standard error, so that only pickles are on standard output
     with contextlib.suppress(EOFError):
         while True:
             job = pickle.load(asked)
             try:
                 found: list[Score] | None = score_variant(*job)
-            except Exception:  # noqa: BLE001 - whatever it is, the other process meets it again and says it
+            except Exception:  # noqa: BLE001 - whatever it is, the other process scores again and raises it
                 found = None
             _send(answers, found)
 
 
 def _ask(process: subprocess.Popen[bytes], job: tuple[DatasetRun, str, Scoring]) -> list[Score] | None:
-    """One job's scores; None where they could not be made."""
+    """One job's scores; None after an error."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:

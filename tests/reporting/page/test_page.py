@@ -112,12 +112,12 @@ def test_the_verdicts_stand_in_words_with_their_evidence(page: str, shown: Repor
     assert "One of three did: up." in text
     for name in GAINS:
         assert tables.headline(shown.comparison, name) in text
-    for word in ("BETTER", "WORSE", "EQUIVALENT", "REFUSED", "no <weights>", "Mind:", "2 rows were left out"):
+    for word in ("BETTER", "WORSE", "EQUIVALENT", "REFUSED", "no <weights>", "Note:", "2 rows were left out"):
         assert word in text
 
 
 def test_nothing_that_was_given_is_markup(page: str) -> None:
-    assert "<b>" not in page.replace('<b class="mind">', "")
+    assert "<b>" not in page.replace('<b class="caution">', "")
     assert "<data>" not in page
     assert "<i>leak" not in page
     assert "onerror" not in re.sub(r"&lt;img src=x onerror", "", page)

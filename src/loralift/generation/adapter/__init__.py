@@ -1,1 +1,1 @@
-"""An adapter before and after it is loaded: what it is, that it fits its base, that it acts."""
+"""LoRA adapters: read from their files, checked against the base, and shown to change the model's output."""

@@ -1,4 +1,4 @@
-"""The proof that an adapter fits its base and acts on it: on files before loading, on memory after."""
+"""Does an adapter fit its base? Its files are checked before loading, the tensors in memory after."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _LFS = b"version https://git-lfs"
 _DOWN = (".lora_A", ".lora_embedding_A")
 _UP = (".lora_B", ".lora_embedding_B")
 
-# what torch.load raises on the way through bytes that are no pickle of tensors
+# what torch.load raises for a file that is no pickle of tensors
 _CORRUPT_PICKLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, struct.error)
 
 type Tensors = Mapping[str, torch.Tensor]
 
 
 def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
-    """An adapter's tensors, on the CPU.
+    """An adapter's tensors by their keys in the file, on the CPU.
 
     Raises:
-        AdapterError: The file is corrupt, empty, or more than tensors.
+        AdapterError: The file is corrupt, empty, a Git LFS pointer, or holds something else than tensors.
     """
     with weights.open("rb") as file:
         if file.read(len(_LFS)) == _LFS:
@@ -63,13 +63,13 @@ def check_fit(argument: str, config: Any, base_config: Any, tensors: Tensors) ->
     """Compare an adapter's keys and shapes with those that PEFT makes for the base.
 
     Args:
-        argument: For the messages.
+        argument: What the user wrote, for the messages.
         config: The adapter's PEFT configuration.
         base_config: The base's transformers configuration.
-        tensors: The adapter's file.
+        tensors: The adapter's tensors, as the file names them.
 
     Returns:
-        The keys that are weights of the base itself: PEFT saves embeddings beside an adapter that targets them.
+        The keys that are weights of the base itself: PEFT saves the embeddings with an adapter that targets them.
 
     Raises:
         AdapterError: A key is missing or unexpected, or a shape differs.
@@ -99,11 +99,11 @@ def check_fit(argument: str, config: Any, base_config: Any, tensors: Tensors) ->
 
 
 def check_values(argument: str, tensors: Tensors) -> None:
-    """Refuse weights that are no finite floating-point numbers, and adapters whose update is zero.
+    """Refuse weights that are not finite floating-point numbers, and adapters whose update is zero.
 
     Raises:
-        AdapterError: A tensor is quantised or holds NaN or infinity, or every lora_B (or lora_A) is zero and nothing
-            else is there to act.
+        AdapterError: A tensor is quantised or holds NaN or infinity, or every lora_B (or every lora_A) is zero and the
+            file has no other tensors.
     """
     whole = sorted(key for key, tensor in tensors.items() if not _plain_floats(tensor))
     if whole:
@@ -118,7 +118,7 @@ def check_values(argument: str, tensors: Tensors) -> None:
             f"`{argument}` has NaN or infinity in {len(broken)} of {len(tensors)} tensors: {some(broken, 2)}; its "
             "training diverged: take an earlier checkpoint, or train with a lower learning rate"
         )
-    # the update is B·A, so either at zero is no update; what is neither (a saved module, a magnitude) acts by itself
+    # the update is B·A, so it is 0 if either is; other tensors (modules_to_save, DoRA's magnitude) act by themselves
     others = [key for key in tensors if not any(part in key for part in (*_DOWN, *_UP))]
     for letter, parts in (("B", _UP), ("A", _DOWN)):
         half = _half(tensors, parts)
@@ -136,7 +136,7 @@ def largest_b(tensors: Tensors) -> float | None:
 
 
 def verify_loaded(argument: str, model: Any, adapter_name: str, tensors: Tensors, skip: Iterable[str]) -> None:
-    """Check that every adapter tensor in memory equals the file's, after the cast to memory's dtype.
+    """Check that every adapter tensor in memory equals the file's, cast to the dtype it has in memory.
 
     Raises:
         AdapterError: One differs.
@@ -154,9 +154,9 @@ def verify_loaded(argument: str, model: Any, adapter_name: str, tensors: Tensors
 
 
 def verify_base_weights(argument: str, state: Tensors, tensors: Tensors, keys: Iterable[str]) -> None:
-    """Check that the weights of the base that an adapter's file carries are the base's own.
+    """Check that weights of the base in an adapter's file (e.g. embeddings) equal the base's own.
 
-    PEFT would copy them over the base's, and the base would no longer be the base.
+    PEFT copies them over the base's, so other values would change the base that the adapter is compared with.
 
     Args:
         argument: For the message.
@@ -177,7 +177,7 @@ def verify_base_weights(argument: str, state: Tensors, tensors: Tensors, keys: I
 
 
 def _plain_floats(tensor: torch.Tensor) -> bool:
-    """Whether a tensor holds numbers that mean themselves: float8, like integers, comes with scales elsewhere."""
+    """Whether a tensor is not quantised; float8 and integers need scales, which are kept elsewhere."""
     return bool(tensor.is_floating_point()) and tensor.element_size() > 1
 
 
@@ -186,12 +186,12 @@ def _half(tensors: Tensors, parts: tuple[str, ...]) -> list[torch.Tensor]:
 
 
 def _plain_name(key: str) -> str:
-    """The base's own name of a weight that an adapter's file carries."""
+    """The base's own name of one of its weights, from the key in an adapter's file."""
     return key.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
 def _inject_on_meta(argument: str, config: Any, base_config: Any) -> Any:
-    """The base with the adapter in it, without any weights."""
+    """The base with the adapter injected by PEFT, on the meta device: shapes without memory."""
     with quiet_loading(), torch.device("meta"):
         base = AutoModelForCausalLM.from_config(base_config)
         try:
@@ -206,7 +206,7 @@ def _inject_on_meta(argument: str, config: Any, base_config: Any) -> Any:
 
 
 def _adapter_state(model: Any, adapter_name: str) -> dict[str, torch.Tensor]:
-    """An adapter's tensors under the names that its file uses, embeddings of the base left out."""
+    """An adapter's tensors under the keys that its file uses, without embeddings of the base."""
     with quiet_loading():
         state: dict[str, torch.Tensor] = get_peft_model_state_dict(
             model, adapter_name=adapter_name, save_embedding_layers=False
@@ -215,7 +215,7 @@ def _adapter_state(model: Any, adapter_name: str) -> dict[str, torch.Tensor]:
 
 
 def _peft_converts(model: Any, tensors: Tensors) -> bool:
-    """Whether PEFT's own conversion of keys (fused experts, renamed modules) takes the whole file."""
+    """Whether PEFT's conversion of keys (fused experts, renamed modules) finds a place for every tensor of the file."""
     empty = {key: tensor.to("meta") for key, tensor in tensors.items()}
     try:
         result = set_peft_model_state_dict(model, empty, adapter_name=_PROOF)

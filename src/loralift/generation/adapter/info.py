@@ -1,4 +1,4 @@
-"""What an adapter is, read from its files, and refused there where it cannot be evaluated beside its base."""
+"""What an adapter is, read from its files; one that cannot be compared with its base is refused here."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ logger = logging.getLogger(__name__)
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
-# what a hub's repository may hold beside them, for tokenizers.py
+# also fetched from the hub: the adapter's own tokenizer, which tokenizer_match.py compares with the base's
 TOKENIZER_FILES = (
     *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
     *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "tekken.json"),
 )
 
-# Low-rank updates of weights, which switch off to leave exactly the base. Prompt learning prepends tokens instead.
+# Low-rank updates of weights; switched off, the model is exactly the base. Prompt learning prepends tokens instead.
 PEFT_TYPES = ("LORA", "ADALORA", "LOHA", "LOKR")
 TASK_TYPES = (None, "CAUSAL_LM")
 
-# Loading such an adapter subtracts its initialisation from the base's weights, so the base would no longer be the base.
+# Values of init_lora_weights with which loading an adapter subtracts its initialisation from the base's own weights.
 CHANGES_THE_BASE = ("pissa", "corda", "olora", "loftq", "lora_ga")
 
 
@@ -42,22 +42,22 @@ class AdapterInfo:
     """An adapter that fits its base.
 
     Attributes:
-        name: Its variant's name.
+        name: The name that the user gave it, which is the name of its variant.
         path: The local folder with its files.
         source: What the user gave: a folder or a hub id.
         revision: The hub commit; None for a local folder.
         peft_type: e.g. ``LORA``.
         rank: r, or None where the type has none.
         alpha: lora_alpha, or None where the type has none.
-        target_modules: What it adapts: module names, or one regular expression.
-        modules_to_save: Modules that it replaces whole.
+        target_modules: The modules it updates: their names, or one regular expression.
+        modules_to_save: Modules of which it brings a whole trained copy.
         base_model: The name of the base it was trained on, as its configuration says; may be a path elsewhere.
-        use_rslora: Whether it scales by alpha / sqrt(r).
-        use_dora: Whether it is weight-decomposed.
+        use_rslora: Whether it scales by alpha / sqrt(r) and not alpha / r (rsLoRA).
+        use_dora: Whether it is weight-decomposed (DoRA).
         parameters: How many numbers its file holds.
-        sha256: Of its configuration and weights.
+        sha256: Hash of its configuration and weights.
         base_revision: The base's revision that it was trained on, as its configuration says.
-        tensors: How many its file holds.
+        tensors: How many tensors its file holds.
         largest_b: The largest absolute value of any lora_B; None where there is none.
         base_weights: Keys of its file that are weights of the base itself; they must equal the base's.
         ignored_settings: Settings of a newer PEFT that this one does not know.
@@ -90,7 +90,7 @@ class AdapterInfo:
 
     @property
     def strength(self) -> str:
-        """The settings and the weight that say how strong it is, for messages."""
+        """Its rank, alpha and largest lora_B value, for messages."""
         largest = "" if self.largest_b is None else f", largest lora_B value {self.largest_b:.2g}"
         return f"rank {self.rank}, alpha {self.alpha:g}{largest}" if self.alpha is not None else f"rank {self.rank}"
 
@@ -144,7 +144,7 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
 
 
 def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
-    """The adapter's configuration, as it stands in the file and as PEFT understands it."""
+    """The adapter's configuration: the file's JSON, and PEFT's object made from it."""
     path = folder / CONFIG
     if not path.is_file():
         hint = " (it is a whole model: give it as --model)" if (folder / "config.json").is_file() else ""
@@ -169,7 +169,7 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _refuse_unsupported(argument: str, config: Any) -> None:
-    """Refuse what PEFT would load but what could not be compared honestly with its base."""
+    """Refuse adapters that PEFT loads but with which the base cannot be evaluated unchanged."""
     if config.task_type not in TASK_TYPES:
         raise AdapterError(f"`{argument}` must be trained for CAUSAL_LM, got task_type {str(config.task_type)!r}")
     if getattr(config, "bias", "none") != "none":
@@ -207,7 +207,7 @@ def _find_weights(argument: str, folder: Path) -> Path:
 
 
 def _ignored_settings(raw: dict[str, Any]) -> tuple[str, ...]:
-    """Settings that this PEFT does not know and that are not simply off."""
+    """Settings that the installed PEFT does not know and that are switched on (not falsy)."""
     known = {field.name for field in dataclasses.fields(PEFT_TYPE_TO_CONFIG_MAPPING[raw["peft_type"]])}
     return tuple(sorted(key for key, value in raw.items() if value and key not in known | {"peft_version"}))
 

@@ -1,4 +1,4 @@
-"""Plain LoRA adapters as what they add to the base's weights, read from their files without PEFT's modules."""
+"""Plain LoRA adapters as updates of the base's weights, read from their files without PEFT's modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from loralift.generation.adapter.info import CONFIG, WEIGHTS, AdapterInfo
 _PREFIX = "base_model.model."
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
 
-# Settings that make an adapter more than scaled products B·A added to linear layers. Each is off when it is falsy.
+# Settings of adapters that are more than a scaled product B·A added to linear layers' weights. Falsy: off.
 _MORE_THAN_PRODUCTS = {
     "use_dora": "DoRA",
     "modules_to_save": "modules_to_save",
@@ -40,7 +40,8 @@ class LowRank:
     Attributes:
         down: lora_A, rank x inputs.
         up: lora_B, outputs x rank.
-        scale: lora_alpha / r, or lora_alpha / sqrt(r) for rsLoRA; by the module's own alpha where the patterns name it.
+        scale: lora_alpha / r, or lora_alpha / sqrt(r) for rsLoRA; with the module's own rank and alpha where
+            rank_pattern or alpha_pattern names it.
     """
 
     down: torch.Tensor
@@ -49,7 +50,7 @@ class LowRank:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Outputs x inputs, as the weight's."""
+        """Outputs x inputs, the shape of the weight."""
         return self.up.shape[0], self.down.shape[1]
 
     def delta(self, device: torch.device | str = "cpu") -> torch.Tensor:
@@ -58,7 +59,7 @@ class LowRank:
 
 
 def obstacle_to_merging(info: AdapterInfo) -> str | None:
-    """Why an adapter is more than products added to linear layers; None where it can be merged."""
+    """Why an adapter cannot be merged (it is more than products added to linear layers); None where it can."""
     if info.peft_type != "LORA":
         return f"peft_type {info.peft_type}"
     config = _config(info)
@@ -74,17 +75,18 @@ def obstacle_to_merging(info: AdapterInfo) -> str | None:
 def obstacle_to_request(info: AdapterInfo) -> str | None:
     """Why vLLM's own LoRA layers would not compute what PEFT does; None where they do.
 
-    vLLM reads one rank and one alpha from the configuration: it would scale modules that the patterns name wrongly.
+    vLLM reads one rank and one alpha for all modules: those that rank_pattern or alpha_pattern names would be scaled
+    wrongly.
     """
     patterns = [key for key in ("rank_pattern", "alpha_pattern") if info.peft_type == "LORA" and _config(info).get(key)]
     return obstacle_to_merging(info) or ", ".join(patterns) or None
 
 
 def read_updates(info: AdapterInfo) -> dict[str, LowRank]:
-    """What an adapter adds, by the name of the base's module, e.g. ``model.layers.0.self_attn.q_proj``.
+    """An adapter's updates by the name of the base's module, e.g. ``model.layers.0.self_attn.q_proj``.
 
     Raises:
-        AdapterError: It is no plain LoRA, or a tensor of its file has no partner.
+        AdapterError: It is no plain LoRA, or a lora_A of its file has no lora_B of the same rank, or the reverse.
     """
     if obstacle := obstacle_to_merging(info):
         raise AdapterError(f"`{info.argument}` cannot be merged into the base's weights: it has {obstacle}")
@@ -100,7 +102,7 @@ def read_updates(info: AdapterInfo) -> dict[str, LowRank]:
 
 
 def scale_of(config: Mapping[str, Any], module: str) -> float:
-    """The factor of one module's product, as PEFT finds it."""
+    """The factor by which one module's product B·A is scaled, as PEFT computes it."""
     ranks, alphas = config.get("rank_pattern") or {}, config.get("alpha_pattern") or {}
     rank = ranks.get(get_pattern_key(list(ranks), module), config["r"])
     alpha = alphas.get(get_pattern_key(list(alphas), module), config["lora_alpha"])
@@ -108,11 +110,11 @@ def scale_of(config: Mapping[str, Any], module: str) -> float:
 
 
 def bytes_touched(updates: Sequence[Mapping[str, LowRank]], element: int) -> int:
-    """Bytes of the base's weights that any of several adapters changes.
+    """Bytes of all weights of the base that at least one adapter changes.
 
     Args:
-        updates: Of each adapter.
-        element: Bytes of one number of the base.
+        updates: Each adapter's updates.
+        element: Bytes of one number of the base's weights.
     """
     shapes = {name: update.shape for adapter in updates for name, update in adapter.items()}
     return sum(outputs * inputs for outputs, inputs in shapes.values()) * element

@@ -1,4 +1,4 @@
-"""What is wrong with an adapter's keys and shapes, and what to do: one sentence each."""
+"""The sentences of an error where an adapter's keys or shapes are not the base's: what is wrong, and what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ type Shape = tuple[int, ...]
 
 _LAYER = re.compile(r"\.(?:layers|layer|h|blocks)\.(\d+)\.")
 
-# How keys come out when not save_pretrained but something else wrote the file, and what undoes it.
+# How keys are changed when something else than save_pretrained wrote the file, and the function that undoes it.
 _RESPELLED: Mapping[str, Callable[[str], str]] = {
     "begin with 'module.' (of DistributedDataParallel)": lambda key: key.removeprefix("module."),
     "hold '_orig_mod.' (of torch.compile)": lambda key: key.replace("_orig_mod.", ""),
@@ -26,14 +26,14 @@ _RESPELLED: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the base and the adapter's configuration ask of the adapter's file.
+    """What the adapter's file must hold, by the base and the adapter's configuration.
 
     Attributes:
-        shapes: Key to shape.
+        shapes: Shape of each tensor, by its key.
         trained_on: The base's name in the adapter's configuration.
         rank: r in the adapter's configuration; None where the type has none.
         vocabulary: Rows of the base's embeddings.
-        layers: Of the base; None where it does not say.
+        layers: How many layers the base has; None where its configuration does not say.
     """
 
     shapes: Mapping[str, Shape]
@@ -47,9 +47,9 @@ def explain_shapes(wrong: Mapping[str, Shape], expected: Expected, total: int) -
     """Why tensors have another shape, and what to do.
 
     Args:
-        wrong: Keys whose shape differs, with the shape that came.
-        expected: With the shape of each of them.
-        total: Tensors of the file.
+        wrong: The shapes in the file that differ, by key.
+        expected: What the file should hold.
+        total: How many tensors the file has.
     """
     empty = [key for key, shape in wrong.items() if 0 in shape]
     if empty:
@@ -82,10 +82,10 @@ def explain_keys(missing: list[str], unexpected: list[str], came: Collection[str
     """Why tensors are missing or have no place, and what to do.
 
     Args:
-        missing: Keys that the base asks for and the file lacks.
-        unexpected: Keys of the file that have no place.
+        missing: Keys that the file should have and lacks.
+        unexpected: Keys of the file that have no place in the base.
         came: All keys of the file.
-        expected: What the base asks for.
+        expected: What the file should hold.
     """
     found = []
     if missing:
@@ -114,7 +114,7 @@ def _what_to_do(missing: list[str], unexpected: list[str], came: Collection[str]
 
 
 def _other_vocabulary(wrong: Mapping[str, Shape], expected: Expected) -> int | None:
-    """The one size that stands in every wrong shape where the base's vocabulary should."""
+    """The other vocabulary size, if all wrong shapes differ only in having it in place of the base's; else None."""
     found = set()
     for key, shape in wrong.items():
         if len(shape) != len(expected.shapes[key]):
@@ -126,7 +126,7 @@ def _other_vocabulary(wrong: Mapping[str, Shape], expected: Expected) -> int | N
 
 
 def _other_rank(wrong: Mapping[str, Shape], expected: Expected) -> int | None:
-    """The one rank of all wrong tensors, if they differ in nothing else."""
+    """The rank of all wrong tensors, if they share one and differ in nothing else; else None."""
     found = set()
     for key, shape in wrong.items():
         wanted = expected.shapes[key]

@@ -1,4 +1,4 @@
-"""Whether the base is the one that an adapter was trained on, as far as its configuration tells."""
+"""Is the base the one that the adapter was trained on, as far as the adapter's configuration says?"""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 
 
 def check_class(argument: str, config: Any, base_config: Any) -> None:
-    """Refuse an adapter that was trained on another class of model: keys and shapes may fit all the same.
+    """Refuse an adapter that was trained on another class of model; its keys and shapes may fit nevertheless.
 
     Args:
-        argument: For the message.
+        argument: What the user wrote, for the message.
         config: The adapter's PEFT configuration.
         base_config: The base's transformers configuration.
 
@@ -38,12 +38,12 @@ def check_class(argument: str, config: Any, base_config: Any) -> None:
 def compare_base(trained_on: str | None, revision: str | None, base: BaseModel) -> tuple[str, ...]:
     """What differs between the base an adapter names and the base in use, one sentence each.
 
-    A name proves nothing: the same weights lie under many, and a folder may have moved. So a difference is told and
-    not refused; what does prove another base, keys, shapes and class, is refused before.
+    A name proves nothing: the same weights are found under many names, and a folder may have moved. So a difference is
+    a note and no error. Keys, shapes and class do prove another base, and are checked elsewhere with an error.
 
     Args:
-        trained_on: What the adapter says it was trained on.
-        revision: Of that, where it says so.
+        trained_on: The base's name or path in the adapter's configuration.
+        revision: The base's revision there; None where it has none.
         base: The base in use.
     """
     if not trained_on:
@@ -60,7 +60,7 @@ def _compare_revisions(trained: str | None, base: BaseModel, commit: str | None)
         return ()
     if commit is None:
         return (f"It was trained on revision {trained!r} of the base; a local folder has none to compare with.",)
-    # a branch or a tag says nothing of the commit but by having been asked for
+    # a branch or tag cannot be compared with a commit, only with the revision that was asked for
     same = commit.startswith(trained) if _COMMIT.fullmatch(trained) else trained == (base.requested or "main")
     if same:
         return ()
@@ -78,7 +78,7 @@ def _identify(source: str) -> tuple[str, str | None]:
 
 
 def _same_name(first: str, second: str) -> bool:
-    """Whether two names may be one model's: two hub ids whole, a path by its last part."""
+    """Whether two names may mean one model: hub ids must be equal, of a path only the last part is compared."""
     if _is_hub_id(first) and _is_hub_id(second):
         return first.casefold() == second.casefold()
     return _last_part(first) == _last_part(second)
@@ -89,5 +89,5 @@ def _is_hub_id(source: str) -> bool:
 
 
 def _last_part(source: str) -> str:
-    # PureWindowsPath takes both slashes
+    # PureWindowsPath splits at / and at \
     return PureWindowsPath(source).name.casefold()

@@ -1,4 +1,4 @@
-"""The proof that an adapter acts: how far it shifts the next token's distribution on real prompts."""
+"""The proof that an adapter acts: on real prompts it shifts the next token's distribution by more than rounding."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from loralift.generation.model.base_model import BaseModel
 from loralift.records import BASE, AdapterProof, Prompt
 
 MOST_PROMPTS = 16
-"""Prompts that are looked at: enough to see any adapter that acts, few enough to cost seconds."""
+"""How many prompts are evaluated: enough to see any adapter that acts, few enough to take seconds."""
 
-# By Pinsker's inequality a divergence of 1e-9 nats changes the probability of no set of tokens by more than 2.3e-5: one
-# token in 45,000 would be drawn otherwise. Whatever the precision, that is nothing.
+# KL divergence in nats up to which an adapter counts as dead, whatever the precision. By Pinsker's inequality 1e-9 nats
+# change the probability of no set of tokens by more than 2.3e-5: one token in 45,000 would be sampled otherwise.
 NOTHING = 1e-9
 
-# Below so many times the noise an adapter acts, but its answers may differ by rounding as well.
+# Below so many times the rounding noise an adapter acts, but its answers may differ from the base's by rounding too.
 WEAK = 10.0
 
 type Floats = NDArray[np.float64]
 
 
 class Asked(Protocol):
-    """The part of a generator that a proof asks; see ``generation.base.Generator``, which is one."""
+    """The part of ``generation.base.Generator`` that a proof needs.
+
+    A protocol of its own, since this package may not import ``generation.base``, which is above it.
+    """
 
     @property
     def base_model(self) -> BaseModel:
@@ -46,30 +49,30 @@ class Asked(Protocol):
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
     ) -> Floats:
-        """The distribution of the token after each prompt, prompts x vocabulary."""
+        """Log-probabilities (natural logarithm) of the token after each prompt, prompts x vocabulary."""
 
 
 def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:
     """Prove on real prompts that every adapter acts, and tell what of its training differs from this evaluation.
 
-    For up to ``MOST_PROMPTS`` prompts spread over all, the distribution of the next token under the adapter is compared
-    with the base's, of the same batch. What rounding does is measured, not assumed: the base is asked again, one prompt
-    at a time. An adapter that shifts no prompt by more than that moved one is dead.
+    For up to ``MOST_PROMPTS`` evenly spaced prompts, the adapter's next-token distribution is compared with the base's
+    in the same batch, by KL divergence. The noise of rounding is measured: the base is evaluated again with batch size
+    1. An adapter is dead if its largest divergence on any prompt is not above the largest divergence of that noise.
 
     Args:
         generator: A base with its adapters.
-        prompts: All that will be asked; not empty.
+        prompts: All prompts of the run; not empty.
         chat_template: Whether the base's chat template rendered them.
 
     Returns:
-        One proof an adapter, in their order.
+        One proof for each adapter, in their order.
 
     Raises:
         ModelError: The prompts begin with two BOS tokens or end with an EOS, or the base computes NaN.
         AdapterError: An adapter is dead, or makes the model compute NaN; the message says why and what to do.
     """
     tokenizer_match.refuse_doubled_bos(generator.tokenizer, prompts)
-    if not chat_template:  # a template may mean it: some end every turn so
+    if not chat_template:  # chat templates may end every turn with an EOS token
         tokenizer_match.refuse_ended(generator.tokenizer, prompts)
     if not generator.adapters:
         return ()
@@ -100,7 +103,7 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
 
 
 def spread(prompts: Sequence[Prompt], most: int = MOST_PROMPTS) -> list[Prompt]:
-    """The first prompt and others at even distances, at most so many."""
+    """At most ``most`` prompts, evenly spaced, the first included."""
     count = min(most, len(prompts))
     return [prompts[place * len(prompts) // count] for place in range(count)]
 
@@ -113,7 +116,7 @@ def divergences(one: Floats, other: Floats) -> Floats:
         other: Likewise.
     """
     likely = np.exp(one)
-    with np.errstate(invalid="ignore"):  # -inf minus -inf, where nothing is likely and the term is 0
+    with np.errstate(invalid="ignore"):  # -inf minus -inf where the probability is 0, and so is the term
         terms = np.where(likely > 0, likely * (one - other), 0.0)
     rows: Floats = np.maximum(terms.sum(axis=1), 0.0)
     return rows

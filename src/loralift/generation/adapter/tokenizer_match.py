@@ -1,8 +1,8 @@
-"""The same prompts: every variant is asked with the base's token ids; would the adapter's own tokenizer make others?
+"""Would the tokenizer in an adapter's folder give the prompts other token ids than the base's?
 
-That base and adapter see the same ids is so by construction: a prompt is tokenised once. What an adapter's folder may
-hold beside it is another tokenizer, the one it was trained with; where that differs, the prompts are not those of its
-training, and that must be told.
+A prompt is tokenised once, by the base's tokenizer, so base and adapters always see the same ids. An adapter's folder
+may hold the tokenizer that the adapter was trained with; where it differs from the base's, the adapter is evaluated on
+prompts unlike those of its training, and a note says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from loralift.errors import ModelError, some
+from loralift.errors import ModelError, first_line, some
 from loralift.generation.adapter.info import TOKENIZER_FILES
 from loralift.generation.model.base_model import TOKENIZERS
 from loralift.generation.model.quiet import quiet_loading
@@ -38,7 +38,7 @@ def refuse_doubled_bos(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
 
 
 def refuse_ended(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
-    """Refuse prompts that end with an end-of-sequence token: what follows would answer nothing.
+    """Refuse prompts that end with an end-of-sequence (EOS) token: the model would begin a new text, not an answer.
 
     Raises:
         ModelError: A prompt does.
@@ -57,9 +57,9 @@ def compare_tokenizers(folder: Path, base: Any, prompts: Sequence[Prompt], chat_
     """How the tokenizer in an adapter's folder differs from the base's, one sentence each.
 
     Args:
-        folder: The adapter's.
+        folder: The adapter's folder.
         base: The base's tokenizer.
-        prompts: All that are asked.
+        prompts: All prompts of the run.
         chat_template: Whether the base's chat template rendered them.
     """
     there = sorted({path.name for pattern in TOKENIZER_FILES for path in folder.glob(pattern)})
@@ -71,9 +71,9 @@ def compare_tokenizers(folder: Path, base: Any, prompts: Sequence[Prompt], chat_
         with quiet_loading():
             own = AutoTokenizer.from_pretrained(str(folder))
     except (ValueError, OSError, ImportError, KeyError) as cause:
-        reason = next(iter(str(cause).splitlines()), type(cause).__name__)
         return (
-            f"The tokenizer in its folder cannot be loaded, so it could not be compared with the base's: {reason}.",
+            "The tokenizer in its folder cannot be loaded, so it could not be compared with the base's: "
+            f"{first_line(cause)}.",
         )
     notes = (*_vocabularies(own, base), *_special_tokens(own, base), *_templates(own, base, chat_template))
     differing = _differing_prompts(own, prompts, chat_template)

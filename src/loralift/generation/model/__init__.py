@@ -1,1 +1,1 @@
-"""A base model before anything is loaded: where it lies, what it is, and its tokenizer."""
+"""A base model before its weights are loaded: where its files are, what it is, and its tokenizer."""

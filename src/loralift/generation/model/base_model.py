@@ -1,4 +1,4 @@
-"""What a base model is: found, identified and checked, before its weights are loaded."""
+"""Find, identify and check a base model before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "*.tiktoken", "tekken.json", "vocab.json", "spiece.model")
 SMALL_FILES = ("*.json", "*.txt", "*.jinja", *TOKENIZERS)
 
-# Above this a hash of everything would take longer than loading the model; the identity then says that it sampled.
+# Bytes above which files are sampled, since hashing all would take longer than loading the model; the hash's name then
+# says so (sampled-sha256).
 SAMPLE_FROM = 2 << 30
 
 
@@ -28,7 +29,7 @@ class BaseModel:
     """A base model before its weights are loaded.
 
     Attributes:
-        source: What transformers loads: a local folder or a hub id.
+        source: What is given to ``from_pretrained``: a local folder or a hub id.
         revision: The hub commit; None for a local folder.
         identity: ``hub:ID@COMMIT``, or a hash of the local folder's files.
         config: The transformers configuration.
@@ -67,7 +68,7 @@ def inspect_base(model: str, revision: str | None = None) -> BaseModel:
 def identify_folder(folder: Path) -> str:
     """A hash of a local model's configuration, tokenizer and weight files."""
     patterns = (*SMALL_FILES, *WEIGHTS)
-    # a folder that transformers' Trainer left holds its state and options, which change no answer
+    # transformers' Trainer also leaves its own state in the folder, which changes no answer
     ours = {path for pattern in patterns for path in folder.glob(pattern) if path.name != "trainer_state.json"}
     return hash_files(sorted(ours), sample_from=SAMPLE_FROM)
 
@@ -95,10 +96,10 @@ def _read_config(folder: Path, model: str) -> Any:
 
 
 def _refuse_leftover_adapter(folder: Path, model: str) -> None:
-    """Refuse a whole model with an adapter's configuration beside it: transformers would attach the adapter by itself.
+    """Refuse a model whose folder has an adapter_config.json too: transformers would load that adapter on top of it.
 
-    Merged models are often saved into the folder of their training. With the adapter in it twice, or a base that is
-    no base, every comparison would be of something else.
+    Merged models are often saved into the folder of their training. The base would then have an adapter in it, or a
+    merged one twice.
     """
     if (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(

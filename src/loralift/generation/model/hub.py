@@ -1,4 +1,4 @@
-"""Where a model or an adapter lies: a local folder, or a repository on the Hugging Face hub."""
+"""Find a model or an adapter: a local folder, or a repository of the Hugging Face hub, which is downloaded."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ def find_folder(
 
     Returns:
         The folder, and the commit if it came from the hub.
+
+    Raises:
+        LoraLiftError: ``error``; there is neither such a folder nor such a repository, or the hub refuses it.
     """
     local = Path(source).expanduser()
     if local.is_dir():
@@ -76,7 +79,7 @@ def hash_files(files: Sequence[Path], sample_from: int | None = None) -> str:
     """A hash over names, sizes and contents.
 
     Args:
-        files: In any order; only their names count, not where they lie.
+        files: In any order; their names are hashed, their folders are not.
         sample_from: Total bytes from which on files are sampled rather than read whole: their first and last
             mebibyte and 62 evenly between.
 

@@ -1,4 +1,4 @@
-"""Loading without noise: what transformers would print is checked and raised instead."""
+"""Silence transformers and PEFT while loading; what their warnings are about is checked here and raised as errors."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from transformers.utils import logging as transformers_logging
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """No progress bars, no load reports, no PEFT remarks that LoraLift's own checks replace."""
+    """No progress bars, no load reports, and no PEFT warnings that LoraLift's own checks replace."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
-            # a setting of a newer PEFT: adapters.ignored_settings tells it
+            # a setting of a newer PEFT: AdapterInfo.ignored_settings lists it
             warnings.filterwarnings("ignore", message="Unexpected keyword arguments", category=UserWarning)
-            # PEFT remarks on missing keys, which fit.py refuses before and verify_loaded after loading
+            # missing keys: check_fit refuses them before loading, verify_loaded after
             warnings.filterwarnings("ignore", message="Found missing adapter keys", category=UserWarning)
-            # an adapter trained with lora_bias: it is not merged here, and fit.py knows its shapes better
+            # an adapter trained with lora_bias: it is never merged here, and check_fit compares its shapes
             warnings.filterwarnings("ignore", message="`lora_bias=True` was passed", category=UserWarning)
             warnings.filterwarnings("ignore", message="Adapter .* have invalid shape", category=UserWarning)
-            # an adapter that saves embeddings tied to the output: its base's are not touched, which loading.py proves
+            # an adapter on tied embeddings: verify_base_weights checks that the base's own are unchanged
             warnings.filterwarnings("ignore", message=".*tie_word_embeddings", category=UserWarning)
-            # peft 0.21 asks transformers 5.23 for a property by its old name
+            # peft 0.21 reads a property of transformers 5.23 by its old name
             warnings.filterwarnings(
                 "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
             )

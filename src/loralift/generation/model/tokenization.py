@@ -1,4 +1,4 @@
-"""Texts to tokens and back, the same for every engine."""
+"""Tokenising and decoding, the same for every engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 from loralift.errors import ModelError
 
 _PROBE = "a"
-"""A text that shows what a tokenizer puts before and behind any."""
+"""A text to find out which special tokens a tokenizer puts before and after every text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Texts:
     """A tokenizer as the engines use it.
 
     Attributes:
-        tokenizer: The base's.
+        tokenizer: The base's transformers tokenizer.
         eos: Token ids that end an answer.
     """
 
@@ -27,12 +27,13 @@ class Texts:
     eos: tuple[int, ...]
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
-        """Tokenise texts that are to be gone on with; never truncates.
+        """Tokenise texts that the model is to continue; never truncates.
 
         Args:
             texts: Any number.
-            add_special_tokens: Whether the tokenizer puts its own (a BOS) before each. What it would put behind one is
-                left out: a prompt that ends with an end-of-sequence token is another question.
+            add_special_tokens: Whether the tokenizer adds its special tokens before each text (a BOS). Those that it
+                would append (an EOS, with ``add_eos_token``) are removed: after one the model would not continue the
+                text.
         """
         if not texts:
             return []
@@ -42,7 +43,7 @@ class Texts:
 
     @property
     def appended(self) -> tuple[int, ...]:
-        """The special tokens that the tokenizer puts behind every text, as ``add_eos_token`` makes it do."""
+        """The special tokens that the tokenizer appends to every text, e.g. an EOS with ``add_eos_token``."""
         (plain,), (whole,) = (self._ids([_PROBE], special) for special in (False, True))
         places = range(len(whole) - len(plain) + 1)
         begin = next((place for place in places if whole[place : place + len(plain)] == plain), None)
@@ -57,16 +58,16 @@ class Texts:
         return (f"The tokenizer puts {named} behind every text; prompts are asked without it, or they would be ended.",)
 
     def _ids(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
-        # verbose=False: the tokenizer would warn of texts beyond its model_max_length, which is checked elsewhere
+        # verbose=False: no warning of texts beyond model_max_length; base.refuse_too_long checks the context window
         encoded = self.tokenizer(list(texts), add_special_tokens=add_special_tokens, verbose=False)
         return [tuple(ids) for ids in encoded["input_ids"]]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Tokens to text, special tokens left out, and nothing tidied."""
+        """Tokens to text, without special tokens, and without transformers' clean-up of spaces."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render messages by the model's chat template, ready for its answer.
+        """Render messages by the model's chat template, up to where the answer begins.
 
         Raises:
             ModelError: There is no chat template, or it refuses these messages.

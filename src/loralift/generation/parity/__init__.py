@@ -1,1 +1,1 @@
-"""Do the fast modes answer as the plain one does? The modes in which one model answers, and what each gives."""
+"""The modes in which one model can be run (loop, generate, vLLM; merged or not), and what each of them answers."""

@@ -1,7 +1,7 @@
-"""The modes in which one model answers: they must give the same, and `loralift check --parity` says whether they do.
+"""The modes in which one model can be run. All should answer alike; `loralift check --parity` says whether they do.
 
-The reference is the plainest: transformers' own ``generate``, one question at a time, each adapter in PEFT's layers.
-One loaded model serves all modes of transformers; each of vLLM's is an engine of its own.
+The reference is the simplest: transformers' own ``generate`` with batch size 1 and adapters in PEFT's layers. All modes
+of transformers use one loaded model; each mode of vLLM starts an engine of its own.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from loralift.records import BASE
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One mode to the answers.
+    """How a model is run.
 
     Attributes:
-        name: For people.
+        name: For the tables.
         own_loop: Whether our own decoding loop answers, and not transformers' ``generate``.
-        merged: Whether adapters are merged into the weights; by transformers only as far as a run does so.
+        merged: Whether adapters act as in a run: in the transformers engine merged into the weights or unmerged beside
+            them, as ``variants`` decides; in vLLM merged. Else they stay in PEFT's or vLLM's LoRA layers.
         batch_size: Most rows at once; None: as many as a run takes.
     """
 
@@ -45,7 +46,7 @@ class Mode:
 
 REFERENCE = Mode("generate, single", batch_size=1)
 BATCHED = Mode("generate, batch")
-"""The reference but for its batches: what it moves by is noise."""
+"""As the reference, but in batches: how far it is from the reference is the noise of batching."""
 
 _LOOP = (Mode("loop, single", own_loop=True, batch_size=1), Mode("loop, batch", own_loop=True))
 _VLLM = (Mode("vLLM, merged", merged=True), Mode("vLLM, LoRARequest"))
@@ -57,7 +58,8 @@ def transformers_modes(loaded: Loaded, capability: Capability, rows: int) -> lis
     Args:
         loaded: The model.
         capability: How a run would run it.
-        rows: Questions; a quarter of them running shows whether rows may follow on rows.
+        rows: How many questions there are. One mode runs a quarter of them at a time, so that rows enter slots of rows
+            that have ended.
     """
     loops = capability.loop
     follow = Mode(f"loop, {max(rows // 4, 2)} rows", own_loop=True, batch_size=max(rows // 4, 2))
@@ -68,7 +70,7 @@ def transformers_modes(loaded: Loaded, capability: Capability, rows: int) -> lis
 
 
 def merges(loaded: Loaded, capability: Capability, name: str) -> bool:
-    """Whether a run takes an adapter out of PEFT's layers: merges it, or computes it beside the weights."""
+    """Whether a run takes an adapter out of PEFT's layers: merges it, or adds it unmerged in two products."""
     if not capability.merges:
         return False
     key = loaded.adapters[name].key
@@ -79,7 +81,7 @@ def merges(loaded: Loaded, capability: Capability, name: str) -> bool:
 
 @contextmanager
 def opened(loaded: Loaded, capability: Capability, mode: Mode) -> Iterator[TransformersGenerator]:
-    """A generator that answers a mode, in token ids; afterwards nothing is merged into the model.
+    """A generator that runs in a mode and writes answers as token ids; afterwards nothing is merged into the model.
 
     Args:
         loaded: The model.
@@ -96,7 +98,7 @@ def opened(loaded: Loaded, capability: Capability, mode: Mode) -> Iterator[Trans
 
 
 def vllm_modes(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype: str, device: str) -> list[Mode]:
-    """The modes of vLLM that can answer here; none where a run would not take it.
+    """The modes of vLLM that this machine can run; none where a run would not choose vLLM.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -106,20 +108,20 @@ def vllm_modes(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype
         return []
     free, _ = torch.cuda.mem_get_info()
     serves = {
-        True: choose.way_to_serve(base, infos, free) == "merged",
+        True: choose.serving_mode(base, infos, free) == "merged",
         False: bool(infos) and all(choose.obstacle(info, merged=False) is None for info in infos),
     }
     return [mode for mode in _VLLM if serves[mode.merged]]
 
 
 def start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, mode: Mode, rows: int) -> VllmGenerator:
-    """A generator that answers a mode of vLLM, in token ids; its engine ends with it."""
+    """A generator that runs in a mode of vLLM and writes answers as token ids; its engine is shut down with it."""
     engine = load.load_engine(base, infos, dtype, Work((rows,), 1 + len(infos)), merged=mode.merged)
     engine.text = TokenIds(engine.text.tokenizer, engine.text.eos)
     return VllmGenerator(engine)
 
 
 def merging_lost(generator: Generator) -> Mapping[str, float]:
-    """Adapter to what the weights' dtype took from its update: norm of the rounding over the update's, in vLLM."""
+    """What merging in vLLM lost by rounding, by adapter: norm of the rounding error over the norm of the update."""
     told = generator.describe().information.get("merging_lost", {})
     return {name: told[info.argument] for name, info in generator.adapters.items() if info.argument in told}

@@ -1,4 +1,4 @@
-"""All that one variant gives: its answers token by token, and how likely it finds references and next tokens."""
+"""All that is compared of one variant: its answers' token ids, reference likelihoods and next-token probabilities."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from loralift.generation.transformers_engine.stopping import finish_row
 from loralift.records import Answer, Prompt, ReferenceLikelihood
 
 END = -1
-"""What stands for the end-of-sequence token, whichever it was."""
+"""Stands for the end-of-sequence token, since a model may have several."""
 
 
 class TokenIds(Texts):
-    """A tokenizer that writes answers as their token ids: one text may come of several sequences of tokens."""
+    """A tokenizer that decodes to token ids in place of text: different tokens may give the same text."""
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The token ids, with spaces between."""
@@ -31,10 +31,10 @@ class Asked:
     """What is asked.
 
     Attributes:
-        prompts: Each id once.
-        references: As many.
-        separator: Between a prompt and its reference.
-        settings: How prompts are answered; greedily.
+        prompts: Each with an id of its own.
+        references: One for each prompt, in the same order.
+        separator: Text between a prompt and its reference.
+        settings: How answers are generated; greedy decoding.
     """
 
     prompts: Sequence[Prompt]
@@ -48,12 +48,12 @@ class Given:
     """What a variant gave.
 
     Attributes:
-        tokens: Each answer's token ids by the prompt's id, ``END`` last where the model ended it. Stop strings are not
-            looked for: the answers go on behind them.
+        tokens: Each answer's token ids by the prompt's id, ``END`` last where the model ended it. Stop strings are
+            ignored: the token ids continue after them.
         answers: The same as text, cut at the stop strings.
         likelihoods: Of the references, by the prompt's id.
-        watched: The token after each prompt whose probability is compared, in the prompts' order.
-        log_probabilities: Its natural logarithm.
+        watched: Token ids, one for each prompt: the next token whose probability is compared.
+        log_probabilities: The natural logarithms of these probabilities.
     """
 
     tokens: Mapping[str, tuple[int, ...]]
@@ -72,15 +72,15 @@ def ask(
     watched: NDArray[np.int64] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Given:
-    """Ask one variant everything.
+    """Generate answers, score references and compute next-token probabilities with one variant.
 
     Args:
         generator: One whose texts are ``TokenIds``.
-        variant: Who answers.
-        asked: What.
-        rows: Most rows at once; None: as in a run.
-        watched: Tokens after the prompts; None: the variant's own most likely ones.
-        on_progress: Told the answers' rows and tokens.
+        variant: ``base`` or an adapter's name.
+        asked: Prompts, references and settings.
+        rows: Most rows of a batch; None: as in a run.
+        watched: The next tokens whose probability is wanted; None: the most likely ones of this variant.
+        on_progress: Called with the answers finished and the tokens generated.
     """
     settings = replace(asked.settings, stop=(), batch_size=rows or asked.settings.batch_size)
     tokens = {}
@@ -104,7 +104,7 @@ def _answer(prompt: Prompt, tokens: Sequence[int], tokenizer: Any, asked: Asked)
 
 
 def _likelihoods(generator: Generator, variant: str, asked: Asked, rows: int) -> dict[str, ReferenceLikelihood]:
-    """A generator chooses the batches of references itself, so it is given so many at a time."""
+    """Reference likelihoods, ``rows`` pairs a call: within a call a generator chooses its batches itself."""
     found = {}
     for start in range(0, len(asked.prompts), rows):
         few = slice(start, start + rows)

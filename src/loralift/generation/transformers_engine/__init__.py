@@ -1,1 +1,1 @@
-"""The engine on transformers and PEFT: one loaded base, adapters switched on and off on it."""
+"""The engine on transformers and PEFT: one loaded base model whose adapters are switched on and off."""

@@ -1,4 +1,4 @@
-"""Batches that shrink when memory runs out, without losing what is finished."""
+"""Run rows in batches; when memory runs out the batch size is halved, and finished rows are kept."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from loralift.errors import ModelError, first_line
 
 logger = logging.getLogger(__name__)
 
-# Decoding is bound by reading the weights once a step, so more rows are nearly free until the arithmetic or the memory
-# becomes the limit. This is for `generate` and for scoring: on two CPU cores with a 7M-parameter model `generate` made
-# 1505, 1770 and 840 tokens/s with 32, 128 and 648 rows.
+# The batch size to begin with, for `generate` and for reference likelihoods. A decoding step mostly reads the weights,
+# so more rows are nearly free until arithmetic or memory is the limit: on two CPU cores with a 7M-parameter model
+# `generate` made 1505, 1770 and 840 tokens/s with 32, 128 and 648 rows.
 FIRST_ROWS = 128
 
 _MESSAGES = (
@@ -35,10 +35,14 @@ class RowLimit:
     rows: int = FIRST_ROWS
 
     def halve(self, error: RuntimeError, rows: int) -> None:
-        """Take out-of-memory with so many rows for half of them from now on; any other error is raised again.
+        """Halve the limit after an out-of-memory error; any other error is raised again.
+
+        Args:
+            error: What torch raised.
+            rows: Rows of the batch that raised it.
 
         Raises:
-            ModelError: It was one row.
+            ModelError: The batch was one row.
         """
         if not is_out_of_memory(error):
             raise error
@@ -49,7 +53,7 @@ class RowLimit:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error says that memory ran out: torch's own class, or the few messages that come without it."""
+    """Whether an error says that memory ran out: torch's OutOfMemoryError, or one of the messages above."""
     return isinstance(error, torch.OutOfMemoryError) or any(message in str(error) for message in _MESSAGES)
 
 
@@ -64,12 +68,13 @@ def run_in_batches[Row, Result](
     """Run rows in batches and yield each batch's results; on out-of-memory halve the batch and go on.
 
     Args:
-        rows: In the order of the batches; the largest first, so that memory runs out at once or not at all.
-        limit: Most rows of a batch. It is halved in place, and holds for the caller's next rows too.
-        run: Gives one result a row.
-        fits: How many of the remaining rows may go in one batch, at least 1; None: as many as ``limit`` allows.
-        before: Called before batches run, in the caller's thread; between two results the caller may do anything.
-        at_once: Batches that run before their results are given, side by side where they are several.
+        rows: Longest first, so that memory runs out at the first batch or not at all.
+        limit: Most rows of a batch. It is halved in place, so that it holds for the caller's next call too.
+        run: A batch to its results, one for each row.
+        fits: How many of the remaining rows may be in one batch, at least 1; None: as many as ``limit`` allows.
+        before: Called in the caller's thread before batches run, e.g. to switch the variant again: between two results
+            the caller may have switched to another.
+        at_once: How many batches run before their results are yielded; several run in parallel threads.
 
     Raises:
         ModelError: One row alone does not fit.
@@ -84,7 +89,7 @@ def run_in_batches[Row, Result](
         except RuntimeError as error:
             limit.halve(error, max(map(len, batches)))
         if results is None:
-            # only here, outside of the except clause, does the traceback no longer hold the batch's tensors
+            # outside of the except clause, since the traceback keeps the batch's tensors alive inside of it
             release_memory()
             continue
         start += sum(map(len, batches))
@@ -94,7 +99,7 @@ def run_in_batches[Row, Result](
 def _cut[Row](
     rows: Sequence[Row], start: int, limit: RowLimit, fits: Callable[[Sequence[Row]], int] | None
 ) -> Iterator[Sequence[Row]]:
-    """The batches of the rows from the start-th on."""
+    """The batches of the rows from index ``start`` on."""
     while start < len(rows):
         batch = rows[start : start + limit.rows]
         batch = batch if fits is None else batch[: fits(batch)]
@@ -103,7 +108,7 @@ def _cut[Row](
 
 
 def release_memory() -> None:
-    """Give back what nothing holds any more."""
+    """Free tensors that are no longer referenced, and return torch's cached memory to the device."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""What made the answers, for run.json and the fingerprint of a resume."""
+"""What made the answers (weights, versions, device), for run.json and to check that a resumed run is the same."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
 
 
 def _adapters_act(loaded: Loaded, capability: Capability) -> dict[str, str]:
-    """How each adapter acts, where it is switched on."""
+    """How each adapter acts when it is switched on: ``merged``, ``unmerged`` or in PEFT's ``layers``."""
     return {
         name: how_they_act(sums(loaded.base, adapter.key), adapter.key) if capability.merges else "layers"
         for name, adapter in loaded.adapters.items()

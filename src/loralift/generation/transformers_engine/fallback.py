@@ -1,4 +1,4 @@
-"""Answers by transformers' own ``generate``, a batch at a time: for models that the loop does not take."""
+"""Answers by transformers' own ``generate``, one left-padded batch at a time: for models that the loop cannot run."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from loralift.records import Answer, Prompt
 def answer_batch(
     loaded: Loaded, batch: Sequence[Prompt], settings: GenerationSettings, report: Callable[[int], None]
 ) -> list[Answer]:
-    """Answer one batch with the model as it is switched.
+    """Answer one batch with the variant that is switched on.
 
     Args:
         loaded: The model.
         batch: Not empty.
-        settings: How they are answered.
-        report: Told the tokens made so far, every few steps.
+        settings: How answers are generated.
+        report: Called every few steps with the number of tokens generated so far.
     """
     started = time.perf_counter()
     ids, mask = left_pad([prompt.token_ids for prompt in batch], loaded.pad, loaded.base.device)
@@ -36,8 +36,8 @@ def answer_batch(
         settings.top_p,
         settings.max_new_tokens,
     )
-    # complete in itself: load_model has emptied the model's own generation_config, whose sampling, penalties and
-    # lengths transformers would fill in here
+    # transformers fills in what is missing here from the model's generation_config, so load_model has removed the
+    # sampling, penalties and lengths from that
     config = GenerationConfig(
         max_new_tokens=settings.max_new_tokens,
         do_sample=False,
@@ -62,12 +62,12 @@ def answer_batch(
 
 
 def step_logits(loaded: Loaded, prompts: Sequence[Prompt], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """What ``generate`` chooses at the first steps of one batch, and from which logits.
+    """The tokens that ``generate`` chooses greedily at the first steps of one batch, and the logits.
 
     Args:
-        loaded: The model, switched.
+        loaded: The model, with the variant switched on.
         prompts: The batch.
-        steps: How many; fewer are made where all rows end before.
+        steps: How many; fewer where all rows end earlier.
 
     Returns:
         Tokens, rows x steps, and logits, rows x steps x vocabulary, in float32.

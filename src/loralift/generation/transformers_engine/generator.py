@@ -1,4 +1,4 @@
-"""The generator on transformers and PEFT: one loaded base, any number of adapters switched on and off on it."""
+"""The generator on transformers and PEFT: one loaded base model, any number of adapters switched on and off."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from loralift.generation.transformers_engine.self_check import checked_capabilit
 from loralift.generation.transformers_engine.variants import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
-# Batches of references that a processor's cores share out before their results are given: the last leave cores idle.
+# Batches of references per CPU thread that run before results are yielded; more, since the last ones leave cores idle.
 BATCHES_A_SIDE = 4
 
 
@@ -61,7 +61,7 @@ def load(
     Raises:
         ModelError: The base cannot be loaded, or the loop was asked for and does not answer as ``generate`` does.
         AdapterError: An adapter was not loaded as it is, or does not act on the base.
-        UsageError: ``dtype`` or ``device`` is none.
+        UsageError: There is no such ``dtype`` or ``device``, or two adapters share a name.
     """
     loaded = load_model(base, adapters, dtype, device)
     return TransformersGenerator(loaded, checked_capability(loaded, decoding))
@@ -69,19 +69,19 @@ def load(
 
 @dataclass
 class _Tally:
-    """Rows and tokens of one call, for its progress."""
+    """Finished rows and generated tokens of one call, for its progress."""
 
     on_progress: OnProgress | None
     rows: int = 0
     tokens: int = 0
 
     def running(self, tokens: int) -> None:
-        """Report the tokens of a batch that is not finished."""
+        """Report progress with so many tokens of unfinished rows."""
         if self.on_progress is not None:
             self.on_progress(self.rows, self.tokens + tokens)
 
     def finished(self, rows: int, tokens: int, running: int = 0) -> None:
-        """Count finished rows, and report them with the tokens of those that are not."""
+        """Count finished rows and their tokens, and report progress with ``running`` tokens of unfinished rows."""
         self.rows += rows
         self.tokens += tokens
         self.running(running)
@@ -91,12 +91,12 @@ class TransformersGenerator:
     """A ``Generator`` over a transformers model and its PEFT adapters."""
 
     def __init__(self, loaded: Loaded, capability: Capability, *, switch: Switch | None = None) -> None:
-        """Nothing is computed yet.
+        """Store the arguments; nothing is computed yet.
 
         Args:
             loaded: The model.
             capability: How it is run.
-            switch: Between its variants; None: one that merges.
+            switch: Switches between its variants; None: a new one, which merges if ``capability`` allows.
         """
         self._loaded = loaded
         self._capability = capability
@@ -139,7 +139,7 @@ class TransformersGenerator:
         return self._loaded.text.encode(texts, add_special_tokens)
 
     def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render messages by the model's chat template, ready for its answer."""
+        """Render messages by the model's chat template, up to where the answer begins."""
         return self._loaded.text.render_chat(messages)
 
     def generate(
@@ -149,10 +149,10 @@ class TransformersGenerator:
         settings: GenerationSettings,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Answer]:
-        """Answer every prompt, longest prompts first; answers come as they are complete.
+        """Answer every prompt, longest first; each answer is yielded when it is complete.
 
-        When memory runs out, half as many rows go on, also where ``settings.batch_size`` was given (with a logged
-        note): an evaluation that ends is worth more than a size that was kept.
+        When memory runs out the batch size is halved and a warning logged, also where ``settings.batch_size`` was
+        given: a finished evaluation is worth more than the batch size that was asked for.
         """
         refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, settings.max_new_tokens)
@@ -187,7 +187,7 @@ class TransformersGenerator:
             ran_out, switched = False, 0
             while not scheduler.done and not ran_out:
                 try:
-                    # between two calls the caller may have asked for another variant
+                    # again before each call: meanwhile the caller may have used another variant
                     if (switches := self._switch.to(variant)) != switched:
                         scheduler.forget_steps()
                         switched = switches
@@ -203,7 +203,7 @@ class TransformersGenerator:
                 release_memory()
 
     def _limit(self, settings: GenerationSettings, prompts: Sequence[Prompt]) -> RowLimit:
-        """Most running rows; what fitted one variant is where the next begins."""
+        """Most running rows. The limit is kept for all variants, so that the next begins with what fitted the last."""
         base = self._loaded.base
         if settings.batch_size not in self._limits:
             rows = rows_at_once(base, prompts, settings, free_memory(base.device))
@@ -221,7 +221,7 @@ class TransformersGenerator:
             tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers))
             return answers
 
-        # so that all variants go through the same batches
+        # one limit for all variants, so that their batches are the same
         limit = self._limits.setdefault(
             settings.batch_size, RowLimit() if settings.batch_size is None else RowLimit(settings.batch_size)
         )
@@ -238,7 +238,7 @@ class TransformersGenerator:
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference, teacher-forced after its prompt and the separator.
 
-        Texts beyond the context window come first, with no likelihood; then the others, longest first.
+        Texts longer than the context window are yielded first, with likelihood None; then the others, longest first.
         """
         refuse_unknown_variant(variant, self.variants)
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
@@ -247,7 +247,7 @@ class TransformersGenerator:
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
     ) -> NDArray[np.float64]:
-        """The distribution of the token after each prompt, prompts x vocabulary, in the prompts' order."""
+        """Log-probabilities of the token after each prompt, prompts x vocabulary, in the prompts' order."""
         refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, 1)
         loaded = self._loaded
@@ -293,7 +293,7 @@ class TransformersGenerator:
             yield one
 
     def _score_batch(self, batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
-        """Score one batch of references with the model as it is switched."""
+        """Score one batch of references with the variant that is switched on."""
         loaded = self._loaded
         if self._capability.packed:
             sums = score_packed(loaded.base, batch)
@@ -316,7 +316,7 @@ class TransformersGenerator:
         return lambda rest: max(sum(1 for _ in takewhile(lambda row: key(row) == key(rest[0]), rest)), 1)
 
     def _forget_lengths(self) -> None:
-        """Let embeddings that follow the longest row begin anew: a batch must not know of those before it."""
+        """Reset rotary embeddings that depend on the longest row, so that no batch changes the next one."""
         if length_dependent(self._loaded.base.config):
             restart(self._loaded.base)
 

@@ -1,4 +1,4 @@
-"""How likely a model finds the reference answers: teacher-forced, after the prompt."""
+"""Log-likelihoods of the reference answers, teacher-forced after their prompts, and next-token distributions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from loralift.generation.transformers_engine.stopping import left_pad
 from loralift.records import Prompt
 
-# Logits are by far the largest tensor of a forward pass: 300 reference tokens times a vocabulary of 128k take 154 MB a
-# row in float32. This many bytes of them in one batch leave room beside an 8B model on a 24 GB card.
+# Most bytes of logits in one batch, which are by far the largest tensor of a forward pass: 300 reference tokens times a
+# vocabulary of 128k take 154 MB a row in float32. 2 GiB leave room for an 8B model on a 24 GB card.
 LOGITS_BYTES = 2 << 30
 
-# A CPU gains nothing from wide batches and loses to fresh memory and padding: 128 FiQA references on 2 cores took
+# On a CPU large batches gain nothing, and cost padding and newly allocated memory: 128 FiQA references on 2 cores took
 # 26.5 s at 2 GiB, 6.7 s at 128 MiB, 4.6 s at 32 MiB, 4.7 s at 16 MiB; 162 of them, two batches at a time on a core
 # each, 7.0 s at 32 MiB, 6.3 s at 16 MiB, 6.5 s at 8 MiB.
 CPU_LOGITS_BYTES = 16 << 20
@@ -33,7 +33,7 @@ class Pair:
     Attributes:
         id: The question's id.
         token_ids: Prompt, separator and reference.
-        reference: How many of them, at the end, are the reference's (with the separator's).
+        reference: How many of the last tokens are the separator's and the reference's; these are scored.
     """
 
     id: str
@@ -44,9 +44,9 @@ class Pair:
 def encode_pairs(encode: Encode, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> list[Pair]:
     """Tokenise prompts with their references, as lm-evaluation-harness's ``_encode_pair`` does.
 
-    The whole text is tokenised and the prompt's tokens cut off its front, so that the reference is cut into tokens as
-    in running text. Where a token reaches over the border, so that the prompt's ids are no prefix of the whole, the
-    reference is tokenised by itself and put after the prompt's ids: every variant must see the same prompt.
+    Prompt and reference are tokenised as one text, and the prompt's tokens cut off its front, so that the reference's
+    tokens are those of running text. Where a token spans the end of the prompt, so that the prompt's ids are no prefix
+    of the whole, the reference is tokenised alone and appended to the prompt's ids, which are thus never changed.
     """
     continuations = [separator + reference for reference in references]
     texts = [prompt.text for prompt in prompts]
@@ -56,7 +56,7 @@ def encode_pairs(encode: Encode, prompts: Sequence[Prompt], references: Sequence
     pairs = []
     for prompt, body, whole, rest in zip(prompts, plain, joined, alone, strict=True):
         ids = prompt.token_ids
-        # what stands in the prompt before its text's own tokens: a BOS, or nothing
+        # special tokens before the text's own in the prompt: a BOS, or none
         front = len(ids) - len(body)
         ahead = ids[: max(front, 0)]
         fits = front >= 0 and ids[front:] == body and whole[: len(body)] == body
@@ -66,7 +66,7 @@ def encode_pairs(encode: Encode, prompts: Sequence[Prompt], references: Sequence
 
 
 def takes(model: Any, argument: str) -> bool:
-    """Whether a model's forward pass has an argument; not all classes have logits_to_keep or position_ids."""
+    """Whether a model's ``forward`` has an argument; not all classes have ``logits_to_keep`` or ``position_ids``."""
     return argument in inspect.signature(model.forward).parameters
 
 
@@ -75,9 +75,9 @@ def rows_that_fit(pairs: Sequence[Pair], vocabulary: int, keeps: bool, logits_by
 
     Args:
         pairs: In the order of the batches, longest first.
-        vocabulary: Of the model.
-        keeps: Whether the model can leave out the prompt's logits.
-        logits_bytes: The budget.
+        vocabulary: Size of the model's vocabulary.
+        keeps: Whether the model can omit the prompt's logits (``logits_to_keep``).
+        logits_bytes: Most bytes of logits, in float32.
     """
     fitting, longest, earliest = 0, 0, len(pairs[0].token_ids)
     for rows, pair in enumerate(pairs, start=1):
@@ -90,16 +90,16 @@ def rows_that_fit(pairs: Sequence[Pair], vocabulary: int, keeps: bool, logits_by
 
 
 def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[float]:
-    """Summed log-likelihood of each pair's reference, natural logarithm.
+    """Log-likelihood of each pair's reference in nats, summed over its tokens; the batch is padded on the right.
 
     Args:
         model: The model with the variant switched on.
-        base: The transformers model inside it, whose forward pass says which arguments it takes.
-        pairs: One batch; every one has a prompt before its reference.
-        pad: The padding token.
+        base: The transformers model inside it, whose ``forward`` tells which arguments exist.
+        pairs: One batch; each has at least one token before its reference.
+        pad: The padding token's id.
     """
     ids, first = _right_pad(pairs, pad, base.device)
-    # no mask: padding stands behind all that is looked at, and nothing sees what is behind it
+    # no attention mask: padding is on the right, where causal attention does not look
     inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
     kept = first if takes(base, "logits_to_keep") else 0
     if kept:
@@ -111,7 +111,7 @@ def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[
         if pair.reference == 0:
             sums.append(0.0)
             continue
-        # row by row, so that the float32 copy is of one row only; position i predicts the token at i + 1
+        # row by row, so that only one row is copied to float32; position i predicts the token at i + 1
         end = len(pair.token_ids)
         begin = end - pair.reference
         own = logits[row, begin - 1 - kept : end - 1 - kept].float()
@@ -121,34 +121,34 @@ def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[
 
 
 def _right_pad(pairs: Sequence[Pair], pad: int, device: Any) -> tuple[torch.Tensor, int]:
-    """Token ids, rows x longest, padded on the right; and the first place whose logits are wanted."""
+    """Token ids padded on the right, rows x longest; and the first position whose logits are needed."""
     width = max(len(pair.token_ids) for pair in pairs)
     ids = torch.tensor([[*pair.token_ids, *[pad] * (width - len(pair.token_ids))] for pair in pairs])
     return ids.to(device), min(len(pair.token_ids) - pair.reference for pair in pairs) - 1
 
 
 def next_token_batch(model: Any, base: Any, prompts: Sequence[Prompt], pad: int) -> list[NDArray[np.float64]]:
-    """Log-probabilities of the token after each prompt, one row of the vocabulary each.
+    """Log-probabilities of the token after each prompt: for each, a float64 array of the vocabulary's size.
 
     Args:
         model: The model with the variant switched on.
         base: The transformers model inside it.
         prompts: One batch.
-        pad: The padding token.
+        pad: The padding token's id.
     """
     ids, mask = left_pad([prompt.token_ids for prompt in prompts], pad, base.device)
     with torch.inference_mode():
         logits = model(**_inputs(base, ids, mask)).logits[:, -1]
-    # on the CPU, since mps has no float64; in it, so that equal logits give equal distributions to the last bit
+    # float64, so that equal logits give equal distributions to the last bit; on the CPU, since mps has no float64
     rows = torch.log_softmax(logits.cpu().double(), dim=-1)
     return list(rows.numpy())
 
 
 def _inputs(base: Any, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, Any]:
-    """The arguments of a forward pass over rows padded on the left, whose last logits are wanted."""
+    """The arguments of ``forward`` for rows padded on the left, of which only the last logits are needed."""
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "use_cache": False}
     if takes(base, "position_ids"):
-        # with padding on the left a row's first token is not at position 0 of the tensor
+        # position 0 is a row's first token, which left padding moves to a later column
         inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)
     if takes(base, "logits_to_keep"):
         inputs["logits_to_keep"] = 1

@@ -1,4 +1,4 @@
-"""Loading a base model and its adapters into memory, and checking that what is there is what was in the files."""
+"""Load a base model and its adapters, and check that the tensors in memory are those of the files."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class LoadedAdapter:
 
     Attributes:
         info: What it is.
-        key: PEFT's name of it, never the user's: PEFT looks for ``.NAME.`` in the names of all weights, so that an
-            adapter named ``mlp`` or ``0`` would lose its own.
+        key: Its name in PEFT, never the user's: PEFT searches the names of all weights for ``.NAME.``, so that it would
+            confuse an adapter named ``mlp`` or ``0`` with modules.
     """
 
     info: AdapterInfo
@@ -50,8 +50,8 @@ class Loaded:
         adapters: By the user's names.
         eos: Token ids that end an answer.
         pad: The padding token's id.
-        parameters: Of the base.
-        texts: How tokens become text.
+        parameters: How many numbers the base's weights have.
+        texts: The class that tokenises and decodes.
     """
 
     source: BaseModel
@@ -66,7 +66,7 @@ class Loaded:
 
     @property
     def text(self) -> Texts:
-        """Texts to tokens and back, as every engine does it."""
+        """The tokenizer as the engines use it: encodes prompts, decodes answers."""
         return self.texts(self.tokenizer, self.eos)
 
 
@@ -76,7 +76,7 @@ def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, devi
     Raises:
         ModelError: The base cannot be loaded.
         AdapterError: An adapter was not loaded as it is, or does not act.
-        UsageError: ``dtype`` or ``device`` is none, or two adapters share a name.
+        UsageError: There is no such ``dtype`` or ``device``, or two adapters share a name.
     """
     names = [info.name for info in infos]
     if len(set(names)) < len(names):
@@ -88,8 +88,8 @@ def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, devi
     eos = _eos_tokens(base, tokenizer)
     pad = tokenizer.pad_token_id
     if pad is None:
-        pad = eos[0] if eos else 0  # never seen by the model: the attention mask covers it
-    # sampling, penalties and lengths that the model's makers recommend are no part of an evaluation
+        pad = eos[0] if eos else 0  # any token does: the attention mask hides padding
+    # without the sampling, penalties and lengths that the model's makers recommend: the run's settings decide these
     base.generation_config = GenerationConfig(eos_token_id=list(eos) or None, pad_token_id=pad)
     model = base
     plain = _probe(base, base) if infos else None
@@ -143,7 +143,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def context_window(base: Any) -> int | None:
-    """How many tokens a model's positions reach; None where it has no such limit."""
+    """A model's context window in tokens, ``max_position_embeddings``; None where it has no such limit."""
     window = getattr(base.config.get_text_config(), "max_position_embeddings", None)
     # some configurations say -1 where there is no limit
     return window if isinstance(window, int) and window > 0 else None
@@ -158,10 +158,10 @@ def _load_tokenizer(source: BaseModel) -> Any:
 
 
 def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> Any:
-    """The base model, whole: a weight that its files lack would be random numbers."""
+    """The base model; a weight missing in its files is an error, since transformers would fill in random numbers."""
     options: dict[str, Any] = {"revision": source.revision, "dtype": dtype, "output_loading_info": True}
     if device.type != "cpu":
-        options["device_map"] = {"": device}  # straight there, without a copy in the CPU's memory
+        options["device_map"] = {"": device}  # straight to the device, without a copy in the CPU's memory
     try:
         with quiet_loading():
             base, report = AutoModelForCausalLM.from_pretrained(source.source, **options)
@@ -184,7 +184,7 @@ def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> A
 
 
 def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
-    """The model with one adapter more, whose tensors in memory are the file's."""
+    """Add one adapter to the model, and check that its tensors in memory equal the file's; returns the PeftModel."""
     info = adapter.info
     argument = info.argument
     folder = Path(info.path)
@@ -205,7 +205,7 @@ def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
 
 
 def _probe(model: Any, base: Any) -> torch.Tensor:
-    """Logits after tokens spread over the vocabulary; what is not a number is 0, so that equal means equal."""
+    """Logits of 16 tokens spread over the vocabulary, 1 x 16 x vocabulary; NaN is 0, so that results can be equal."""
     vocabulary = base.config.get_text_config().vocab_size
     tokens = torch.linspace(0, vocabulary - 1, 16, device=base.device).long()[None]
     with torch.inference_mode():
@@ -213,13 +213,13 @@ def _probe(model: Any, base: Any) -> torch.Tensor:
 
 
 def _check_effect(model: Any, base: Any, plain: Any, adapter: LoadedAdapter) -> None:
-    """Refuse an adapter that changes the base, or whose logits are the base's, bit by bit.
+    """Refuse an adapter that changes the base while switched off, or whose logits equal the base's bit by bit.
 
     Args:
         model: The PeftModel.
         base: The transformers model inside.
         plain: The base's logits before any adapter was loaded.
-        adapter: Which adapter.
+        adapter: The adapter to check.
     """
     info = adapter.info
     model.set_adapter(adapter.key)
@@ -231,7 +231,7 @@ def _check_effect(model: Any, base: Any, plain: Any, adapter: LoadedAdapter) -> 
             f"`{info.argument}` changes the base even when it is switched off, so the base could not be evaluated "
             "beside it; merge it into a copy of its base and evaluate that as --model in a run of its own"
         )
-    # where the base computes nothing but NaN, which proof.py refuses, there is nothing to tell
+    # not where the base's logits are all NaN (0 here): proof.py refuses that
     if plain.any() and torch.equal(_probe(model, base), plain):
         raise AdapterError(
             f"`{info.argument}` acts on nothing: with it the model computes exactly what the base does "
@@ -241,7 +241,7 @@ def _check_effect(model: Any, base: Any, plain: Any, adapter: LoadedAdapter) -> 
 
 
 def _eos_tokens(base: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Every token that ends an answer: those of the generation config (a chat model has several), the tokenizer's."""
+    """Ids of all tokens that end an answer: the generation config's (chat models have several) and the tokenizer's."""
     ids: set[int] = set()
     for found in (base.generation_config.eos_token_id, tokenizer.eos_token_id):
         ids.update(found if isinstance(found, list) else [] if found is None else [found])

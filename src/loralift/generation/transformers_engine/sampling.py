@@ -1,4 +1,4 @@
-"""The next token of each row: the most likely one, or one drawn with numbers that are the row's own."""
+"""Choose the next token of each row: the most likely one, or one sampled with random numbers that belong to the row."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from loralift.records import Prompt
 
 
 class Sampler:
-    """How far each slot's row is, and its random numbers, in tensors that stay where they are.
+    """Chooses the next token of the row in each slot, greedily or by sampling, for our own decoding loop.
+
+    It keeps each slot's number of steps and random numbers, in tensors at fixed addresses, as CUDA graphs need.
 
     Args:
-        settings: How tokens are drawn.
+        settings: Temperature, top_p, seed and most new tokens.
         slots: Most rows.
-        device: Where.
+        device: The model's device.
     """
 
     def __init__(self, settings: GenerationSettings, slots: int, device: torch.device) -> None:
@@ -29,16 +31,16 @@ class Sampler:
 
     @property
     def states(self) -> tuple[torch.Tensor, ...]:
-        """What moves with a row, slots first."""
+        """The tensors of each slot, slots x ..., which are to be moved with a row to another slot."""
         return self._steps, self._numbers
 
     def first(self, logits: torch.Tensor, places: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
-        """The first token of rows that enter.
+        """The first token of rows that enter slots.
 
         Args:
-            logits: Behind their prompts, rows x vocabulary.
-            places: Their slots.
-            prompts: As many.
+            logits: Those of each prompt's last token, rows x vocabulary.
+            places: The rows' slots.
+            prompts: The rows' prompts.
         """
         self._steps[places] = 0
         if self._settings.temperature > 0:
@@ -51,7 +53,10 @@ class Sampler:
 
         Args:
             logits: Rows x vocabulary.
-            rows: Their slots.
+            rows: The rows' slots: an index tensor or a slice.
+
+        Returns:
+            Token ids, one for each row.
         """
         tokens = self._pick(logits, rows)
         self._steps[rows] += 1
@@ -61,19 +66,19 @@ class Sampler:
         settings = self._settings
         if settings.temperature == 0:
             return logits.argmax(dim=-1)
-        # a row that has ended is computed on until another takes its place: what it draws is thrown away
+        # a row that has ended is still computed until another takes its slot; its tokens are discarded
         steps = self._steps[rows].clamp(max=self._numbers.shape[1] - 1)
         numbers = self._numbers[rows].gather(1, steps[:, None])
-        return draw(logits, numbers, settings.temperature, settings.top_p)
+        return sample(logits, numbers, settings.temperature, settings.top_p)
 
 
 class CommonRandomNumbers:
-    """A logits processor that samples: with numbers fixed by seed, prompt and position.
+    """A logits processor for ``generate`` that samples with random numbers fixed by seed, prompt and position.
 
-    Each token is drawn by inverting the cumulative distribution at such a number. So a prompt's answer depends
-    neither on the batch it is in nor on what was generated before, and the base and an adapter draw with common random
-    numbers: where their distributions agree they take the same token, which takes the sampling's noise out of their
-    difference. All scores but the drawn token's become -inf, for greedy decoding to take it.
+    Each token is sampled by inverting the cumulative distribution at such a number. So an answer depends neither on
+    the other rows of its batch nor on batches before it. Base and adapters use common random numbers: where their
+    distributions agree they choose the same token, which reduces the noise of sampling in their difference. All scores
+    but the sampled token's become -inf, so that greedy decoding chooses that token.
     """
 
     def __init__(self, ids: Sequence[str], seed: int, temperature: float, top_p: float, steps: int) -> None:
@@ -83,19 +88,19 @@ class CommonRandomNumbers:
         self._step = 0
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Scores, rows x vocabulary, that leave one token each."""
+        """Scores, rows x vocabulary: 0 for the sampled token of each row, -inf for all others."""
         numbers = self._uniform[:, self._step, None].to(scores.device, exact_dtype(scores.device))
-        token = draw(scores, numbers, self._temperature, self._top_p)
+        token = sample(scores, numbers, self._temperature, self._top_p)
         self._step += 1
         return torch.full_like(scores, float("-inf")).scatter(1, token[:, None], 0.0)
 
 
-def draw(scores: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
-    """Draw a token for each row by inverting its cumulative distribution.
+def sample(scores: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+    """Sample a token for each row by inverting its cumulative distribution; token ids, one for each row.
 
     Args:
         scores: Logits, rows x vocabulary.
-        numbers: Where to invert it, in [0, 1); rows x 1, of ``exact_dtype``.
+        numbers: Uniform random numbers in [0, 1), rows x 1, of ``exact_dtype``.
         temperature: Above 0.
         top_p: Nucleus, in (0, 1].
     """
@@ -103,13 +108,13 @@ def draw(scores: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p:
     if top_p < 1:
         likely = _nucleus(likely, top_p)
     cumulative = likely.cumsum(dim=-1)
-    # the first token whose cumulative probability exceeds the number; tokens of probability 0 never do so first
+    # the first token whose cumulative probability exceeds the number, which is never one of probability 0
     token = torch.searchsorted(cumulative, numbers * cumulative[:, -1:], right=True)
     return token.clamp(max=scores.shape[-1] - 1).squeeze(-1)
 
 
 def exact_dtype(device: torch.device) -> torch.dtype:
-    """float64, which keeps the sum over 128k tokens exact enough for the last of them; mps has none."""
+    """The dtype of cumulative probabilities: float64, exact enough for a sum over 128k tokens; float32 on mps."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
@@ -121,7 +126,7 @@ def _nucleus(likely: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def uniform(seed: int, key: str, steps: int) -> torch.Tensor:
-    """Numbers in [0, 1), one a step, always the same for a seed and a prompt's id."""
+    """Uniform random numbers in [0, 1), one for each step, fixed by the seed and the prompt's id."""
     digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
     # 63 bits, since torch takes signed seeds
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)

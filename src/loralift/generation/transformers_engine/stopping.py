@@ -1,4 +1,4 @@
-"""When each row of a batch ends, and what text its tokens make."""
+"""When a row ends (end-of-sequence token, stop string, length), and the text of its tokens."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 
 from loralift.records import FinishReason
 
-# Decoding steps between two reports of progress: one read of a counter from the device each.
+# Decoding steps between two reports of progress; each reads a counter from the device.
 REPORT_EVERY = 8
 
-# A stop string of n bytes ends within the last n tokens, each at least a byte; the rest is for tokens that decode to
-# nothing by themselves.
+# Tokens that are decoded in addition when looking for a stop string. One of n bytes is within the last n tokens, as a
+# token has at least one byte; the margin is for tokens that decode to no text alone.
 _TAIL_MARGIN = 8
 
 type Decode = Callable[[Sequence[int]], str]
 
 
 def left_pad(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, both rows x longest; padding on the left, so that every row ends at the end."""
+    """Token ids and attention mask, both rows x longest, padded on the left: every row ends in the last column."""
     width = max(len(row) for row in rows)
     ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows])
     mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows])
@@ -28,15 +28,15 @@ def left_pad(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[torc
 
 
 def stop_tail(stop: Sequence[str]) -> int:
-    """How many of the last tokens must be decoded to see whether a stop string has just ended."""
+    """How many of the last tokens must be decoded to find a stop string that the newest token completed."""
     return max((len(text.encode()) for text in stop), default=0) + _TAIL_MARGIN
 
 
 class RowWatch:
-    """A stopping criterion that counts tokens, reports progress, and ends a row at a stop string.
+    """A stopping criterion for ``generate`` that counts tokens, reports progress, and ends rows at stop strings.
 
-    The stop strings are looked for in the decoded text, so one that begins or ends inside a token is found too, and
-    one in the prompt is not.
+    Stop strings are searched in the decoded answer: one that begins or ends inside a token is found, one in the prompt
+    is not.
 
     Attributes:
         lengths: Tokens of each row up to the one that completed a stop string; None where none did.
@@ -62,7 +62,7 @@ class RowWatch:
         self._steps = 0
 
     def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
-        """Whether each row stops here; end-of-sequence tokens are transformers' own criterion."""
+        """Which rows a stop string ends at this step, a boolean for each; transformers itself checks for EOS tokens."""
         last = input_ids[:, -1]
         if self._steps == 0:
             self._eos, self._ended = self._eos.to(last.device), self._ended.to(last.device)
@@ -79,7 +79,7 @@ class RowWatch:
         return stopped
 
     def _newly_stopped(self, last: Sequence[int]) -> list[int]:
-        """The rows whose text, with their last token, holds a stop string."""
+        """The rows in whose text the last token completed a stop string."""
         found = []
         for row, (token, ended) in enumerate(zip(last, self._ended.tolist(), strict=True)):
             if ended:
@@ -96,10 +96,10 @@ class RowWatch:
 def finish_row(
     made: Sequence[int], stopped_after: int | None, eos: Sequence[int], stop: Sequence[str], decode: Decode
 ) -> tuple[str, int, FinishReason]:
-    """One row's text, its number of tokens and why it ended.
+    """One row's text, its number of tokens and why it ended: ``stop`` (EOS or stop string) or ``length``.
 
     Args:
-        made: The row's tokens after the prompt, with whatever the batch added once the row had ended.
+        made: The row's tokens after the prompt; tokens after its end, e.g. padding, are ignored.
         stopped_after: Tokens up to the one that completed a stop string, if one did.
         eos: The end-of-sequence tokens.
         stop: The stop strings.

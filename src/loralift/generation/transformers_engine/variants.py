@@ -1,13 +1,13 @@
-"""Switching one loaded base between its variants: adapters are merged into its weights where that is exact enough.
+"""Switch one loaded model between its variants: merged, unmerged, or in PEFT's layers.
 
-Unmerged, every adapted module computes two small matrix products more: on two CPU cores 1,985 tokens/s, merged 2,714.
-A merged weight is the base's plus the update, rounded once. Leaving the variant copies the base's own tensors back, bit
-for bit; subtracting the update would not give them. Where merging would round too much, a plain LoRA stays unmerged, in
-two products beside the weights; all else is left to PEFT's own layers.
-
-bfloat16 keeps 8 bits of a number: merged, an update that is small beside its weight loses 3 to 10 % of its norm.
-Unmerged it loses what any product in bfloat16 does. PEFT computes it in float32, in seven operations a module with
-copies of inputs and outputs; here the second product is added onto the layer's own output as it is made.
+- ``merged``: the update is added to the weight, in float32 and float64. The base's own weights are copied before and
+  put back after, bit for bit; subtracting the update would leave rounding errors. It is the fastest: on two CPU cores
+  2,714 tokens/s, and 1,985 unmerged, where each adapted module computes two more small matrix products.
+- ``unmerged``: a plain LoRA in bfloat16 or float16 is two products added to the layer's output. bfloat16 keeps 8 bits
+  of a number, so merging would lose 3 to 10 % of the norm of an update that is small against its weight. PEFT computes
+  the same in float32, in seven operations a module with copies of inputs and outputs; here the second product is added
+  in place.
+- ``layers``: all other adapters (DoRA, quantised weights, ...) stay in PEFT's own layers.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ from loralift.generation.transformers_engine.capability import adapted
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.records import BASE
 
-# Of the memory that is free, the share that the copies of the base's tensors may take.
+# Share of the free memory that copies of the base's weights may take while an adapter is merged.
 SHARE_FOR_COPIES = 0.5
 
 _LINEAR = (lora.Linear, loha.Linear, lokr.Linear, adalora.SVDLinear)
 
 
 def merges_exactly_enough(dtype: torch.dtype) -> bool:
-    """Whether a merged weight of this dtype answers as the unmerged adapter does.
+    """Whether merging into weights of this dtype rounds little enough to answer as the unmerged adapter does.
 
-    float32 rounds the sum of weight and update at 6e-8 of it. bfloat16 rounds at 4e-3, often more than the update
-    itself, which unmerged is computed apart.
+    The sum of weight and update is rounded by up to 6e-8 of it in float32, by 4e-3 in bfloat16: often more than the
+    update itself.
     """
     return dtype in (torch.float32, torch.float64)
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device; on a CPU, and where the device shares its memory, the system's."""
+    """Free bytes on a device; for a CPU or mps, which share it, of the system's memory."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        # what torch has reserved and does not use
+        # plus what torch has reserved and does not use
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     return int(psutil.virtual_memory().available)
 
 
 class Switch:
-    """The variant that the model is, and what it takes to be the base again."""
+    """Switches the model between its variants, and keeps what is needed to restore the base."""
 
     def __init__(self, loaded: Loaded, *, merge: bool = True) -> None:
-        """Nothing is switched yet.
+        """Store the arguments; nothing is switched yet.
 
         Args:
             loaded: The model, with nothing merged into it.
-            merge: Whether adapters are merged, or computed beside the weights, where that is exact enough; else they
-                stay in PEFT's layers.
+            merge: Whether adapters are merged or added unmerged, as ``how_they_act`` decides; else all stay in PEFT's
+                layers.
         """
         self._loaded = loaded
         self._merging = merge
@@ -67,11 +67,11 @@ class Switch:
         self._attached: list[Any] = []
 
     def to(self, variant: str) -> int:
-        """Make the model a variant; nothing to do where it is.
+        """Switch to a variant; does nothing if it is switched on already.
 
         Returns:
-            How many switches there have been. Where it is another number than before, the tensors by which an adapter
-            acts may be others too.
+            How many switches there have been. If the number changes, the tensors of the adapter that acts may be
+            others, also where the variant is the same again.
         """
         if variant == self._variant:
             return self._switches
@@ -92,7 +92,7 @@ class Switch:
         return self._switches
 
     def _act(self, key: str) -> None:
-        """Make an adapter that is switched on act in fewer operations than PEFT's layers take."""
+        """Merge the adapter that is switched on, or replace PEFT's forward passes by two products, or do nothing."""
         modules = sums(self._loaded.base, key)
         how = how_they_act(modules, key)
         if how == "merged" and copies_fit(self._loaded.base, modules):
@@ -107,7 +107,7 @@ class Switch:
                 weight = module.get_base_layer().weight
                 self._kept.append((module, weight.detach().clone()))
                 weight += module.get_delta_weight(key).to(weight.dtype)
-                module.merged_adapters.append(key)  # its forward then is the base layer's
+                module.merged_adapters.append(key)  # PEFT's forward pass then calls only the base layer
 
     def _unmerge(self) -> None:
         with torch.no_grad():
@@ -120,12 +120,12 @@ class Switch:
 
 
 def how_they_act(modules: Sequence[Any], key: str) -> Literal["merged", "unmerged", "layers"]:
-    """How a run makes an adapter act: merged into the weights, unmerged beside them, or in PEFT's layers.
+    """How a run applies an adapter: merged into the weights, unmerged in two added products, or in PEFT's layers.
 
-    Where memory does not hold copies of the weights, what would be merged stays in PEFT's layers all the same.
+    Where memory does not suffice for copies of the weights (``copies_fit``), ``merged`` becomes ``layers``.
 
     Args:
-        modules: Its ``sums``.
+        modules: The adapter's ``sums``.
         key: PEFT's name of the adapter.
     """
     if modules and all(merges_exactly_enough(module.weight.dtype) for module in modules):
@@ -134,16 +134,16 @@ def how_they_act(modules: Sequence[Any], key: str) -> Literal["merged", "unmerge
 
 
 def copies_fit(base: Any, modules: Sequence[Any]) -> bool:
-    """Whether memory holds copies of what merging into these modules changes."""
+    """Whether the free memory suffices for copies of these modules' weights."""
     needed = sum(int(module.weight.nbytes) for module in modules)
     return needed <= SHARE_FOR_COPIES * free_memory(base.device)
 
 
 def sums(base: Any, key: str) -> list[Any]:
-    """The modules that an adapter changes, if in all of them it is an update that is added to a weight; else none.
+    """The modules that an adapter changes, if each is a linear layer whose weight gets an update added; else none.
 
-    Left out: DoRA and other variants that are more than a sum, biases, embeddings, quantised weights, and weights that
-    another module shares, which the adapter must not change.
+    None for an adapter with DoRA or another variant that is more than a sum, with biases, on embeddings or quantised
+    weights, or on a weight that another module shares (the adapter would change that module too).
     """
     modules = adapted(base, key)
     uses = Counter(
@@ -166,20 +166,20 @@ def _is_a_sum(module: Any, key: str, uses: Counter[int]) -> bool:
 
 
 def can_stay_unmerged(modules: Sequence[Any], key: str) -> bool:
-    """Whether all of these are linear layers to which an adapter adds ``scale * up @ down`` and nothing more.
+    """Whether all these modules are linear layers to which a plain LoRA adds ``scale * up @ down``.
 
     Args:
-        modules: PEFT's, all that the adapter changes; sums of weight and update each.
+        modules: The adapter's ``sums``.
         key: PEFT's name of the adapter.
     """
     return bool(modules) and all(type(module) is lora.Linear and key in module.lora_A for module in modules)
 
 
 def _attach(modules: Sequence[Any], key: str) -> None:
-    """Make each module compute its layer and the adapter in place of PEFT's forward pass.
+    """Replace PEFT's forward pass of each module by the base layer plus the adapter's two products.
 
     Args:
-        modules: Those that ``can_stay_unmerged``.
+        modules: PEFT's modules, for which ``can_stay_unmerged``.
         key: PEFT's name of the adapter.
     """
     for module in modules:
@@ -187,7 +187,7 @@ def _attach(modules: Sequence[Any], key: str) -> None:
 
 
 def _detach(modules: Sequence[Any]) -> None:
-    """Give the modules PEFT's forward pass back."""
+    """Restore PEFT's forward pass of the modules."""
     for module in modules:
         module.__dict__.pop("forward", None)
 
@@ -196,7 +196,7 @@ def _forward(module: Any, key: str) -> Callable[..., torch.Tensor]:
     layer = module.get_base_layer()
     dtype = layer.weight.dtype
     down = module.lora_A[key].weight.to(dtype).t()
-    # scaled before it is rounded: the scale then costs no operation
+    # scaled in float32 before it is rounded, so that no step has to scale
     up = (module.lora_B[key].weight.float() * module.scaling[key]).to(dtype).t()
 
     def forward(inputs: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:

@@ -1,1 +1,1 @@
-"""The engine on vLLM: base and adapters on one engine in this process."""
+"""The engine on vLLM: base and adapters in one vLLM engine, which runs in this process."""

@@ -1,4 +1,4 @@
-"""Which engine answers, and how vLLM holds the adapters: decided from files and the machine, before anything loads."""
+"""Choose the engine, and how vLLM applies adapters, from files and the machine, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.vllm import start
 
-# Their experts are one fused tensor in vLLM, which has no place for the update of one expert.
+# Settings of mixture-of-experts models: vLLM fuses their experts into one tensor, into which we cannot merge.
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
@@ -23,7 +23,7 @@ _FIRST_GPU = ("auto", "cuda", "cuda:0")
 
 
 def choose_engine(engine: str, source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> str:
-    """``transformers`` or ``vllm``; ``auto`` takes vLLM where it is installed, and computes what was asked for.
+    """``transformers`` or ``vllm``; ``auto`` takes vLLM where it is installed and can run the model as asked.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -39,17 +39,17 @@ def choose_engine(engine: str, source: BaseModel, infos: Sequence[AdapterInfo], 
     if device not in _FIRST_GPU or dtype == "float32":
         return "transformers"
     free, _ = torch.cuda.mem_get_info()
-    merged = way_to_serve(source, infos, free) == "merged"
+    merged = serving_mode(source, infos, free) == "merged"
     return "vllm" if all(obstacle(info, merged=merged) is None for info in infos) else "transformers"
 
 
-def way_to_serve(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> Literal["merged", "request"]:
-    """Whether adapters are merged into the weights, or held beside them by vLLM's own LoRA layers.
+def serving_mode(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> Literal["merged", "request"]:
+    """How vLLM applies adapters: ``merged`` into the weights, or by its own LoRA layers (``request``: LoRARequest).
 
     Args:
         source: The base.
         infos: Its adapters.
-        free: Bytes that are free on the GPU.
+        free: Free bytes on the GPU.
     """
     config = source.config.get_text_config()
     if not infos:
@@ -57,7 +57,7 @@ def way_to_serve(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> 
     if getattr(source.config, "quantization_config", None) or any(getattr(config, name, None) for name in _EXPERTS):
         return "request"
     if any(low_rank.obstacle_to_merging(info) for info in infos):
-        return "merged"  # neither way: the refusal names what merging lacks
+        return "merged"  # neither works; refuse_unservable then says why it cannot be merged
     kept = low_rank.bytes_touched([low_rank.read_updates(info) for info in infos], 2)
     return "merged" if start.merging_fits(free, 2 * _parameters(source.config), kept) else "request"
 
@@ -75,7 +75,7 @@ def refuse_unservable(infos: Sequence[AdapterInfo], *, merged: bool) -> None:
     """Refuse the first adapter that vLLM cannot serve.
 
     Raises:
-        AdapterError: There is one; it says why.
+        AdapterError: There is one; the message says why.
     """
     for info in infos:
         if why := obstacle(info, merged=merged):
@@ -85,6 +85,6 @@ def refuse_unservable(infos: Sequence[AdapterInfo], *, merged: bool) -> None:
 
 
 def _parameters(config: Any) -> int:
-    """Of a model, without any weights."""
+    """How many parameters a model of this configuration has; built on the meta device, without memory."""
     with quiet_loading(), torch.device("meta"):
         return int(AutoModelForCausalLM.from_config(config).num_parameters())

@@ -1,4 +1,4 @@
-"""The generator on vLLM: base and adapters on one engine, each adapter merged into its weights while it answers."""
+"""The generator on vLLM: base and adapters in one engine; an adapter is merged into its weights while it answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from loralift.generation.vllm.load import Engine, release
 from loralift.generation.vllm.requests import Finished, Requests, sampling_seed
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
-# What vLLM's sampling parameters take. It would raise a smaller temperature to 0.01 by itself.
+# Temperatures that vLLM accepts. It would silently raise smaller ones to 0.01.
 _TEMPERATURES = (0.01, 2.0)
 
 
@@ -38,7 +38,7 @@ class VllmGenerator:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # the GPU's memory is the metrics' when the last answer is given; vLLM would hold it until the process ends
+        # vLLM would hold the GPU's memory until the process ends; the metrics need it after the last answer
         weakref.finalize(self, release, engine.llm)
 
     @property
@@ -75,7 +75,7 @@ class VllmGenerator:
         return self._engine.text.encode(texts, add_special_tokens)
 
     def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render messages by the model's chat template, ready for its answer."""
+        """Render messages by the model's chat template, up to where the answer begins."""
         return self._engine.text.render_chat(messages)
 
     def generate(
@@ -85,10 +85,14 @@ class VllmGenerator:
         settings: GenerationSettings,
         on_progress: OnProgress | None = None,
     ) -> Iterator[Answer]:
-        """Answer every prompt; answers come as each completes.
+        """Answer every prompt; each answer is yielded when it is complete.
 
-        The engine takes new rows as others finish; ``settings.batch_size`` is the most that it holds at once. Each
-        row is drawn from numbers of its own, fixed by seed and prompt, so that the other rows do not matter.
+        vLLM starts new rows as others finish; ``settings.batch_size`` is the most that it runs at once. Each row is
+        sampled with a seed of its own, fixed by the run's seed and the prompt's id, so other rows do not matter.
+
+        Raises:
+            UsageError: There is no such variant, or vLLM does not take the temperature.
+            ModelError: A prompt and its answer do not fit the engine's window.
         """
         refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, settings.max_new_tokens)
@@ -108,7 +112,7 @@ class VllmGenerator:
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference, teacher-forced after its prompt and the separator.
 
-        Texts beyond the engine's window come first, with no likelihood.
+        Texts longer than the engine's window are yielded first, with likelihood None.
         """
         refuse_unknown_variant(variant, self.variants)
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
@@ -117,7 +121,7 @@ class VllmGenerator:
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
     ) -> NDArray[np.float64]:
-        """The distribution of the token after each prompt, prompts x vocabulary, in the prompts' order."""
+        """Log-probabilities of the token after each prompt, prompts x vocabulary, in the prompts' order."""
         refuse_unknown_variant(variant, self.variants)
         self._check_window(prompts, 1)
         params = self._engine.params(max_tokens=1, logprobs=-1, flat_logprobs=True)
@@ -146,7 +150,7 @@ class VllmGenerator:
             )
             for prompt in sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
         ]
-        # closing: a caller who gives up leaves requests in the engine, which only the inner generator's end takes out
+        # closing: when the caller stops early, the end of the inner generator aborts the requests left in the engine
         with closing(self._run(variant, requests, settings.batch_size, settings.stop, on_progress)) as steps:
             for one in chain.from_iterable(steps):
                 text, count, reason = finish_row(
@@ -158,7 +162,7 @@ class VllmGenerator:
     def _score(
         self, variant: str, pairs: Sequence[likelihood.Pair], on_progress: OnProgress | None
     ) -> Iterator[ReferenceLikelihood]:
-        # one token of the window is the engine's own: it must generate one to compute the others
+        # < and not <=: vLLM must generate one token to compute the others' likelihoods
         fitting = {pair.id: pair for pair in pairs if len(pair.token_ids) < self._engine.window}
         for pair in pairs:
             if pair.id not in fitting:
@@ -186,7 +190,7 @@ class VllmGenerator:
         stop: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> Generator[list[Finished], None, None]:
-        """Switch to a variant and let the engine run all requests; each step's finished ones together."""
+        """Switch to a variant and run all requests; yields those that finish, one list for each step of the engine."""
         if self._engine.llm.llm_engine.has_unfinished_requests():
             raise RuntimeError("the answers of an earlier call must be taken, or given up, before the next is asked")
         with about_adapter(variant):
@@ -200,11 +204,11 @@ class VllmGenerator:
 
 
 def _distribution(flat: Any) -> NDArray[np.float64]:
-    """A row of the vocabulary from vLLM's flat list: the chosen token first, then all by their probability."""
+    """Log-probabilities by token id, from vLLM's flat list: the chosen token first, then all sorted by probability."""
     ids = np.asarray(flat.token_ids, dtype=np.int64)
     row = np.full(len(ids) - 1, -np.inf)
     row[ids] = flat.logprobs
-    # float32 rounded each; summed again in float64 they are a distribution to the last bit
+    # vLLM rounded each to float32; normalised again in float64, so that the probabilities sum to 1
     largest = row.max()
     normalised: NDArray[np.float64] = row - (largest + np.log(np.exp(row - largest).sum()))
     return normalised

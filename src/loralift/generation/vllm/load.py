@@ -1,4 +1,4 @@
-"""A base and its adapters in one vLLM engine, and the switch between them."""
+"""Load a base and its adapters into one vLLM engine, and switch between them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.describe import _describe_adapter
 from loralift.generation.transformers_engine.load import _eos_tokens, _load_tokenizer, choose_dtype
 from loralift.generation.vllm import start
-from loralift.generation.vllm.choose import refuse_unservable, way_to_serve
+from loralift.generation.vllm.choose import refuse_unservable, serving_mode
 from loralift.generation.vllm.start import Work
 from loralift.generation.vllm.weights import SwitchedWeights
 from loralift.records import BASE
@@ -36,11 +36,11 @@ class Engine:
     Attributes:
         source: The base as it was found.
         adapters: What each is, by its name.
-        text: The tokenizer.
+        text: The base's tokenizer, which encodes prompts and decodes answers.
         llm: vLLM's ``LLM``.
         window: Most tokens of a prompt with its answer.
-        weights: The switch between merged adapters; None where vLLM's own LoRA layers hold them.
-        updates: What each merged adapter adds.
+        weights: Merges adapters into the weights; None where vLLM's own LoRA layers apply them.
+        updates: Each merged adapter's updates, by the names of transformers' modules.
         seconds: What starting took, by stage.
     """
 
@@ -61,15 +61,15 @@ class Engine:
 
     @property
     def model(self) -> Any:
-        """VLLM's model, which lives in this process."""
+        """The torch module of vLLM's model, which is in this process."""
         return self.llm.llm_engine.model_executor.driver_worker.get_model()
 
     def switch(self, variant: str) -> Any:
-        """Make the engine answer as a variant: its LoRA request, or None and its weights in place."""
+        """Switch to a variant: merges its weights and returns None, or returns vLLM's ``LoRARequest`` for it."""
         if self.weights is None:
             return None if variant == BASE else self._request(variant)
         if variant != self._variant:
-            self._variant = BASE  # whatever goes wrong now, the base's weights are put back first
+            self._variant = BASE  # so that after an error the next call restores the base's weights first
             self.weights.restore()
             if variant != BASE:
                 self.weights.merge(self.adapters[variant].argument, self.updates[variant])
@@ -77,7 +77,7 @@ class Engine:
         return None
 
     def params(self, **settings: Any) -> Any:
-        """VLLM's sampling parameters: token ids only, greedy where nothing else is said, ended by none but ours."""
+        """Make vLLM's ``SamplingParams``: token ids only, greedy and not ended by EOS unless ``settings`` say so."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -143,14 +143,14 @@ def load_engine(
         infos: The adapters.
         dtype: ``auto``, ``bfloat16`` or ``float16``.
         work: What will be asked.
-        merged: Whether adapters are merged, or held by vLLM's own LoRA layers; None: whichever fits.
+        merged: Whether adapters are merged, or applied by vLLM's own LoRA layers; None: as ``serving_mode`` says.
         more: Further arguments of vLLM's ``LLM``.
 
     Raises:
         MissingExtraError: vLLM is not installed.
         ModelError: vLLM cannot load the base.
         AdapterError: vLLM cannot serve an adapter.
-        UsageError: ``dtype`` is none of vLLM's, or two adapters share a name.
+        UsageError: ``dtype`` is float32 or unknown, or two adapters share a name.
     """
     start.require_vllm()
     names = [info.name for info in infos]
@@ -161,7 +161,7 @@ def load_engine(
         raise UsageError(wrong_argument("--dtype", "bfloat16 or float16 with --engine vllm", dtype))
     began = time.perf_counter()
     free, _ = torch.cuda.mem_get_info()
-    merged = way_to_serve(source, infos, free) == "merged" if merged is None else merged
+    merged = serving_mode(source, infos, free) == "merged" if merged is None else merged
     refuse_unservable(infos, merged=merged)
     updates = {info.name: read_updates(info) for info in infos} if merged else {}
     kept = bytes_touched(list(updates.values()), chosen.itemsize)
@@ -169,7 +169,7 @@ def load_engine(
     text = Texts(tokenizer, _eos_tokens(SimpleNamespace(generation_config=_generation_config(source)), tokenizer))
     window = min(start.LONGEST, _own_window(source) or start.LONGEST)
     prepared = time.perf_counter()
-    import vllm  # noqa: F401  # many seconds, told apart from the engine's own
+    import vllm  # noqa: F401  # takes many seconds, measured apart from the engine's start
 
     imported = time.perf_counter()
     options = _lora_options(infos) if infos and not merged else {}
@@ -186,7 +186,7 @@ def load_engine(
 
 
 def release(llm: Any) -> None:
-    """End an engine and free its memory."""
+    """Shut an engine down and free its GPU memory."""
     llm.llm_engine.engine_core.shutdown()
     gc.collect()
     torch.cuda.empty_cache()
@@ -208,7 +208,7 @@ def _lora_options(infos: Sequence[AdapterInfo]) -> dict[str, Any]:
 
 
 def _generation_config(source: BaseModel) -> Any:
-    """Where the model's makers list the tokens that end an answer."""
+    """The model's generation config, which lists the tokens that end an answer."""
     try:
         with quiet_loading():
             return GenerationConfig.from_pretrained(source.source, revision=source.revision)
@@ -217,7 +217,7 @@ def _generation_config(source: BaseModel) -> Any:
 
 
 def _own_window(source: BaseModel) -> int | None:
-    """How many tokens the model's positions reach; None where it has no such limit."""
+    """The model's context window in tokens, ``max_position_embeddings``; None where it has no such limit."""
     return getattr(source.config.get_text_config(), "max_position_embeddings", None)
 
 

@@ -1,4 +1,4 @@
-"""Requests through a vLLM engine: handed in, watched for stop strings, and given back as they finish."""
+"""Run requests through a vLLM engine, end them at stop strings, and yield them as they finish."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ type Request = tuple[str, tuple[int, ...], Any]
 
 @dataclass
 class Finished:
-    """A request and what came of it.
+    """A request and its results, while it runs and when it has finished.
 
     Attributes:
-        key: Its id.
-        tokens: Generated so far, with an end-of-sequence token where one came.
+        key: The request's id.
+        tokens: Token ids generated so far, with the end-of-sequence token if there was one.
         stopped_after: Tokens up to the one that completed a stop string, if one did.
         logprobs: vLLM's flat list of the first token's distribution, where it was asked for.
-        prompt_logprobs: Of the prompt's tokens but the first, where they were asked for.
-        seconds: Its share of the engine's time: what passed since others finished, divided by those that finished now.
+        prompt_logprobs: Log-probabilities of the prompt's tokens but the first, where they were asked for.
+        seconds: Its share of the engine's time: that since the last request finished, divided by the number that
+            finished together.
     """
 
     key: str
@@ -37,7 +38,7 @@ class Finished:
     seconds: float = 0.0
 
     def take(self, output: Any) -> None:
-        """Add what one output of vLLM brings."""
+        """Add the new tokens and log-probabilities of one output of vLLM."""
         (made,) = output.outputs
         self.tokens.extend(made.token_ids)
         if made.logprobs is not None:
@@ -47,13 +48,13 @@ class Finished:
 
 
 class Requests:
-    """One call's requests in an engine that has no others.
+    """The requests of one call; the engine must have no others.
 
     Attributes:
         engine: vLLM's ``LLMEngine``.
-        stop: The stop strings, looked for in the decoded text as the other engine does.
+        stop: The stop strings, searched in the decoded answer as the transformers engine does.
         decode: Tokens to text.
-        lora: vLLM's LoRA request of the variant; None where its weights are in place.
+        lora: vLLM's ``LoRARequest`` of the variant; None for the base and for merged adapters.
     """
 
     def __init__(self, engine: Any, stop: Sequence[str], decode: Decode, lora: Any = None) -> None:
@@ -68,12 +69,12 @@ class Requests:
     def run(
         self, requests: Sequence[Request], at_once: int | None, on_progress: OnProgress | None = None
     ) -> Generator[list[Finished], None, None]:
-        """Yield the requests that finished, those of one step together.
+        """Yield the requests that finished, one list for each step of the engine.
 
         Args:
             requests: In the order in which they begin.
-            at_once: Most that the engine is given at a time; None: all.
-            on_progress: Told the rows and tokens so far.
+            at_once: Most requests that the engine has at a time; None: all.
+            on_progress: Called with the rows finished and the tokens generated so far.
         """
         waiting = deque(requests)
         busy = 0.0
@@ -103,10 +104,10 @@ class Requests:
             self.engine.add_request(key, prompt, params, lora_request=self.lora)
 
     def _watch(self, output: Any) -> Finished | None:
-        """Take an output; its request where this ended it."""
+        """Add an output to its request; returns the request if it has finished with it, else None."""
         one = self._running.get(output.request_id)
         if one is None:
-            return None  # what was on its way when its request had been stopped
+            return None  # a late output of a request that was aborted at a stop string
         before = len(one.tokens)
         one.take(output)
         one.stopped_after = self._stopped(one.tokens, before) if self.stop else None
@@ -117,7 +118,7 @@ class Requests:
         return self._running.pop(one.key)
 
     def _stopped(self, tokens: Sequence[int], before: int) -> int | None:
-        """How many tokens complete a stop string, looked for after each that is new."""
+        """The number of tokens up to the one that completed a stop string, if one of the new tokens did; else None."""
         for end in range(before + 1, len(tokens) + 1):
             tail = self.decode(tokens[max(end - self._tail, 0) : end])
             if any(text in tail for text in self.stop):
@@ -131,5 +132,5 @@ class Requests:
 
 
 def sampling_seed(seed: int, key: str) -> int:
-    """The seed of a row's own numbers, fixed by the run's seed and the prompt's id; 63 bits."""
+    """The seed of one row's sampling, fixed by the run's seed and the prompt's id; 63 bits."""
     return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8]) >> 1

@@ -1,4 +1,4 @@
-"""How a vLLM engine is started for the work that it is given: environment, memory, CUDA graphs, compilation."""
+"""Start a vLLM engine for a given amount of work: environment variables, memory, CUDA graphs, torch.compile."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ from loralift.errors import MissingExtraError, UsageError, wrong_argument
 from loralift.generation.versions import refuse_untested
 
 MOST_ROWS = 1024
-"""Answers that are generated at once: beyond it an H200 is bound by arithmetic and gains nothing."""
+"""Most rows that are generated at once: with more an H200 is bound by arithmetic and gains nothing."""
 
 LONGEST = 8192
-"""Most tokens of a prompt with its answer. vLLM sets memory aside and plans its kernels for the longest."""
+"""Most tokens of a prompt with its answer. vLLM reserves memory and plans its kernels for the longest."""
 
 COMPILE_FROM = 60_000
-"""Answers of all variants together from which torch.compile may earn its start-up back.
+"""Number of answers, of all variants together, from which torch.compile may gain more time than it takes.
 
-On an H200, with an 8B model and 648 rows, the kernels that it can fuse take 1.2 of a step's 24.6 ms, and it takes 36 s:
-as long as 5 % of 60,000 answers of 256 tokens.
+On an H200, with an 8B model and 648 rows, the kernels that it can fuse take 1.2 ms of a step's 24.6, and compiling
+takes 36 s: as long as 5 % of 60,000 answers of 256 tokens.
 """
 
 STREAM_INTERVAL = 8
-"""Tokens between two outputs of a row: each costs Python's time, and progress needs no more."""
+"""Tokens between two outputs of a row; each output costs time in Python."""
 
-# Of the GPU: what is neither weights nor caches (CUDA's own, graphs, workspaces), and room for sums in float32 while
-# merging.
+# Bytes of GPU memory for all but weights and KV cache: CUDA's own, graphs, workspaces, sums in float32 while merging.
 _RESERVE = 4 << 30
 
-# vLLM's own way to hold LoRA layers takes one of these as its rank.
+# The values that vLLM allows for max_lora_rank.
 _REQUEST_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
@@ -45,8 +44,8 @@ class Work:
     """How much is asked of an engine.
 
     Attributes:
-        calls: Rows of each call of ``generate``; empty where nobody knows.
-        variants: How many answer them all.
+        calls: How many prompts each call of ``generate`` has; empty where that is not known.
+        variants: How many variants answer them.
     """
 
     calls: Sequence[int] = ()
@@ -64,10 +63,10 @@ class Work:
 
 
 def capture_sizes(rows: int) -> list[int]:
-    """Row counts for which CUDA graphs are recorded.
+    """Batch sizes for which CUDA graphs are recorded.
 
-    The largest is the running rows, since a step costs what its graph's rows cost, padding included; then come
-    halves, for the end of a call, when few rows are left.
+    The largest is the number of running rows, since a step is padded to its graph's size and costs as much. The others
+    are half, a quarter and an eighth of it, and 8, for the end of a call, when few rows are left.
     """
     largest = max(math.ceil(rows / 8) * 8, 16)
     halves = [math.ceil(largest / part / 8) * 8 for part in (1, 2, 4, 8)]
@@ -75,7 +74,7 @@ def capture_sizes(rows: int) -> list[int]:
 
 
 def compilation(work: Work) -> dict[str, Any]:
-    """The compilation that pays for the work: none with a few CUDA graphs, or vLLM's full one."""
+    """The ``compilation_config`` of vLLM: a few CUDA graphs without torch.compile, or its full one for much work."""
     if work.answers >= COMPILE_FROM:
         return {"mode": 3}
     return {
@@ -86,28 +85,28 @@ def compilation(work: Work) -> dict[str, Any]:
 
 
 def memory_share(free: int, total: int, kept: int) -> float:
-    """The share of a GPU's memory that vLLM may take for weights, activations and caches.
+    """The share of a GPU's memory that vLLM may take for weights, activations and KV cache, in [0, 1].
 
     Args:
-        free: Bytes that are free.
-        total: Bytes that there are.
-        kept: Bytes of the base's weights that are copied aside for merging.
+        free: Free bytes.
+        total: All bytes of the GPU.
+        kept: Bytes of the copies of the base's weights that merging needs.
     """
     return max((free - kept - _RESERVE) / total, 0.0)
 
 
 def merging_fits(free: int, weights: int, kept: int) -> bool:
-    """Whether copies of the touched weights leave room for the weights, and as much as a third of them for caches."""
+    """Whether ``kept`` bytes of copies leave room for the weights, and for a KV cache of a third of their size."""
     return weights + weights // 3 + kept + _RESERVE <= free
 
 
 def request_rank(rank: int) -> int | None:
-    """The smallest rank of vLLM's LoRA layers that holds an adapter; None where none does."""
+    """The smallest ``max_lora_rank`` that holds an adapter of this rank; None where it is too large."""
     return next((allowed for allowed in _REQUEST_RANKS if allowed >= rank), None)
 
 
 def require_vllm() -> None:
-    """Make sure that vLLM can be imported and has a GPU, and that it runs in this process and quietly.
+    """Check that vLLM is installed and has a GPU; sets its environment variables to run in this process and quietly.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -128,13 +127,13 @@ def require_vllm() -> None:
 
 
 def is_installed() -> bool:
-    """Whether vLLM is there; it is not imported, which takes many seconds."""
+    """Whether vLLM is installed; it is not imported, which takes many seconds."""
     return find_spec("vllm") is not None
 
 
 @contextlib.contextmanager
 def quick_start() -> Iterator[None]:
-    """No progress bars, and a warm-up of what will be used only.
+    """While vLLM starts: no progress bars, and a sampler warm-up without features that are not used.
 
     vLLM warms its sampler up with every feature at once (penalties, bad words, top-k and more), whose Triton kernels
     take 8 to 14 s to compile on an H200; greedy decoding needs none of them, and sampling compiles its own when first
@@ -143,7 +142,7 @@ def quick_start() -> Iterator[None]:
     from vllm import SamplingParams
 
     own = SamplingParams.__dict__.get("for_sampler_warmup")
-    if own is not None:  # versions that warm up otherwise are left alone
+    if own is not None:  # other versions warm up differently; nothing is changed there
         SamplingParams.for_sampler_warmup = staticmethod(_greedy)
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -160,9 +159,9 @@ def _greedy() -> Any:
 
 
 def know_model(architectures: Sequence[str] | None) -> None:
-    """Import the model's class here: to look at it, vLLM would start another Python, which takes 15 s the first time.
+    """Register the imported model class with vLLM, which would otherwise inspect it in another Python process (15 s).
 
-    It does so to keep CUDA out of a process that may fork; this one starts no others.
+    vLLM does so to keep CUDA out of a process that may fork; this one does not fork.
     """
     from vllm import ModelRegistry
 
@@ -173,15 +172,15 @@ def know_model(architectures: Sequence[str] | None) -> None:
 
 
 def start(source: str, revision: str | None, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
-    """An engine with its weights loaded.
+    """Start vLLM's ``LLM`` with the base's weights.
 
     Args:
         source: A local folder or a hub id.
         revision: The hub commit.
         dtype: ``bfloat16`` or ``float16``.
         window: Most tokens of a prompt with its answer.
-        work: What it will be asked.
-        kept: Bytes to leave free for copies of the weights.
+        work: How much will be asked.
+        kept: Bytes to leave free for copies of the base's weights.
         more: Further arguments of vLLM's ``LLM``.
     """
     from vllm import LLM
@@ -193,11 +192,11 @@ def start(source: str, revision: str | None, dtype: str, window: int, work: Work
         "dtype": dtype,
         "seed": 0,
         "skip_tokenizer_init": True,
-        "generation_config": "vllm",  # not the sampling that the model's makers recommend
+        "generation_config": "vllm",  # vLLM's defaults, not the sampling that the model's makers recommend
         "max_model_len": window,
         "max_num_seqs": max(capture_sizes(work.at_once)),
         "gpu_memory_utilization": min(memory_share(free, total, kept), 0.95),
-        # keys and values of one variant must never be another's
+        # one variant's KV cache must never be used for another's answers
         "enable_prefix_caching": False,
         "max_logprobs": -1,
         "compilation_config": compilation(work),

@@ -1,4 +1,4 @@
-"""One model, many variants: adapters merged into a vLLM model's weights in place, and taken out again exactly."""
+"""Merge adapters into a vLLM model's weights in place, and restore the base's weights exactly."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from loralift.generation.adapter.low_rank import LowRank
 
 
 class SwitchedWeights:
-    """The weights of a model, of which one variant's are in place.
+    """Switches a vLLM model between its base and merged adapters.
 
-    What an adapter changes is copied aside before, and copied back after: subtracting the update again would leave
-    rounding behind. The tensors stay where they are, since CUDA graphs have recorded their addresses.
+    Weights that an adapter changes are copied before and copied back after; subtracting the update would leave rounding
+    errors. The tensors are changed in place, since CUDA graphs have recorded their addresses.
 
     Attributes:
-        rounding: Adapter, as the user wrote it, to what the weights' dtype took from its update: the norm of the
-            rounding over the update's.
+        rounding: What merging lost by rounding to the weights' dtype, by adapter (as the user wrote it): norm of the
+            rounding error over the norm of the update.
     """
 
     def __init__(self, model: Any) -> None:
@@ -31,14 +31,14 @@ class SwitchedWeights:
         self.rounding: dict[str, float] = {}
 
     def locate(self, argument: str, updates: Mapping[str, LowRank]) -> None:
-        """Find the place of every update, and keep the base's numbers there; the base's must be in place.
+        """Find the weight of every update and copy its values; nothing may be merged at this time.
 
         Args:
-            argument: The adapter, for the messages.
+            argument: The adapter, as the user wrote it, for the messages.
             updates: By the names of transformers' modules.
 
         Raises:
-            AdapterError: A module has no place in the model, or another shape.
+            AdapterError: A module has no weight in vLLM's model, or one of another shape.
         """
         places = {name: self._place(name) for name in updates}
         found = {name: place for name, place in places.items() if place is not None}
@@ -58,14 +58,14 @@ class SwitchedWeights:
                 self._places[name], self._kept[name] = place, place.clone()
 
     def merge(self, argument: str, updates: Mapping[str, LowRank]) -> None:
-        """Put an adapter's weights in place of the base's; each sum is made in float32 and rounded once.
+        """Merge an adapter: each sum of weight and update is computed in float32 and rounded once.
 
         Args:
             argument: The adapter, as the user wrote it.
-            updates: Those that were located.
+            updates: Its updates, for which ``locate`` was called.
 
         Raises:
-            AdapterError: Not one number of the weights changed.
+            AdapterError: No number of any weight changed.
         """
         self.restore()
         self._merged = tuple(updates)
@@ -77,14 +77,14 @@ class SwitchedWeights:
             self.rounding[argument] = self._measure(argument, updates)
 
     def restore(self) -> None:
-        """Put the base's weights back, bit by bit."""
+        """Copy the base's weights back, so that they are as before bit by bit."""
         for name in self._merged:
             self._places[name].copy_(self._kept[name])
         self._merged = ()
         _wait(self._places.values())
 
     def _measure(self, argument: str, updates: Mapping[str, LowRank]) -> float:
-        """What rounding took from a merged update: its norm over the update's."""
+        """The norm of the rounding error of a merged adapter over the norm of its update."""
         lost, wanted, changed = [], [], []
         for name, update in updates.items():
             place = self._places[name]
@@ -101,7 +101,7 @@ class SwitchedWeights:
         return float((torch.stack(lost).double().sum() / torch.stack(wanted).double().sum()).sqrt())
 
     def _place(self, name: str) -> torch.Tensor | None:
-        """The weight of transformers' module, which may be some rows of a fused one; None where there is none."""
+        """A module's weight by transformers' name, maybe rows of a fused one (qkv_proj); None where there is none."""
         name = _renamed(self._model, name)
         parent, _, last = name.rpartition(".")
         module = self._modules.get(name)
@@ -119,7 +119,7 @@ class SwitchedWeights:
 
 
 def _weight(module: Any) -> torch.Tensor | None:
-    """A linear layer's weight, outputs x inputs; None where it is quantised, an embedding, or no single matrix."""
+    """A linear layer's weight, outputs x inputs; None for an embedding, and where it is quantised or not one matrix."""
     weight = getattr(module, "weight", None)
     embedding = hasattr(module, "num_embeddings") or hasattr(module, "org_vocab_size")
     if weight is None or weight.dim() != 2 or not weight.is_floating_point() or weight.element_size() < 2 or embedding:
@@ -129,7 +129,7 @@ def _weight(module: Any) -> torch.Tensor | None:
 
 
 def _renamed(model: Any, name: str) -> str:
-    """VLLM's name of transformers' module, before any fusion."""
+    """VLLM's name of a module of transformers, before fused modules are looked up."""
     mapper = getattr(model, "hf_to_vllm_mapper", None)
     if mapper is None or not hasattr(mapper, "get_unstacked_mapper"):
         return name
@@ -138,6 +138,6 @@ def _renamed(model: Any, name: str) -> str:
 
 
 def _wait(places: Iterable[torch.Tensor]) -> None:
-    """Until the copies are done: whoever computes next may do so on another stream."""
+    """Wait until copies on a GPU are done, since the engine may compute on another CUDA stream."""
     if any(place.is_cuda for place in places):
         torch.cuda.synchronize()

@@ -1,4 +1,4 @@
-"""What stands on the two sides of `loralift compare`, and what must be known of it before a verdict.
+"""The two sides of `loralift compare`: how they are read, and the checks before a verdict.
 
 ::
 

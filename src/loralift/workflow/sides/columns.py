@@ -1,4 +1,4 @@
-"""What a column of another tool's scores is, by its name: a name that is like one of ours says scale and direction."""
+"""Columns of another tool's scores: one with the name of a metric of ours has its scale and direction."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _LIKE_OURS = {bare_name(name): name for name in METRICS} | {
 
 
 def like_ours(name: str) -> str | None:
-    """The metric of ours that a column is called like: ``ROUGE-L`` is ``rougeL``, ``em`` is ``exact_match``."""
+    """The metric of ours with the name of a column: ``ROUGE-L`` is ``rougeL``, ``em`` is ``exact_match``."""
     return _LIKE_OURS.get(bare_name(name))
 
 
 def column_info(name: str, signature: str = "") -> MetricInfo:
-    """What is known of a column of scores that LoraLift did not make: no margin, for nobody said what matters on it.
+    """The description of a column of scores that LoraLift did not make; it has no margin of equivalence.
 
     Args:
-        name: The column's.
-        signature: How it was made, where that is known.
+        name: The column's name.
+        signature: How the values were computed, where that is known.
     """
     ours = like_ours(name)
     if ours is not None and METRICS[ours].higher_is_better is not None:
         info = METRICS[ours].info(MetricSettings())
-        title = info.title if name == ours and not signature else name  # another tool's is another implementation
+        title = info.title if name == ours and not signature else name  # maybe another implementation
         return replace(info, name=name, title=title, margin=None, signature=signature)
     if name in METRICS:
         return replace(METRICS[name].info(MetricSettings()), signature=signature)

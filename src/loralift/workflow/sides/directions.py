@@ -1,7 +1,7 @@
 """Is more of it better? What the words in a metric's name say, and nothing where one of them is not known.
 
-A name has a direction only if it is made of known words alone: ``eval_loss`` has one; of ``loss_improvement`` or
-``f1_drop`` nobody can tell by a list of words, as the word that is not in it may turn it round.
+A name has a direction only if all of its words are known: ``eval_loss`` has one, ``loss_improvement`` and ``f1_drop``
+have none, as the unknown word may reverse it.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("true", "positive"): ("tpr",),
     ("true", "negative"): ("tnr",),
 }
-"""Words that mean together what they do not mean alone."""
+"""Phrases: words with another meaning together than alone."""
 
 _KNOWN = frozenset().union(*HIGHER.values(), *LOWER.values(), TIMES, COUNTED, RATES, QUALIFIERS)
 _PIECES = re.compile(r"[A-Z]+\d*(?![a-z])|[A-Z]?[a-z]+\d*|\d+")
 _TURNED = re.compile(r"\s*[-−!¬~]|\s*\d+\s*[-−_ ]")
-"""How a name begins that takes the rest away from something: ``-loss``, ``1-wer``."""
+"""Beginnings of a name that reverse the direction of the rest: ``-loss``, ``1-wer``."""
 
 
 def direction_of(name: str) -> Direction:
@@ -108,7 +108,7 @@ def direction_of(name: str) -> Direction:
 
 
 def _divided(head: list[str], by: list[str]) -> Direction:
-    """Of so much of one thing per another: what counts is the first; but things per time are a speed."""
+    """The direction of one quantity per another: that of the first, but a count per time is a speed."""
     if not by or any(word not in _KNOWN and not word.isdigit() for word in by):
         return Direction(None)
     if by[0] in TIMES and head and all(word in COUNTED | QUALIFIERS for word in head):

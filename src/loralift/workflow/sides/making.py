@@ -1,4 +1,4 @@
-"""Were both sides made alike? What two runs were asked with, and what their metrics were calculated with."""
+"""Were both sides made alike? Compares the settings of two runs, and how their metrics were computed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def made_differently(before: MetricInfo, after: MetricInfo) -> tuple[str, ...]:
 
 
 def asked_differently(before: Side, after: Side) -> tuple[str, ...]:
-    """One sentence on the settings of two runs that decide what is answered, and differ; none for other sides."""
+    """One sentence on settings that change answers and differ between two runs; none for other sides."""
     if before.run is None or after.run is None:
         return ()
     found = list(_differences(before.run, after.run))
@@ -36,7 +36,7 @@ def asked_differently(before: Side, after: Side) -> tuple[str, ...]:
 def perplexity_doubt(before: Side, after: Side) -> tuple[str, bool] | None:
     """Why perplexities of two runs do not compare, or may not, and whether that is sure; None where they do.
 
-    A perplexity is per token, so that of another tokenizer is another unit.
+    A perplexity is per token, so with another tokenizer it has another unit.
     """
     infos = [side.metrics.get(PERPLEXITY) for side in (before, after)]
     if infos[0] is None or infos[1] is None:

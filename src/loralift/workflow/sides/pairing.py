@@ -11,7 +11,7 @@ from loralift.workflow.sides.side import DOC_HASH, Side
 
 
 def same_rows(before: Side, after: Side, sides: str) -> tuple[Side, Side]:
-    """Make sure that what has one id on both sides is one document.
+    """Check that rows with the same id on both sides are of the same document.
 
     Args:
         before: The baseline.
@@ -31,7 +31,7 @@ def same_rows(before: Side, after: Side, sides: str) -> tuple[Side, Side]:
 
 
 def clusters(before: Side, after: Side) -> Callable[[str], str] | None:
-    """Row id to question: what runs know of their repeats, else what the ids of both sides tell."""
+    """Row id to question: from the runs' repeats, else from the ids of both sides."""
     known = {before.repeated, after.repeated}
     if known == {True}:
         return question_of
@@ -53,7 +53,7 @@ def unpaired(before: Side, after: Side) -> str | None:
 
 
 def _by_position(before: Side, after: Side) -> tuple[Side, Side]:
-    """Pair rows without ids by their order, if that order is surely the same."""
+    """Pair rows without ids by position, if their documents show that the order is the same."""
     refused = before.no_ids or after.no_ids
     if not (before.no_ids and after.no_ids):
         raise ComparisonError(refused)

@@ -1,4 +1,4 @@
-"""What may stand on a side: a run's variant, what `nel` wrote, a file of scores or of predictions, a sample log."""
+"""Read a side: a run's variant, results of `nel`, a file of scores or of predictions, or a sample log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None
     if not rows or has_ids(rows):
         return _file(path, with_ids(str(path), rows), metrics)
     lines = numbered(rows)
-    # a prompt may hold a template, but where rows have no ids only the very same one shows that they are the same rows
+    # prompts count too, though with templates: rows without ids are paired only if their prompts are exactly equal
     documents = {text.id: document(text.question, text.reference) for text in read_texts(str(path), lines) or ()}
     return replace(_file(path, lines, metrics), documents=documents, no_ids=without_ids(str(path), rows))
 
@@ -70,7 +70,7 @@ def _file(path: Path, lines: Rows, metrics: Sequence[str] | None) -> Side:
 
 
 def _refuse_refused(path: Path) -> None:
-    """A run's adapter that was left out has no folder; its run knows why."""
+    """Raise the reason why an adapter was left out of its run, if it was; it has no folder then."""
     run = RunDirectory(path.parent)
     reason = None if path.exists() or not run.run.is_file() else run.read_run().get("refused", {}).get(path.name)
     if reason:
@@ -106,13 +106,13 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
 
 
 def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
-    """Question id to what is known of it; nothing where the run's data was not kept."""
+    """Question id to its question and reference; empty where the run's data was not kept."""
     rows = files.read_jsonl(directory.dataset) if directory.dataset.is_file() else []
     return {str(row.get("id")): document(str(row.get("question", "")), str(row.get("reference", ""))) for row in rows}
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
-    """What `nel eval run --bench` on our benchmark wrote: every metric's value stands in a row's details.
+    """The results of `nel eval run --bench` on our benchmark: metric values are in each row's details.
 
     A question that was asked several times has several answers here, all of one question.
     """
@@ -152,7 +152,7 @@ def _score(path: Path, number: int, row: Mapping[str, Any]) -> Score:
 
 
 def _spelled(metrics: Sequence[str]) -> set[str]:
-    """Names as they are, and those that they stand for where they are of our metrics: ``rouge``, ``ROUGE-L``."""
+    """The names, and for those of our metrics the names that they stand for: ``rouge``, ``ROUGE-L``."""
     names = set(metrics)
     for name in metrics:
         try:
@@ -183,9 +183,9 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
 
 
 def _sample_log(path: Path, rows: Rows, metrics: Sequence[str] | None, filter_name: str | None) -> Side:
-    """The log's own metrics, or ours on its answers where it has not all of those that are asked for."""
+    """The log's own metrics, or ours computed on its answers if it lacks one of those that are asked for."""
     log = read_sample_log(str(path), rows, filter_name)
-    name = path.resolve().parent.name or path.stem  # the harness makes a folder a model
+    name = path.resolve().parent.name or path.stem  # the harness makes one folder for each model
     own = [metric for metric in log.values[0] if metric != "id"]
     if metrics and log.texts and not set(metrics) <= set(own):
         side = _predictions(name, log.texts, metrics)

@@ -1,4 +1,4 @@
-"""When two sides of a metric are on two scales, and what the scale of values is that nobody declared."""
+"""Rules for a metric's scale: when two sides are on different scales, and which scale undeclared values have."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Scale = tuple[float, float]
 UNIT: Scale = (0.0, 1.0)
 UNITS: dict[Kind, Scale] = {"signed": (-1.0, 1.0)}
 RANGES: dict[Kind, Scale] = {"share": (0.0, 100.0), "signed": (-100.0, 100.0)}
-"""What no value of such a metric is beyond, on whichever of its scales."""
+"""The widest range of a metric of each kind, over all scales that it is written on."""
 
 LIKELY: tuple[Scale, ...] = (UNIT, (-1.0, 1.0), (0.0, 100.0), (-100.0, 100.0))
 SLACK = 1e-9
 OTHER_UNIT = 20.0
-"""So many times the other side's typical value is another unit, such as milliseconds for seconds, and no worse loss."""
+"""From so many times the other side's typical value on, a side has another unit (milliseconds for seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Column:
 
     Attributes:
         role: ``baseline`` or ``candidate``.
-        side: What the tables call the side.
-        values: The finite ones.
-        scale: Declared, or the metric's own where LoraLift made the values; None: nobody said.
+        side: The side's name in tables.
+        values: The finite values.
+        scale: As declared, or the metric's own where LoraLift made the values; None: not known.
     """
 
     role: str
@@ -49,7 +49,7 @@ class Column:
 
     @property
     def span(self) -> str:
-        """The values from the least to the largest, and whose they are."""
+        """The side's name and the range of its values, for messages."""
         return f"{min(self.values):.4g} to {max(self.values):.4g} in {self.side}"
 
 
@@ -62,7 +62,7 @@ def own_scale(info: MetricInfo) -> Scale:
 
 
 def undeclared(info: MetricInfo, columns: Columns) -> tuple[MetricInfo, tuple[str, ...]]:
-    """The scale of two columns of which nobody knows it.
+    """Determine the scale of two columns for which none was declared.
 
     Returns:
         The metric with its range, and what a reader must know.
@@ -91,10 +91,10 @@ def undeclared(info: MetricInfo, columns: Columns) -> tuple[MetricInfo, tuple[st
 
 
 def completed(info: MetricInfo, columns: Columns) -> Columns:
-    """Two columns, one of whose scales is known, with the other's.
+    """Two columns of which one scale is known, with the scale of the other filled in.
 
     Raises:
-        ComparisonError: The other's cannot be told, or its values lie beyond it.
+        ComparisonError: The other scale cannot be determined, or values lie beyond it.
     """
     unknown = columns[0] if columns[0].scale is None else columns[1]
     known = columns[1] if unknown is columns[0] else columns[0]
@@ -127,7 +127,7 @@ def refuse_beyond(name: str, column: Column, limits: Scale) -> None:
 
 
 def written(scale: Scale) -> str:
-    """A scale as `--scale` takes it."""
+    """A scale in the form of `--scale`: LOW-HIGH."""
     return f"{scale[0]:g}-{scale[1]:g}"
 
 

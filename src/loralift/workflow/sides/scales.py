@@ -1,7 +1,7 @@
-"""Are the values of both sides on one scale? A file of scores does not say, so nothing is taken for granted.
+"""Are the values of both sides on one scale? A file of scores does not say.
 
-ROUGE comes as 0.4 and as 40, BLEU as 30 and as 0.3. A difference of two scales is a wrong verdict, so it is refused
-with both sides named, and `--scale` says what the file does not.
+ROUGE is written as 0.4 or 40, BLEU as 30 or 0.3. A difference of two scales would give a wrong verdict, so it is an
+error that names both sides, and the user declares the scale with `--scale`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Scaled:
     Attributes:
         before: The baseline.
         after: The candidate.
-        metrics: With the range of that scale.
-        assumed: The metrics whose values all lie within 0 to 1, on a scale that nobody declared.
+        metrics: The metrics, with the range of that scale.
+        assumed: Metrics whose values all lie within 0 to 1, for which no scale was declared.
         notes: Metric to what a reader must know, one sentence each.
     """
 
@@ -64,7 +64,7 @@ def on_one_scale(before: Side, after: Side, metrics: Mapping[str, MetricInfo], d
     Args:
         before: The baseline.
         after: The candidate.
-        metrics: What both have. The scale of one without a direction, which is not judged, is looked at only where it
+        metrics: What both have. For one without a direction, which is not judged, the scale is checked only where it
             is declared.
         declared: ``METRIC``, or ``baseline:METRIC`` or ``candidate:METRIC`` for one side, to its smallest and largest
             possible value. Where both sides have the same scale, values stay as they are; else one side is brought
@@ -117,7 +117,7 @@ def _column(role: str, side: Side, info: MetricInfo, declared: Mapping[str, Scal
     found = (score.values.get(name) for score in side.scores)
     values = tuple(value for value in found if value is not None and abs(value) <= LARGEST)
     scale = declared.get(f"{role}:{name}", declared.get(name))
-    summed = any(name in score.statistics for score in side.scores)  # as LoraLift writes its corpus metrics
+    summed = any(name in score.statistics for score in side.scores)  # only LoraLift writes statistics of corpus metrics
     if side.ours or summed:
         own = own_scale(side.metrics[name])
         if scale is not None and scale != own:
@@ -133,7 +133,7 @@ def _column(role: str, side: Side, info: MetricInfo, declared: Mapping[str, Scal
 
 
 def _with(found: Scaled, info: MetricInfo, columns: Columns) -> Scaled:
-    """What was found, with one more metric on one scale."""
+    """The result so far, with one more metric added."""
     name, known = info.name, [column.scale is not None for column in columns]
     if not any(known):
         judged, notes = undeclared(info, columns)

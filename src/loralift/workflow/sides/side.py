@@ -16,14 +16,14 @@ class Side:
     """One side of a comparison.
 
     Attributes:
-        name: What the tables call it.
-        scores: One a row.
-        metrics: What is known of its metrics.
+        name: Its name in tables.
+        scores: One for each row.
+        metrics: Descriptions of its metrics, by name.
         ours: Whether LoraLift made the values (a run, our benchmark, predictions scored here): then their scale,
-            direction and margin are known. Of a file of scores nothing is known but its columns' names.
-        primary: The metric that its run was decided by, if it is of a run.
+            direction and margin are known. A file of scores only has column names.
+        primary: The primary metric of its run, if it is of a run.
         documents: Id to what the side knows of the document: its ``question`` and ``reference``, or ``doc_hash``.
-        notes: What was chosen in reading it, and what was left out, one sentence each.
+        notes: What was chosen or left out when reading it, one sentence each.
         filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
         run: Its run's run.json, if it is of a run.
@@ -45,6 +45,6 @@ class Side:
 
 
 def document(question: str, reference: str) -> dict[str, str]:
-    """What is known of a document, whatever its white space; no question is none known."""
+    """A document's question and reference, with white space normalised; without an empty question."""
     parts = {"question": question, "reference": reference}
     return {part: " ".join(text.split()) for part, text in parts.items() if text.strip()}

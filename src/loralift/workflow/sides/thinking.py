@@ -1,4 +1,4 @@
-"""Answers that hold what the model thought before it answered: today all of it is scored, and a reader must know."""
+"""Answers that contain the model's thinking (reasoning before the answer): all of it is scored, and a note says so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-# as DeepSeek-R1, Qwen3, Nemotron, Magistral, Kimi and gpt-oss mark it
+# the tags of DeepSeek-R1, Qwen3, Nemotron, Magistral, Kimi and gpt-oss
 THINKING = re.compile(
     r"</?(?:think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad)>"
     r"|\[/?THINK\]|◁/?think▷|<\|channel\|>analysis",
@@ -24,7 +24,7 @@ def thinking_in_answers(name: str, answers: Iterable[str]) -> tuple[str, ...]:
 
 
 def thinking_in_file(name: str, answers: Path) -> tuple[str, ...]:
-    """The same of a run's recorded answers, where they were kept: a tag stands in JSON as it is."""
+    """The same for a run's recorded answers, if they were kept; lines are searched, as JSON does not escape tags."""
     if not answers.is_file():
         return ()
     with answers.open(encoding="utf-8") as lines:

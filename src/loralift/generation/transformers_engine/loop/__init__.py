@@ -1,1 +1,1 @@
-"""Continuous batching: our own decoding loop, its caches and its attention. Only this engine imports it."""
+"""Our own decoding loop (continuous batching) with its KV caches and attention. Only this engine imports it."""

@@ -1,11 +1,13 @@
-"""The keys and values of all running rows, in blocks of columns that are written in place and never copied by a step.
+"""The KV cache of all running rows on a CPU (or a GPU that cannot pack rows): blocks of columns, written in place.
 
-transformers' DynamicCache concatenates, which copies everything at every step; its StaticCache attends over its whole
-capacity. Here all rows share a window of columns, and each row ends at the window's end, so a step writes one column of
-every row. A row that comes later is written into the place of one that has ended, with its last token at the window's
-end. The columns lie in blocks, each whole in memory: a product over all rows of a block reads it as one stream. On a
-CPU that is 3 to 4 times as fast as over a stretch of a longer buffer. Blocks before the window's first column are used
-again behind its end.
+A column holds the keys and values of one token of each row. transformers' DynamicCache concatenates, which copies the
+whole cache at every step; its StaticCache attends over its whole capacity. Here rows are left padded and share a window
+of columns: every row ends in the window's last column, so a decode step writes one new column for all rows. A row that
+enters takes the slot of one that has ended, its last token in the window's last column.
+
+The columns are stored in blocks, each contiguous in memory, so that a product over all rows of a block reads it
+sequentially. On a CPU that is 3 to 4 times as fast as over a slice of a longer buffer. Blocks that lie before the first
+column in use are reused at the window's end.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from transformers.cache_utils import CacheLayerMixin
 NAME = "loralift_rows"
 
 BLOCK = 64
-"""Columns of a block. Wider ones are fewer products, and more columns that no row uses in the first and the last one.
+"""Columns of a block. Wider blocks need fewer products, but have more unused columns in the first and the last block.
 
 Two CPU cores with a 7M-parameter model and 256 running rows made 2,480, 2,500 and 2,890 tokens/s with 16, 32 and 64.
 """
@@ -29,15 +31,16 @@ Two CPU cores with a 7M-parameter model and 256 running rows made 2,480, 2,500 a
 
 @dataclass
 class Window:
-    """Where the rows are in the blocks, the same for all layers.
+    """Which columns of the blocks the rows use, the same for all layers.
 
     Attributes:
-        slots: Rows of a block.
-        rows: Rows that a step computes: the first so many.
-        origin: The first column of the first block; columns are counted on and on.
-        end: One beyond the last column.
-        entering: The slots of the rows whose prompts are being computed; None in a step.
-        sharing: Whether what is being computed are the tokens with which every prompt begins.
+        slots: Rows that a block has room for.
+        rows: A decode step computes the slots 0 to ``rows`` - 1.
+        origin: Number of the first block's first column. Columns are numbered from the first prompt on, and keep their
+            numbers when blocks are reused.
+        end: Number of the last column in use, plus 1.
+        entering: During the prefill of rows that enter, their slots; None in a decode step.
+        sharing: Whether the prefix that all prompts share is being computed.
     """
 
     slots: int
@@ -49,18 +52,18 @@ class Window:
 
     @property
     def blocks(self) -> int:
-        """Blocks that hold the window."""
+        """How many blocks the window takes."""
         return -(-(self.end - self.origin) // BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """One layer's keys or values, as a step attends over them.
+    """One layer's keys or values, as ``attend`` gets them in a decode step.
 
     Attributes:
-        shared: Those of the tokens with which every prompt begins, 1 x heads x tokens x head dimension; None: no such
-            tokens. They are kept once and read once, not once a row.
-        blocks: The rows' own, each slots x heads x BLOCK x head dimension.
+        shared: Those of the prefix that all prompts share, 1 x heads x tokens x head dimension; None without one. They
+            are stored once and read once, not once a row.
+        blocks: Those of each row's own tokens; each block slots x heads x BLOCK x head dimension.
     """
 
     shared: torch.Tensor | None
@@ -68,7 +71,7 @@ class Columns:
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
-    """One layer's blocks, each slots x heads x BLOCK x head dimension."""
+    """One layer's cache: blocks of keys and of values, each slots x heads x BLOCK x head dimension."""
 
     is_sliding = False
 
@@ -81,12 +84,12 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Nothing: blocks are made when they are wanted."""
+        """Do nothing: blocks are allocated when they are needed."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Any, Any]:
-        """Write the new columns, and give what the queries attend over: in a step, the blocks."""
+        """Write new keys and values; returns those to attend over: in a decode step ``Columns``, in prefill tensors."""
         window = self.window
         if window.entering is not None:
             return self._enter(key_states, value_states)
@@ -98,13 +101,13 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         return Columns(shared[0], self.keys[: window.blocks]), Columns(shared[1], self.values[: window.blocks])
 
     def _grow(self, *states: torch.Tensor) -> None:
-        """Make sure that there are blocks for the window; of zeros, since what a mask hides must still be a number."""
+        """Allocate the blocks that the window needs, with zeros: NaN from new memory would stay NaN under a mask."""
         for blocks, new in zip((self.keys, self.values), states, strict=True):
             while len(blocks) < self.window.blocks:
                 blocks.append(new.new_zeros((self.window.slots, new.shape[1], BLOCK, new.shape[3])))
 
     def _enter(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write rows that enter; they see nothing but themselves and what all begin with."""
+        """Write the prompts of rows that enter; returns their keys and values after those of the shared prefix."""
         if self.window.sharing:
             self.shared = keys.clone(), values.clone()
             return keys, values
@@ -117,7 +120,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         return torch.cat([before[0], keys], dim=2), torch.cat([before[1], values], dim=2)
 
     def _write(self, blocks: Sequence[torch.Tensor], new: torch.Tensor) -> None:
-        """Put rows x heads x columns x head dimension so that they end at the window's end."""
+        """Copy rows x heads x columns x head dimension into the blocks, the last column at the window's end."""
         window = self.window
         begin = window.end - new.shape[2] - window.origin
         for number, block in enumerate(blocks[: window.blocks]):
@@ -127,45 +130,45 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
                 block[window.entering, :, columns] = new[:, :, low - begin : high - begin]
 
     def get_seq_length(self) -> int:
-        """Columns before those of the present forward pass."""
+        """Columns before those that the present forward pass writes."""
         window = self.window
         shared = 0 if self.shared is None else int(self.shared[0].shape[2])
         return shared if window.entering is not None else shared + window.end - window.origin - 1
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Columns with those of the present forward pass, and the first one's place."""
+        """Columns including those of the present forward pass, and the number of the first (0)."""
         return self.get_seq_length() + query_length, 0
 
     def get_max_length(self) -> int:
-        """Columns of the blocks."""
+        """Columns of all blocks."""
         return len(self.keys) * BLOCK
 
     def move_rows(self, source: torch.Tensor, target: torch.Tensor) -> None:
-        """Copy rows to other slots."""
+        """Copy the cache of rows from their slots to others."""
         for block in (*self.keys[: self.window.blocks], *self.values[: self.window.blocks]):
             block[target] = block[source]
 
     def recycle(self, count: int) -> None:
-        """Put the first blocks behind the others."""
+        """Move the first ``count`` blocks behind the others, to be reused."""
         for blocks in (self.keys, self.values):
             blocks[:] = blocks[count:] + blocks[:count]
 
 
 class RowCache(Cache):  # type: ignore[misc]
-    """What a transformers model takes as its past key values."""
+    """The cache of all layers, passed to a transformers model as ``past_key_values``."""
 
     def __init__(self, layers: int, window: Window) -> None:
         super().__init__(layers=[_Layer(window) for _ in range(layers)])
         self.window = window
 
     def move_rows(self, source: Sequence[int], target: Sequence[int], device: torch.device) -> None:
-        """Copy rows to other slots."""
+        """Copy the cache of rows from their slots to others."""
         places = torch.tensor(source, device=device), torch.tensor(target, device=device)
         for layer in self.layers:
             layer.move_rows(*places)
 
     def begin_at(self, first: int) -> int:
-        """Give up the blocks before a column; says how many columns they had."""
+        """Reuse the blocks that lie before column ``first``; returns how many columns they have."""
         window = self.window
         count = (first - window.origin) // BLOCK
         if count > 0:
@@ -185,19 +188,24 @@ def attend(
     scaling: float | None = None,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    """A step's attention, block by block; what transformers calls in each layer.
+    """The attention of a decode step, block by block; transformers calls it in each layer.
+
+    In prefill, where keys and values are tensors, it calls transformers' own ``sdpa`` attention.
 
     Args:
-        module: The layer.
-        query: Rows x heads x 1 x head dimension; of prompts, rows x heads x tokens x head dimension.
-        key: ``Columns``; of prompts, a tensor.
+        module: The attention layer.
+        query: Rows x heads x 1 x head dimension; in prefill rows x heads x tokens x head dimension.
+        key: ``Columns``; in prefill a tensor.
         value: Likewise.
-        attention_mask: What is added to the scores, rows x 1 x 1 x columns.
-        scaling: Of the scores.
-        more: All else.
+        attention_mask: Added to the scores: 0 or the dtype's minimum, rows x 1 x 1 x columns.
+        scaling: Factor of the scores; None: 1 / sqrt(head dimension).
+        more: Further arguments of transformers' attention interface.
 
     Returns:
-        Rows x tokens x heads x head dimension, and None for the weights.
+        Rows x tokens x heads x head dimension, and None for the attention weights.
+
+    Raises:
+        NotImplementedError: ``more`` asks for what ``refuse_more`` refuses.
     """
     if not isinstance(key, Columns):
         return PROMPTS(module, query, key, value, attention_mask, scaling=scaling, **more)  # type: ignore[no-any-return]
@@ -219,12 +227,12 @@ def attend(
 
 
 def _of_shared(part: torch.Tensor, shared: torch.Tensor, rows: int) -> torch.Tensor:
-    """A product with what all rows share: one for all of them.
+    """A matrix product with the shared prefix's keys or values: one for all rows, which reads them once.
 
     Args:
-        part: (rows * heads) x groups x inner.
-        shared: 1 x heads x inner x outer.
-        rows: How many.
+        part: Queries or attention weights, (rows * heads) x groups x inner; groups: query heads to a key head.
+        shared: Keys (transposed) or values, 1 x heads x inner x outer.
+        rows: How many rows.
 
     Returns:
         (rows * heads) x groups x outer.
@@ -241,10 +249,13 @@ AttentionInterface.register(NAME, attend)
 
 
 def refuse_more(asked: Mapping[str, Any]) -> None:
-    """Refuse what a model may ask of its attention and ours does not compute.
+    """Refuse features that a model may ask of its attention and that ours does not compute.
+
+    Args:
+        asked: Further keyword arguments of the attention call.
 
     Raises:
-        NotImplementedError: It does.
+        NotImplementedError: One of them is soft-capping, attention sinks, a position bias or a sliding window.
     """
     unknown = ("softcap", "s_aux", "position_bias", "sliding_window")
     if found := [name for name in unknown if asked.get(name) is not None]:

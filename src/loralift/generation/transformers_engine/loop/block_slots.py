@@ -1,4 +1,4 @@
-"""The device's side of running rows: one forward pass for the prompts that enter, one a step for all rows."""
+"""The state of running rows with a block cache: prefill of the rows that enter, and one forward pass a decode step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loralift.records import Prompt
 
 @contextmanager
 def attending(base: Any, name: str) -> Iterator[None]:
-    """A model's attention replaced by another of transformers' interface, for all threads."""
+    """Run a model with another attention of transformers' AttentionInterface, by its name; holds for all threads."""
     config = base.config
     own = config._attn_implementation
     config._attn_implementation = name
@@ -28,10 +28,10 @@ def attending(base: Any, name: str) -> Iterator[None]:
 
 
 class BlockSlots:
-    """Slots for rows, with all that the device keeps of each: its cache, last token, position and random numbers.
+    """Slots for rows, and the tensors of each: KV cache, last token, position, and the sampler's.
 
     Attributes:
-        window: Where the rows are in the cache. Its ``rows`` and ``origin`` follow ``trim`` and ``compact``.
+        window: Which columns of the cache the rows use; ``trim`` and ``compact`` change its ``rows`` and ``origin``.
     """
 
     attention = block_cache.NAME
@@ -44,15 +44,15 @@ class BlockSlots:
         pad: int,
         shared: Sequence[int] = (),
     ) -> None:
-        """Allocate all but the cache, which the first prompts bring.
+        """Allocate all tensors but the cache's, which the first prefill allocates.
 
         Args:
-            model: The transformers model itself, which the loop takes.
+            model: The transformers model (not PEFT's wrapper), one that the loop can run.
             slots: Most rows.
-            sampler: Chooses the tokens of as many rows.
-            pad: The padding token.
-            shared: Tokens with which every prompt begins, each having more; computed once. An instruction before each
-                question is two thirds of FiQA's prompts, which then take 0.45 times as long.
+            sampler: Chooses the tokens, with as many slots.
+            pad: The padding token's id.
+            shared: The prefix of all prompts, shorter than each of them; computed once. In FiQA's prompts the
+                instruction before each question is two thirds; their prefill then takes 0.45 times as long.
         """
         self.window = Window(slots)
         self._shared = tuple(shared)
@@ -64,17 +64,17 @@ class BlockSlots:
         device = model.device
         self._hidden = torch.finfo(model.dtype).min
         self._bias = torch.zeros(slots, 1, 1, 0, dtype=model.dtype, device=device)
-        # all that moves with a row
+        # the tensors that move with a row
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._positions = torch.zeros_like(self._tokens)
         self._sampler = sampler
 
     def enter(self, slots: Sequence[int], prompts: Sequence[Prompt]) -> list[int]:
-        """Compute prompts, and give the first token of each answer.
+        """Prefill: compute prompts in one forward pass; returns the first token of each answer.
 
         Args:
-            slots: Where they go; free ones.
-            prompts: As many; none longer than the window, unless no row runs.
+            slots: Free slots, one for each prompt.
+            prompts: The prompts; while rows run, none longer than the window.
         """
         window = self.window
         lengths = [len(prompt.token_ids) - len(self._shared) for prompt in prompts]
@@ -95,7 +95,7 @@ class BlockSlots:
         return made
 
     def _compute(self, places: torch.Tensor, prompts: Sequence[Prompt]) -> torch.Tensor:
-        """The logits after each prompt; its keys and values go to its slot."""
+        """The logits of each prompt's last token, prompts x vocabulary; writes their keys and values to the slots."""
         begun = len(self._shared)
         ids, mask = left_pad([prompt.token_ids[begun:] for prompt in prompts], self._pad, places.device)
         self.window.entering = places
@@ -114,7 +114,7 @@ class BlockSlots:
         return logits
 
     def _share(self) -> None:
-        """Compute, once, the tokens with which all prompts begin."""
+        """Compute the prefix that all prompts share, once."""
         window = self.window
         ids = torch.tensor([self._shared], device=self._tokens.device)
         window.entering, window.sharing = torch.zeros(1, dtype=torch.long, device=ids.device), True
@@ -128,7 +128,7 @@ class BlockSlots:
         self._shares = True
 
     def step(self) -> torch.Tensor:
-        """One more token of every row; rows, on the device."""
+        """A decode step: the next token of every row, as a tensor of ``rows`` token ids on the device."""
         window = self.window
         window.end += 1
         if len(self._shared) + window.blocks * BLOCK > self._bias.shape[-1]:
@@ -149,10 +149,10 @@ class BlockSlots:
         return tokens
 
     def trim(self, alive: Iterable[int]) -> None:
-        """Leave out the columns that only rows which have ended used.
+        """Free the columns that only ended rows used.
 
         Args:
-            alive: The slots of the others; with none, no row runs.
+            alive: The slots of the rows that still run; none: the window is emptied.
         """
         starts = [self._starts[slot] for slot in alive]
         if not starts:
@@ -161,7 +161,7 @@ class BlockSlots:
             self._lay_bias()
 
     def compact(self, source: Sequence[int], target: Sequence[int], rows: int) -> None:
-        """Move rows to other slots, so that the first ``rows`` slots hold all that are running."""
+        """Move rows from ``source`` to ``target`` slots, after which the first ``rows`` slots hold all running rows."""
         device = self._tokens.device
         if source:
             self._cache.move_rows(source, target, device)
@@ -174,7 +174,10 @@ class BlockSlots:
         self.window.rows = rows
 
     def _lay_bias(self) -> None:
-        """What attention adds to the columns of each row: nothing to the shared ones and from its start to the end."""
+        """Build the attention mask of decode steps, slots x 1 x 1 x columns.
+
+        0 for the shared prefix and a row's own columns; the dtype's minimum before the row's start and after the end.
+        """
         window, device = self.window, self._bias.device
         starts = torch.tensor(self._starts, device=device)[:, None, None, None]
         columns = torch.arange(window.origin, window.origin + window.blocks * BLOCK, device=device)
@@ -183,13 +186,13 @@ class BlockSlots:
         self._bias = torch.zeros(hidden.shape, dtype=self._bias.dtype, device=device).masked_fill_(hidden, self._hidden)
 
     def _causal(self, mask: torch.Tensor) -> torch.Tensor:
-        """What attention adds for prompts padded on the left; rows x 1 x width x (shared + width).
+        """The attention mask for the prefill of prompts padded on the left; rows x 1 x width x (shared + width).
 
-        A padding token sees itself: a softmax over nothing would be NaN.
+        A padding token attends to itself, since the softmax over no token at all would be NaN.
         """
         width = mask.shape[1]
         places = torch.arange(width, device=mask.device)
         before = places[None, :] <= places[:, None]
         seen = before & (mask[:, None, None, :].bool() | (places[None, :] == places[:, None]))
         bias = torch.zeros(seen.shape, dtype=self._bias.dtype, device=mask.device).masked_fill_(~seen, self._hidden)
-        return torch.nn.functional.pad(bias, (len(self._shared), 0))  # the shared tokens are seen by all
+        return torch.nn.functional.pad(bias, (len(self._shared), 0))  # all tokens attend to the shared prefix

@@ -1,7 +1,8 @@
-"""Attention over packed rows: all tokens of a forward pass in one line, each row's keys where the row lies.
+"""Attention over packed rows on a GPU: the tokens of all rows are concatenated, without padding.
 
-FlashAttention (Dao 2023, "FlashAttention-2"), which torch brings, reads from the device how long each row is. So
-no row is padded, heads that share keys read them once, no mask is built, and a recorded step stays right as rows grow.
+It is FlashAttention (Dao 2023, "FlashAttention-2") as torch has it, which reads the length of each row from a tensor on
+the device. So no mask is built, query heads that share a key head read its keys once, and a CUDA graph of a step stays
+valid as rows grow.
 """
 
 from __future__ import annotations
@@ -32,32 +33,35 @@ def attend(
     seqused_k: torch.Tensor,
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers calls in each layer; the sizes are keywords of the model's forward pass.
+    """The attention that transformers calls in each layer; the lengths are keyword arguments of the model's forward.
 
     Args:
-        module: The layer.
+        module: The attention layer.
         query: 1 x heads x tokens x head dimension.
-        key: The whole buffer, places x key heads x head dimension; or, where there is no cache, as the layer made them,
-            1 x key heads x tokens x head dimension.
+        key: The whole cache, places x key heads x head dimension; without a cache the layer's own keys, 1 x key heads x
+            tokens x head dimension.
         value: Likewise.
-        attention_mask: None: rows are told apart by the sizes.
-        scaling: Of the scores.
-        cu_seq_lens_q: Where each row's queries begin, and the end; rows + 1.
-        cu_seq_lens_k: Where each row's keys begin in the buffer; rows + 1, the last of no meaning.
+        attention_mask: None; the lengths below separate the rows.
+        scaling: Factor of the scores.
+        cu_seq_lens_q: Index of each row's first query, then the number of tokens; rows + 1.
+        cu_seq_lens_k: Index of each row's first key in the cache; rows + 1, of which the last is ignored.
         max_length_q: Most queries of a row.
         max_length_k: Most keys of a row.
-        seqused_k: Keys of each row, those of its queries included; rows.
-        more: All else.
+        seqused_k: How many keys each row has, those of its queries included; rows.
+        more: Further arguments of transformers' attention interface.
 
     Returns:
-        1 x tokens x heads x head dimension, and None for the weights.
+        1 x tokens x heads x head dimension, and None for the attention weights.
+
+    Raises:
+        NotImplementedError: ``more`` asks for what ``refuse_more`` refuses.
     """
     refuse_more(more)
     if key.dim() == 4:
         key, value = key[0].transpose(0, 1), value[0].transpose(0, 1)
     heads, tokens, width = query.shape[1:]
     groups = heads // key.shape[1] if max_length_q == 1 else 1
-    # heads that share keys stand as queries of one row, which read them together and not each by itself
+    # query heads that share a key head become queries of one row, so that its keys are read once
     packed = query[0].reshape(-1, groups, tokens, width).permute(2, 1, 0, 3).reshape(tokens * groups, -1, width)
     out = _flash(
         packed,
@@ -68,7 +72,7 @@ def attend(
         max_length_q * groups,
         max_length_k,
         0.0,  # dropout
-        max_length_q > 1,  # causal, aligned at the end: a row's last query sees all of its keys
+        max_length_q > 1,  # causal, aligned at the end: a row's last query attends to all of its keys
         False,
         scale=scaling,
         seqused_k=seqused_k,
@@ -87,14 +91,16 @@ def _flash(*tensors: Any, **settings: Any) -> Any:
 
 @cache
 def is_there(device: torch.device, dtype: torch.dtype, heads: int, key_heads: int, width: int) -> bool:
-    """Whether this device computes it, seen on a few small rows: an old torch or GPU, or a wide head, does not.
+    """Whether ``attend`` works on a device, tried on three small rows and compared with ``plain``.
+
+    It does not with an old torch or GPU, or with wide heads.
 
     Args:
-        device: Where.
-        dtype: Of keys and queries.
-        heads: Of the queries.
-        key_heads: Of the keys and values.
-        width: Dimension of a head.
+        device: The model's device; false unless CUDA.
+        dtype: Of queries, keys and values; false unless bfloat16 or float16.
+        heads: Number of query heads.
+        key_heads: Number of key and value heads.
+        width: Head dimension.
     """
     if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
         return False
@@ -103,7 +109,7 @@ def is_there(device: torch.device, dtype: torch.dtype, heads: int, key_heads: in
     keys, values = (
         torch.randn(3 * capacity, key_heads, width, device=device, dtype=dtype, generator=draw) for _ in range(2)
     )
-    for counts in ((1, 1, 1), (3, 1, 4)):  # a step, and prompts that enter behind keys that are there
+    for counts in ((1, 1, 1), (3, 1, 4)):  # a decode step, and a prefill after a shared prefix
         queries = torch.randn(1, heads, sum(counts), width, device=device, dtype=dtype, generator=draw)
         starts = torch.tensor([2 * capacity, 0, capacity, 0], dtype=torch.int32, device=device)
         try:
@@ -138,16 +144,16 @@ def plain(
     *,
     causal: bool = True,
 ) -> torch.Tensor:
-    """The same in its simplest form and in float32, row by row; tokens x heads x head dimension.
+    """The same attention in its simplest form: in float32, row by row; tokens x heads x head dimension.
 
     Args:
         query: 1 x heads x tokens x head dimension.
-        keys: Places x key heads x head dimension.
+        keys: The cache, places x key heads x head dimension.
         values: Likewise.
-        counts: Queries of each row.
-        starts: The place of each row's first key.
-        lengths: Keys of each row.
-        causal: Whether a query sees no keys behind its own, the last query's being the row's last.
+        counts: How many queries each row has.
+        starts: Index of each row's first key in the cache.
+        lengths: How many keys each row has.
+        causal: Whether a query attends to no later keys; a row's last query is at its last key.
     """
     rows = []
     groups = query.shape[1] // keys.shape[1]

@@ -1,4 +1,4 @@
-"""References scored on a GPU, all tokens of a batch in one line: no padding, and FlashAttention in place of masks."""
+"""Reference log-likelihoods on a GPU with packed rows: all tokens of a batch concatenated, no padding, no mask."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from loralift.generation.transformers_engine.likelihood import Pair
 from loralift.generation.transformers_engine.loop import packed_attention
 from loralift.generation.transformers_engine.loop.block_slots import attending
 
-# Rows of logits that are in float32 at a time: each is a vocabulary wide.
+# Tokens whose logits are converted to float32 at a time; each has the vocabulary's size.
 ROWS_AT_A_TIME = 512
 
 
 def score_packed(base: Any, pairs: Sequence[Pair]) -> list[float]:
-    """Summed log-likelihood of each pair's reference, natural logarithm: `likelihood.score_batch` without padding.
+    """Log-likelihood of each pair's reference in nats, summed over tokens; `likelihood.score_batch` without padding.
 
     Args:
-        base: The transformers model, whose rows can be packed, with the variant switched on.
-        pairs: One batch; every one has a prompt before its reference.
+        base: The transformers model, on a GPU that can pack rows, with the variant switched on.
+        pairs: One batch; each has at least one token before its reference.
     """
     device = base.device
     counts = torch.tensor([len(pair.token_ids) for pair in pairs])

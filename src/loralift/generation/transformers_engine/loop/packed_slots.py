@@ -1,8 +1,8 @@
-"""The device's side of packed rows on a GPU: no padding, and steps recorded as CUDA graphs and replayed.
+"""The state of running rows on a GPU: packed rows without padding, and decode steps as CUDA graphs.
 
-What `block_slots.BlockSlots` is elsewhere. Each row has a place in the cache and grows there from its first column, so
-a row that comes later needs to know nothing of the others, and moving one costs a few numbers. A step of a large model
-is a thousand small launches; a recorded one is replayed as one.
+It takes the place of `block_slots.BlockSlots`. Each row has ``capacity`` columns of the cache to itself, from its first
+token on, so entering rows do not depend on running ones, and moving a row to another slot moves only a few numbers. A
+step of a large model launches a thousand small kernels; a CUDA graph replays them with one launch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         self.writing: torch.Tensor | None = None
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Allocate the buffers; what is not written is never read."""
+        """Allocate the buffers, uninitialised: only columns that were written are read."""
         self.keys, self.values = (
             new.new_empty((self._places, new.shape[1], new.shape[3])) for new in (key_states, value_states)
         )
@@ -44,7 +44,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new tokens' keys and values to their places; gives the whole buffers."""
+        """Write the new tokens' keys and values to the columns ``writing``; returns the whole buffers."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         self.keys.index_copy_(0, self.writing, key_states[0].transpose(0, 1))
@@ -52,11 +52,11 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
-        """Not known on the host, and asked by nobody: positions are given, and there is no mask."""
+        """0, and not used: lengths are known on the device only, positions are passed and no mask is built."""
         return 0
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Likewise."""
+        """As ``get_seq_length``: no mask is built."""
         return query_length, 0
 
     def get_max_length(self) -> int:
@@ -65,7 +65,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
 
 
 class PackedSlots:
-    """Slots for rows, with all that the GPU keeps of each: its place in the cache, its length, last token, numbers."""
+    """Slots for rows, and the tensors of each: its place in the KV cache, length, last token, and the sampler's."""
 
     attention = packed_attention.NAME
 
@@ -79,27 +79,27 @@ class PackedSlots:
         *,
         records: bool = False,
     ) -> None:
-        """Allocate all but the cache, which the first prompts bring.
+        """Allocate all tensors but the cache's, which the first prefill allocates.
 
         Args:
-            model: The transformers model itself, whose rows can be packed.
+            model: The transformers model (not PEFT's wrapper), on a GPU that can pack rows.
             slots: Most rows.
-            capacity: Columns of the cache a row: the longest prompt with its answer.
-            sampler: Chooses the tokens of as many rows.
-            shared: Tokens with which every prompt begins, each having more; computed once.
-            records: Whether steps are recorded.
+            capacity: Columns of the cache for each row: tokens of the longest prompt with its answer.
+            sampler: Chooses the tokens, with as many slots.
+            shared: The prefix of all prompts, shorter than each of them; computed once.
+            records: Whether decode steps are recorded as CUDA graphs.
         """
         self._model = model
         self._capacity = capacity
         self._shared = tuple(shared)
         self._shares = False
         self._rows = 0
-        # one place more, for the shared tokens
+        # one place more, for the shared prefix
         self._cache = Cache(
             layers=[_Layer((slots + 1) * capacity) for _ in range(model.config.get_text_config().num_hidden_layers)]
         )
         device = model.device
-        # all that moves with a row
+        # the tensors that move with a row
         self._places = torch.arange(slots + 1, device=device)
         self._tokens = torch.zeros(slots, dtype=torch.long, device=device)
         self._lengths = torch.zeros(slots, dtype=torch.int32, device=device)
@@ -108,11 +108,11 @@ class PackedSlots:
         self._graphs = StepGraphs(slots, records=records)
 
     def enter(self, slots: Sequence[int], prompts: Sequence[Prompt]) -> list[int]:
-        """Compute prompts, and give the first token of each answer.
+        """Prefill: compute prompts in one forward pass; returns the first token of each answer.
 
         Args:
-            slots: Where they go; free ones.
-            prompts: As many.
+            slots: Free slots, one for each prompt.
+            prompts: The prompts.
         """
         if self._shared and not self._shares:
             self._prefill([len(self._one_each) - 1], [self._shared], 0)
@@ -128,33 +128,33 @@ class PackedSlots:
         return made
 
     def step(self) -> torch.Tensor:
-        """One more token of every row; rows, on the device."""
+        """A decode step: the next token of every row, as a tensor of ``rows`` token ids on the device."""
         return self._graphs.run(self._compute_step, self._rows)
 
     def forget_steps(self) -> None:
-        """Record steps anew from here on."""
+        """Discard the recorded CUDA graphs: the variant was switched, and with it the tensors that they read."""
         self._graphs.forget()
 
     def trim(self, alive: Iterable[int]) -> None:
-        """Forget all rows where none is alive; there are no columns to leave out."""
+        """Empty the slots if no row runs; else there is nothing to free, as rows share no columns."""
         if not any(True for _ in alive):
             self._rows = 0
 
     def compact(self, source: Sequence[int], target: Sequence[int], rows: int) -> None:
-        """Move rows to other slots, so that the first ``rows`` slots hold all that are running."""
+        """Move rows from ``source`` to ``target`` slots, after which the first ``rows`` slots hold all running rows."""
         if source:
             device = self._tokens.device
             origins, goals = torch.tensor(source, device=device), torch.tensor(target, device=device)
             for state in (self._tokens, self._lengths, *self._sampler.states):
                 state[goals] = state[origins]
-            # a slot that is left keeps the place of the row that was there, for one that enters
+            # swapped, so that each slot still has a place of its own in the cache for a row that enters
             self._places[torch.cat([goals, origins])] = self._places[torch.cat([origins, goals])]
         self._rows = rows
 
     def _compute_step(self, rows: int) -> torch.Tensor:
-        """A step of the first ``rows`` slots, from tensors that stay where they are."""
+        """A decode step of the first ``rows`` slots; reads and writes tensors at fixed addresses only."""
         lengths, places = self._lengths[:rows], self._places[:rows]
-        lengths += 1  # with the token whose keys are written now
+        lengths += 1  # including the token whose keys are written now
         starts = places * self._capacity
         self._write_to(starts + lengths - 1)
         logits = self._model(
@@ -170,17 +170,17 @@ class PackedSlots:
         ).logits[0]
         tokens = self._sampler.next(logits, slice(0, rows))
         self._tokens[:rows] = tokens
-        # rows that have ended are computed on; their last column is theirs to spoil
+        # rows that have ended are still computed: they overwrite their own last column
         lengths.clamp_(max=self._capacity - 1)
         return tokens
 
     def _prefill(self, slots: Sequence[int], texts: Sequence[Sequence[int]], begun: int) -> torch.Tensor:
-        """The logits after each text, rows x vocabulary; its keys and values go to its slot.
+        """The logits of each text's last token, rows x vocabulary; writes their keys and values to the slots.
 
         Args:
-            slots: Of the rows; one beyond the others is the shared tokens'.
-            texts: What is computed of each row.
-            begun: Shared tokens before them.
+            slots: The rows' slots; the number of slots stands for the place of the shared prefix.
+            texts: The token ids to compute, without the shared prefix.
+            begun: How many tokens the shared prefix before them has.
         """
         device = self._tokens.device
         counts = torch.tensor([len(text) for text in texts])
@@ -207,7 +207,7 @@ class PackedSlots:
         return logits
 
     def _copy_shared(self, starts: torch.Tensor, count: int) -> None:
-        """Put the keys and values of the shared tokens before those of rows that enter."""
+        """Copy the keys and values of the shared prefix to the beginning of the rows that enter."""
         columns = torch.arange(count, device=starts.device)
         targets = (starts[:, None] + columns).flatten()
         source = int(self._places[-1]) * self._capacity
@@ -216,31 +216,31 @@ class PackedSlots:
                 buffer[targets] = buffer[source : source + count].repeat(len(starts), 1, 1)
 
     def _write_to(self, places: torch.Tensor) -> None:
-        """Say where the next forward pass puts each token's keys and values."""
+        """Set the columns to which the next forward pass writes its tokens' keys and values."""
         for layer in self._cache.layers:
             layer.writing = places
 
 
 type Step = Callable[[int], torch.Tensor]
 
-# Fewer rows cost no less: a step then reads the weights and little else.
+# Fewest rows of a CUDA graph: fewer cost no less time, since a step then mostly reads the weights.
 FEWEST_ROWS = 16
 
 
 def size_of(rows: int, slots: int) -> int:
-    """How many rows the recorded step for so many has: two sizes an octave, since each must be recorded."""
+    """How many rows the CUDA graph for ``rows`` rows has: a few sizes per power of two, since each must be recorded."""
     unit = 1 << max((rows - 1).bit_length() - 2, 0)
     return min(max(-(-rows // unit) * unit, FEWEST_ROWS), slots)
 
 
 class StepGraphs:
-    """Steps by their number of rows, each recorded when it is wanted a second time.
+    """Decode steps as CUDA graphs, one for each size (number of rows), recorded when a size is needed the second time.
 
-    The first time it is run as it is, which lets libraries set themselves up outside of the recording.
+    The first time the step runs normally, so that libraries initialise themselves outside of the recording.
 
     Args:
         slots: Most rows.
-        records: Whether the device and the model can.
+        records: Whether device and model allow it; else steps always run normally.
     """
 
     def __init__(self, slots: int, *, records: bool) -> None:
@@ -250,12 +250,12 @@ class StepGraphs:
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor]] = {}
 
     def run(self, step: Step, rows: int) -> torch.Tensor:
-        """Do a step; the tokens of the first ``rows`` slots, which the next step does not overwrite.
+        """Run a decode step; returns the tokens of the first ``rows`` slots, which later steps do not overwrite.
 
         Args:
-            step: Computes a step of the first so many slots, all from tensors that stay where they are, and returns
-                their tokens; always the same.
-            rows: How many are wanted.
+            step: Number of slots to the tokens of these slots; always the same function, which reads and writes only
+                tensors at fixed addresses.
+            rows: How many slots are needed.
         """
         if not self._records:
             return step(rows)
@@ -270,15 +270,18 @@ class StepGraphs:
         return tokens[:rows].clone()
 
     def forget(self) -> None:
-        """Record anew what is wanted from here on: a recorded step reads tensors that may be gone."""
+        """Discard all graphs: they read tensors that may no longer exist. Later steps are recorded anew."""
         self._graphs.clear()
         self._seen.clear()
 
     def _record(self, step: Step, size: int) -> bool:
-        """Record a step; a model whose steps cannot be recorded is computed step by step from here on.
+        """Record a step as a CUDA graph. If the model cannot be recorded, all later steps run normally.
 
         Returns:
             Whether it was recorded.
+
+        Raises:
+            RuntimeError: Memory ran out.
         """
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self._graphs.values()))[0].pool() if self._graphs else None

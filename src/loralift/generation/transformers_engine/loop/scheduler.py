@@ -1,9 +1,8 @@
-"""Continuous batching: our own decoding loop, where rows that end make room for prompts that wait.
+"""Our own decoding loop, by continuous batching: when a row ends, the next waiting prompt takes its slot.
 
-A step is one forward pass over all running rows. Nothing is copied, no mask is built, and nothing is read back from the
-device but the new tokens, on an accelerator only every few steps. On a processor several such batches run side by side,
-each on its share of the cores; the prompts are dealt out before the start, so that a run's rows are always in the same
-batches.
+A decode step is one forward pass over all running rows. The KV cache is not copied, and only the new tokens are read
+from the device, on a GPU only every few steps. On a CPU two batches may run in parallel threads, each on its share of
+the cores; prompts are assigned to the batches beforehand, so that a run's rows are always in the same batch.
 """
 
 from __future__ import annotations
@@ -24,25 +23,26 @@ from loralift.generation.transformers_engine.sampling import Sampler
 from loralift.generation.transformers_engine.stopping import REPORT_EVERY, Decode, finish_row, stop_tail
 from loralift.records import Answer, Prompt
 
-# Rows that have ended are computed on until they are this share of all: then others take their slots, or the rest move
-# together. 149 answers of up to 144 tokens, 48 running: 1,935, 1,989, 1,811 and 1,442 tokens/s at a 64th, an eighth,
-# a quarter and a half (one noisy round).
+# Share of rows that may have ended, and are still computed, before waiting prompts take their slots or the other rows
+# are compacted. 149 answers of up to 144 tokens, 48 running: 1,935, 1,989, 1,811 and 1,442 tokens/s at a 64th, an
+# eighth, a quarter and a half (one noisy round).
 MOST_ENDED = 1 / 8
 
-# Tokens of prompts in one forward pass: bounds its activations.
+# Most prompt tokens of one prefill (on a CPU, on a GPU), which bounds the memory of its activations.
 PREFILL_TOKENS = 2048
 PREFILL_TOKENS_ACCELERATED = 16384
 
-# Tokens that all prompts begin with are computed once where they are so many.
+# Fewest tokens of a prefix that is computed once for all prompts.
 FEWEST_SHARED = 8
 
-# A step's tokens are needed on the host only to see which rows have ended; an accelerator has to be waited for.
+# Decode steps between two reads of the new tokens (on a CPU, on a GPU). The host needs them only to see which rows have
+# ended, and reading makes it wait for the GPU.
 READ_EVERY = 1
 READ_EVERY_ACCELERATED = 8
 
 
 def shared_tokens(prompts: Sequence[Prompt]) -> tuple[int, ...]:
-    """The tokens with which all of several prompts begin, but for the last token of each; too few are none."""
+    """The common prefix of all prompts, shorter than each of them; empty if it has fewer than FEWEST_SHARED tokens."""
     first, last = (choose(prompts, key=lambda prompt: prompt.token_ids).token_ids for choose in (min, max))
     most = min(len(first), len(last)) - 1
     count = next((place for place in range(most) if first[place] != last[place]), max(most, 0))
@@ -50,13 +50,13 @@ def shared_tokens(prompts: Sequence[Prompt]) -> tuple[int, ...]:
 
 
 def cache_columns(prompts: Sequence[Prompt], settings: GenerationSettings) -> int:
-    """Columns of the cache for rows of prompts, longest first, and their answers."""
+    """Columns of the KV cache that the longest prompt (the first) and its answer need."""
     return len(prompts[0].token_ids) + settings.max_new_tokens
 
 
 @dataclass(slots=True)
 class _Row:
-    """One prompt running, its tokens so far and its share of the time."""
+    """A prompt that is being answered, its tokens so far and its share of the time."""
 
     prompt: Prompt
     made: list[int] = field(default_factory=list)
@@ -65,7 +65,7 @@ class _Row:
 
 
 class ContinuousBatch:
-    """Decoding of some prompts by one variant, a few steps at a time."""
+    """One batch: answers prompts with the variant that is switched on, a few decode steps a call."""
 
     def __init__(
         self,
@@ -80,18 +80,18 @@ class ContinuousBatch:
         packed: bool = False,
         records: bool = False,
     ) -> None:
-        """Nothing large is allocated before the first ``advance``.
+        """Prepare the slots; the KV cache is allocated by the first ``advance``.
 
         Args:
-            model: The transformers model itself, which the loop takes.
-            prompts: Longest first, so that one that waits is never longer than one running; not empty.
-            settings: How they are answered.
+            model: The transformers model (not PEFT's wrapper), one that the loop can run.
+            prompts: Longest first, so that a waiting prompt is never longer than a running one; not empty.
+            settings: How answers are generated.
             slots: Most running rows.
-            eos: Tokens that end an answer.
-            pad: The padding token.
+            eos: Ids of the tokens that end an answer.
+            pad: The padding token's id.
             decode: Tokens to text.
-            packed: Whether rows are packed, which the model must allow; else they lie in blocks.
-            records: Whether packed steps are recorded, which the model must allow too.
+            packed: Whether to use ``PackedSlots``; else ``BlockSlots``.
+            records: Whether packed steps are recorded as CUDA graphs.
         """
         self.slots = min(slots, len(prompts))
         self._settings = settings
@@ -114,7 +114,7 @@ class ContinuousBatch:
 
     @property
     def attention(self) -> str:
-        """The attention of transformers' interface that the model must have while it advances."""
+        """Name, in transformers' AttentionInterface, of the attention that the model must use during ``advance``."""
         return self._state.attention
 
     @property
@@ -124,24 +124,24 @@ class ContinuousBatch:
 
     @property
     def tokens(self) -> int:
-        """Tokens made by the running rows."""
+        """Tokens that the running rows have generated so far."""
         return sum(len(row.made) for row in self._running())
 
     def forget_steps(self) -> None:
-        """Record steps anew; where none are recorded there is nothing to do."""
+        """Discard recorded CUDA graphs, if there are any, since the variant was switched."""
         if isinstance(self._state, PackedSlots):
             self._state.forget_steps()
 
     def unanswered(self) -> list[Prompt]:
-        """The prompts whose answers have not been taken, longest first."""
+        """The prompts whose answers ``take_answers`` has not returned, longest first."""
         rest = [*(row.prompt for row in (*self._ended, *self._running())), *self._waiting]
         return sorted(rest, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
 
     def advance(self, share: float = 1.0) -> None:
-        """Go on until progress is due; the answers of rows that end meanwhile are there to be taken.
+        """Run decode steps until a progress report is due; ``take_answers`` then returns the answers that ended.
 
         Args:
-            share: What part of the time is this batch's, others running beside it.
+            share: Share of the elapsed time that counts for this batch, 1 / the number of batches running in parallel.
         """
         steps = 0
         with torch.inference_mode():
@@ -160,7 +160,7 @@ class ContinuousBatch:
                     row.seconds += seconds
 
     def take_answers(self) -> list[Answer]:
-        """The answers that have ended and were not taken yet; their seconds are equal parts of each step's time."""
+        """The answers that ended since the last call; each step's time is divided equally among its rows."""
         answers = [self._answer(row) for row in self._ended]
         self._ended = []
         return answers
@@ -169,7 +169,7 @@ class ContinuousBatch:
         return [row for row in self._rows if row is not None]
 
     def _make_room(self) -> None:
-        """Let prompts that wait take the slots of rows that have ended, or move the others together."""
+        """If enough rows have ended, let waiting prompts take their slots, and compact the rows if slots stay free."""
         free = [slot for slot, row in enumerate(self._rows) if row is None]
         if len(free) < max(MOST_ENDED * len(self._rows), 1) and self._rows:
             return
@@ -186,7 +186,7 @@ class ContinuousBatch:
         self._state.trim(slot for slot, row in enumerate(self._rows) if row is not None)
 
     def _enter(self, free: Sequence[int]) -> int:
-        """Compute as many waiting prompts as one forward pass may take; says how many."""
+        """Prefill as many waiting prompts as slots and PREFILL_TOKENS allow; returns how many."""
         longest = len(self._waiting[0].token_ids) - len(self._shared)
         count = min(len(free), len(self._waiting), max(self._prefill_tokens // longest, 1))
         slots = free[:count]
@@ -199,7 +199,7 @@ class ContinuousBatch:
         return count
 
     def _compact(self) -> None:
-        """Move the last rows into the free slots before them."""
+        """Move the last rows into free slots before them, so that running rows are in the first slots."""
         count = len(self._running())
         target = [slot for slot in range(count) if self._rows[slot] is None]
         source = [slot for slot in range(count, len(self._rows)) if self._rows[slot] is not None]
@@ -209,7 +209,7 @@ class ContinuousBatch:
         del self._rows[count:]
 
     def _take(self, slot: int, tokens: Sequence[int]) -> None:
-        """Give a row its new tokens, up to its end."""
+        """Append new tokens to a row, until it ends; tokens of an ended row are discarded."""
         row = self._rows[slot]
         if row is None:
             return
@@ -221,7 +221,7 @@ class ContinuousBatch:
                 return
 
     def _stops(self, row: _Row) -> bool:
-        """Whether a stop string is complete; told to the row."""
+        """Whether the last token completed a stop string; sets the row's ``stopped_after``."""
         if not self._settings.stop:
             return False
         tail = self._decode(row.made[-self._tail :])
@@ -236,18 +236,18 @@ class ContinuousBatch:
         return Answer(row.prompt.id, text, reason, len(row.prompt.token_ids), count, row.seconds)
 
 
-# Fewer rows would not pay for reading the weights once for each batch: a core makes some 25 operations in the time in
-# which it reads a number from memory, and a row takes two of them a weight.
+# Fewest slots of a batch. With fewer, reading the weights once for each batch costs more than parallel threads gain: a
+# core computes some 25 operations in the time in which it reads a number from memory, and a row needs two a weight.
 FEWEST_ROWS = 32
 
 
-# A step is many short operations, which Python hands to all batches, one at a time. On 16 cores 648 rows took 7.5 s
-# with one batch, 6.3, 7.1, 13.6 and 36 s with 2, 4, 8 and 16.
+# Most batches in parallel threads. A step is many short operations, which Python starts one at a time. On 16 cores 648
+# rows took 7.5 s with one batch, 6.3, 7.1, 13.6 and 36 s with 2, 4, 8 and 16.
 MOST_BATCHES = 2
 
 
 class Scheduler:
-    """Decoding of some prompts by one variant, a few steps at a time."""
+    """Answers prompts with the variant that is switched on, in one batch or, on a CPU, in two parallel ones."""
 
     def __init__(
         self,
@@ -258,13 +258,13 @@ class Scheduler:
         *,
         threads: bool = True,
     ) -> None:
-        """Nothing large is allocated before the first ``advance``.
+        """Assign the prompts to batches; the KV cache is allocated by the first ``advance``.
 
         Args:
-            model: The transformers model itself, which the loop takes.
+            model: The transformers model (not PEFT's wrapper), one that the loop can run.
             prompts: Longest first; not empty.
-            slots: Most running rows.
-            begin: Prompts and slots to one of the batches among which they are dealt out.
+            slots: Most running rows, of all batches together.
+            begin: Makes a batch from its prompts and its number of slots.
             threads: Whether several threads may run the model at the same time.
         """
         self.slots = min(slots, len(prompts))
@@ -280,24 +280,24 @@ class Scheduler:
 
     @property
     def tokens(self) -> int:
-        """Tokens made by the running rows."""
+        """Tokens that the running rows have generated so far."""
         return sum(batch.tokens for batch in self._batches)
 
     def unanswered(self) -> list[Prompt]:
-        """The prompts whose answers have not been given, longest first."""
+        """The prompts whose answers ``advance`` has not returned, longest first."""
         rest = [prompt for batch in self._batches for prompt in batch.unanswered()]
         return sorted(rest, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
 
     def forget_steps(self) -> None:
-        """Record steps anew: what acts on the model, and with it the tensors that they read, has changed."""
+        """Discard recorded CUDA graphs: the variant was switched, and with it the tensors that they read."""
         for batch in self._batches:
             batch.forget_steps()
 
     def advance(self) -> list[Answer]:
-        """Go on until progress is due; gives the answers that ended.
+        """Run decode steps until a progress report is due; returns the answers that ended.
 
         Raises:
-            RuntimeError: What torch raises; the answers that ended meanwhile count as unanswered.
+            RuntimeError: From torch, e.g. out of memory; answers that ended in this call then count as unanswered.
         """
         running = [batch for batch in self._batches if not batch.done]
         share = 1 / len(running)
