@@ -16,6 +16,7 @@ from transformers import (
     Phi3Config,
 )
 
+from loralift.errors import ModelError
 from loralift.generation import GenerationSettings, load_transformers
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.transformers_engine import generator as engine
@@ -261,3 +262,13 @@ def test_rows_that_even_spoil_rows_of_their_length_are_asked_one_at_a_time(saved
     prompts = prompts_of([3 + row % 3 for row in range(12)])
     together = texts(generator, "base", prompts, max_new_tokens=6)
     assert together == texts(generator, "base", prompts, max_new_tokens=6, batch_size=1)
+
+
+def test_a_model_that_keeps_its_state_is_not_asked_single_tokens(tiny_base, prompts, monkeypatch):
+    generator = load_transformers(str(tiny_base))
+    monkeypatch.setattr(type(generator._loaded.base), "_is_stateful", True, raising=False)
+    one = Prompt("q1", "", (5,))
+    with pytest.raises(ModelError, match=r"1 prompts have a single token \(q1\)"):
+        generator.next_token_log_probabilities("base", [*prompts[:2], one])
+    with pytest.raises(ModelError, match="leave them out"):
+        list(generator.generate("base", [one], GenerationSettings()))

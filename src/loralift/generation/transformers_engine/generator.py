@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.cores import sides
+from loralift.errors import ModelError, some
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Decoding,
@@ -322,3 +323,9 @@ class TransformersGenerator:
 
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))
+        single = [prompt.id for prompt in prompts if len(prompt.token_ids) == 1]
+        if single and getattr(self._loaded.base, "_is_stateful", False):
+            raise ModelError(
+                f"{len(single)} prompts have a single token ({some(single, 3)}), which this model takes for the next token "
+                "of the text before it, since it keeps its state: leave them out"
+            )
