@@ -266,7 +266,7 @@ def test_rows_that_even_spoil_rows_of_their_length_are_asked_one_at_a_time(saved
 
 def test_a_model_that_keeps_its_state_is_not_asked_single_tokens(tiny_base, prompts, monkeypatch):
     generator = load_transformers(str(tiny_base))
-    monkeypatch.setattr(type(generator._loaded.base), "_is_stateful", True, raising=False)
+    monkeypatch.setattr(engine, "KEEPS_STATE", {"llama"})
     one = Prompt("q1", "", (5,))
     with pytest.raises(ModelError, match=r"1 prompts have a single token \(q1\)"):
         generator.next_token_log_probabilities("base", [*prompts[:2], one])

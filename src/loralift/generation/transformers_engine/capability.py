@@ -59,6 +59,10 @@ PADDED = frozenset(
 )  # fmt: skip
 """Types that the loop does not take: padded batches of ``generate``, with adapters merged, answered as rows alone."""
 
+KEEPS_STATE = frozenset({"recurrent_gemma"})
+"""Types whose layers keep their state between calls: they take a prompt of a single token for the next one of the text
+before it."""
+
 STATELESS = (lora.Linear, lora.Embedding, loha.Linear, lokr.Linear, adalora.SVDLinear)
 """PEFT's layers whose forward pass changes nothing that another thread reads. ``lora.ParamWrapper``, for one, replaces
 the weight for the time of its forward pass."""

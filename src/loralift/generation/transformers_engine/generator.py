@@ -25,6 +25,7 @@ from loralift.generation.model.base_model import BaseModel
 from loralift.generation.transformers_engine import fallback, likelihood
 from loralift.generation.transformers_engine.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.transformers_engine.capability import (
+    KEEPS_STATE,
     Capability,
     rows_at_once,
     threads_may_share,
@@ -324,8 +325,8 @@ class TransformersGenerator:
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))
         single = [prompt.id for prompt in prompts if len(prompt.token_ids) == 1]
-        if single and getattr(self._loaded.base, "_is_stateful", False):
+        if single and self._loaded.base.config.model_type in KEEPS_STATE:
             raise ModelError(
-                f"{len(single)} prompts have a single token ({some(single, 3)}), which this model takes for the next token "
-                "of the text before it, since it keeps its state: leave them out"
+                f"{len(single)} prompts have a single token ({some(single, 3)}), which this model takes for the next "
+                "token of the text before it, since it keeps its state: leave them out"
             )
