@@ -271,4 +271,4 @@ def test_a_model_that_keeps_its_state_is_not_asked_single_tokens(tiny_base, prom
     with pytest.raises(ModelError, match=r"1 prompts have a single token \(q1\)"):
         generator.next_token_log_probabilities("base", [*prompts[:2], one])
     with pytest.raises(ModelError, match="leave them out"):
-        list(generator.generate("base", [one], GenerationSettings()))
+        list(generator.generate("base", [one], GenerationSettings(max_new_tokens=8)))
