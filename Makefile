@@ -5,8 +5,10 @@ STAMP  := $(VENV)/.ready
 # uv from the PATH, else one of our own in a private environment
 UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
+# a module's tests stay together, since what they share is made once a module
+TESTS  := pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test check format bench simulate architectures notebook lock clean
+.PHONY: help setup demo test lowest check format bench simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,8 +28,19 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml | $(UV)
 demo: setup      ## a small base model and four adapters, evaluated and compared
 	$(VENV)/bin/loralift demo
 
-test: setup      ## all tests
-	$(PYTHON) -m pytest -n 2 --dist loadfile
+test: setup      ## all tests, on two workers
+	$(PYTHON) -m $(TESTS)
+
+lowest: .lowest/.ready  ## all tests on the lowest torch, transformers and PEFT that pyproject.toml admits
+	.lowest/bin/python -m $(TESTS)
+
+# the pins of everybody, then the few lower ones over them
+.lowest/.ready: requirements.txt requirements-dev.txt requirements-lowest.txt pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r requirements.txt -r requirements-dev.txt
+	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes --no-deps -r requirements-lowest.txt
+	$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
+	@touch $@
 
 check: setup     ## style, types, the rooms' borders, sizes of files and functions
 	$(VENV)/bin/ruff check .
@@ -58,15 +71,20 @@ architectures: setup  ## every causal LM of transformers beside plain generate a
 notebook: setup  ## execute the notebook from scratch and save it with its outputs
 	$(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb
 
-lock: | $(UV)    ## pin again: requirements.txt for users, requirements-dev.txt for the rest, and the benchmarks' rivals
+lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest, -lowest.txt for make lowest, the benchmarks' rivals
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra dev --extra offline --extra bertscore \
 		-c requirements.txt pyproject.toml -o requirements-dev.txt
 	python3 tools/only_the_rest.py requirements.txt requirements-dev.txt
+	cp requirements.txt requirements-lowest.txt  # uv keeps the pins that it finds there, where it can
+	sed -nE 's/^ *"(torch|transformers|peft)>=([0-9.]+),.*/\1==\2/p' pyproject.toml | $(UV) pip compile --quiet --universal \
+		--python-version 3.12 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		pyproject.toml - -o requirements-lowest.txt
+	python3 tools/only_the_rest.py requirements.txt requirements-lowest.txt
 	echo 'lm-eval[hf]' rouge-score | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt - -o benchmarks/requirements-rivals.txt
 
 clean:           ## remove what make made
-	rm -rf $(VENV) .uv .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .uv .bench .lowest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

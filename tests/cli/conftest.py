@@ -1,16 +1,21 @@
-"""One finished run for the whole folder, made by the command line itself."""
+"""One finished run for the whole folder, made by the command line itself, with its charts; the other runs draw none."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from loralift.cli import main
+from loralift.reporting import charts
 from tests.models import SUBJECTS
+from tests.shared import once
+
+REALLY_DRAW = charts.draw
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,24 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Outcome(int(done.value.code or 0), printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undrawn() -> Iterator[None]:
+    """Commands that a test starts draw no charts: a dozen of them take longer than all else in so small a run.
+
+    `finished`, which belongs to the session, is made before and has them; so has a test that asks for `drawn`.
+    What charts show is tested in tests/reporting.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charts, "draw", lambda report: ())
+        yield
+
+
+@pytest.fixture
+def drawn(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts after all."""
+    monkeypatch.setattr(charts, "draw", REALLY_DRAW)
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +83,12 @@ def arguments(tiny_base: Path, tiny_adapter: Path, questions: Path) -> list[str]
 
 @pytest.fixture(scope="session")
 def finished(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run directory."""
-    directory = tmp_path_factory.mktemp("runs") / "finished"
-    with pytest.raises(SystemExit) as done:
-        main([*arguments, "--output-dir", str(directory)])
-    assert not done.value.code
-    return directory
+    """A finished run directory, this worker's own: some tests write its reports again."""
+
+    def make(folder: Path) -> None:
+        with pytest.raises(SystemExit) as done:
+            main([*arguments, "--output-dir", str(folder / "finished")])
+        assert not done.value.code
+
+    run = once(tmp_path_factory, "run", make) / "finished"
+    return shutil.copytree(run, tmp_path_factory.mktemp("runs") / "finished")

@@ -44,6 +44,7 @@ def test_every_file_of_the_run_directory_is_there(finished: Path) -> None:
     assert run["fingerprint"]["prompt"]["example"] == "Question: What are stocks or stocks?\n\nAnswer:"
 
 
+@pytest.mark.usefixtures("drawn")
 def test_the_run_directory_is_read_again_without_a_model(finished: Path, cli: Callable[..., Any]) -> None:
     page = (finished / "report.md").read_text(encoding="utf-8")
     (finished / "report.md").unlink()
@@ -55,6 +56,7 @@ def test_the_run_directory_is_read_again_without_a_model(finished: Path, cli: Ca
     assert cli("report", finished, "-f", "html").out.strip() == (finished / "report.html").read_text().strip()
 
 
+@pytest.mark.usefixtures("drawn")  # it writes the report of `finished` again, which keeps its charts
 def test_the_verdict_is_the_last_thing_said_before_the_path(finished: Path, cli: Callable[..., Any]) -> None:
     *_, verdict, path = cli("report", finished).out.splitlines()
     assert verdict.startswith("letters is ")
