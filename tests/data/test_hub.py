@@ -1,4 +1,7 @@
-"""The hub, stood in for by a folder: only ``HfApi.dataset_info`` and the place of the files are faked."""
+"""The hub, stood in for by a folder: only ``HfApi.dataset_info`` and the place of the files are faked.
+
+Both are called as the real ones are, which mock's autospec makes sure of; what is read of an answer is compared here.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import datasets
 import huggingface_hub
@@ -54,12 +58,20 @@ class FakeHub:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     fake = FakeHub(tmp_path / "hub")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.setattr(
-        huggingface_hub.HfApi, "dataset_info", lambda _, *args, **kwargs: fake.dataset_info(*args, **kwargs)
+    info = create_autospec(
+        huggingface_hub.HfApi.dataset_info, side_effect=lambda _, *args, **kwargs: fake.dataset_info(*args, **kwargs)
     )
-    monkeypatch.setattr(datasets, "load_dataset", fake.load)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", info)
+    monkeypatch.setattr(datasets, "load_dataset", create_autospec(datasets.load_dataset, side_effect=fake.load))
     datasets.disable_progress_bars()
     return fake
+
+
+def test_the_real_answer_has_what_is_read_of_it(hub: FakeHub) -> None:
+    hub.commit("o/n", "main", "abba", {"README.md": "# N"})
+    ours = hub.dataset_info("o/n")
+    real = huggingface_hub.hf_api.DatasetInfo(id="o/n", sha="abba", siblings=[{"rfilename": "README.md"}])
+    assert (ours.sha, [file.rfilename for file in ours.siblings]) == (real.sha, [f.rfilename for f in real.siblings])
 
 
 def fiqa_rows(count: int) -> list[dict[str, object]]:

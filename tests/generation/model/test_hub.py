@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from unittest.mock import create_autospec
 
 import httpx2
+import huggingface_hub
 import pytest
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -45,9 +47,8 @@ def test_a_sampled_hash_says_so_and_sees_the_ends(tmp_path):
     ],
 )
 def test_the_hubs_refusals(error, message, monkeypatch, tmp_path):
-    def refuse(*_, **__):
-        raise error("refused", response=httpx2.Response(404, request=httpx2.Request("GET", "https://hub")))
-
+    refused = error("refused", response=httpx2.Response(404, request=httpx2.Request("GET", "https://hub")))
+    refuse = create_autospec(huggingface_hub.snapshot_download, side_effect=refused)
     monkeypatch.setattr(hub, "snapshot_download", refuse)
     with pytest.raises(ModelError, match="`--model` must be an existing folder or a hub id: ") as caught:
         hub.find_folder("--model", "me/it", "v9", ["*.json"], ModelError)
@@ -55,7 +56,9 @@ def test_the_hubs_refusals(error, message, monkeypatch, tmp_path):
 
 
 def test_a_snapshot_gives_its_commit(monkeypatch, tmp_path):
-    monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(tmp_path / "snapshots" / "abc123"))
+    snapshot = str(tmp_path / "snapshots" / "abc123")
+    found = create_autospec(huggingface_hub.snapshot_download, return_value=snapshot)
+    monkeypatch.setattr(hub, "snapshot_download", found)
     folder, commit = hub.find_folder("--model", "me/it", None, ["*.json"], ModelError)
     assert commit == "abc123"
     assert folder == tmp_path / "snapshots" / "abc123"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import contextmanager
 
 import pytest
@@ -23,14 +24,24 @@ class Graph:
         self.replays += 1
 
 
+def recording_of(body):
+    """In place of ``torch.cuda.graph``: called as that is."""
+    real = inspect.signature(torch.cuda.graph)
+
+    @contextmanager
+    def recording(*args, **settings):
+        real.bind(*args, **settings)
+        yield
+        body()
+
+    return recording
+
+
 @pytest.fixture
 def graphs(monkeypatch):
-    @contextmanager
-    def recording(graph, pool=None):
-        yield
-
+    assert all(hasattr(torch.cuda.CUDAGraph, name) for name in ("pool", "replay"))
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
-    monkeypatch.setattr(torch.cuda, "graph", recording)
+    monkeypatch.setattr(torch.cuda, "graph", recording_of(lambda: None))
     return StepGraphs(32, records=True)
 
 
@@ -60,12 +71,10 @@ def test_what_is_forgotten_is_recorded_anew(graphs):
 
 
 def test_a_step_that_cannot_be_recorded_is_computed_step_by_step(graphs, monkeypatch, caplog):
-    @contextmanager
-    def broken(graph, pool=None):
-        yield
+    def broken():
         raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
 
-    monkeypatch.setattr(torch.cuda, "graph", broken)
+    monkeypatch.setattr(torch.cuda, "graph", recording_of(broken))
     called = []
     for _ in range(4):
         assert graphs.run(step_of(called), 20).tolist() == list(range(20))
@@ -74,12 +83,10 @@ def test_a_step_that_cannot_be_recorded_is_computed_step_by_step(graphs, monkeyp
 
 
 def test_memory_that_runs_out_in_recording_is_told(graphs, monkeypatch):
-    @contextmanager
-    def broken(graph, pool=None):
-        yield
+    def broken():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(torch.cuda, "graph", broken)
+    monkeypatch.setattr(torch.cuda, "graph", recording_of(broken))
     graphs.run(step_of([]), 20)
     with pytest.raises(torch.OutOfMemoryError):
         graphs.run(step_of([]), 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from dataclasses import replace
 
@@ -54,6 +55,14 @@ def simplest(query, keys, values, cu_q, cu_k, max_q, max_k, dropout, causal, deb
         query.transpose(0, 1)[None], keys, values, counts, cu_k.tolist(), lengths, causal=causal
     )
     return (wanted,)
+
+
+def test_the_packed_attention_that_is_stood_in_for_is_called_as_torchs():
+    theirs = torch.ops.aten._flash_attention_forward.default._schema.arguments
+    ours = inspect.signature(simplest).parameters.values()
+    assert sum(not one.kwarg_only for one in theirs) == sum(one.kind is not one.KEYWORD_ONLY for one in ours)
+    named = {one.name for one in ours if one.kind is one.KEYWORD_ONLY}
+    assert named <= {one.name for one in theirs if one.kwarg_only}
 
 
 KNOWN = {}
