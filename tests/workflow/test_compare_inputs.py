@@ -112,7 +112,10 @@ def test_ids_with_a_number_sign_that_begin_at_0_are_repeats_only_of_one_document
 
 def test_a_margin_of_the_whole_scale_is_refused_and_a_large_one_is_told(tmp_path: Path) -> None:
     rows = [{**document(i), "prediction": f"they are {i}"} for i in range(12)]
-    right, wrong = write(tmp_path / "a.jsonl", rows), write(tmp_path / "b.jsonl", [{**r, "prediction": "x"} for r in rows])
+    right, wrong = (
+        write(tmp_path / "a.jsonl", rows),
+        write(tmp_path / "b.jsonl", [{**r, "prediction": "x"} for r in rows]),
+    )
     with pytest.raises(UsageError, match="`margin` of f1 must be a small part of its scale of 0 to 1, got 5"):
         compare_sides(right, wrong, ["f1"], Asked(margins={"f1": 5.0}))
     comparison, _ = compare_sides(right, wrong, ["f1"], Asked(margins={"f1": 0.5}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import get_args
 
 from loralift.comparison.intervals import Method
@@ -39,7 +40,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, margin in self.margins.items():
-            if not margin > 0:
+            if not isinstance(margin, Real) or not margin > 0:
                 raise UsageError(wrong_argument(f"margins[{name}]", "a positive number", margin))
         if not 0 < self.alpha < 1:
             raise UsageError(wrong_argument("alpha", "between 0 and 1", self.alpha))

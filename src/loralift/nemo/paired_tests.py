@@ -58,7 +58,8 @@ def _paired_test(
     pairs = [
         (question_of(score.id), base, other)
         for score in scores
-        if (base := base_values.get(score.id)) is not None and (other := _finite(score.values.get(info.name))) is not None
+        if (base := base_values.get(score.id)) is not None
+        and (other := _finite(score.values.get(info.name))) is not None
     ]
     n = len({question for question, _, _ in pairs})
     if not FEWEST_PAIRS <= n <= MOST_PAIRS:
