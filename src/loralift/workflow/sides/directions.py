@@ -53,7 +53,8 @@ LOWER: dict[Kind, frozenset[str]] = {
     "open": _words("loss nll xent crossentropy bpb bpc bits"),
     "amount": _words(
         "perplexity ppl mse rmse mae rmsle error errors err mistake mistakes distance latency time duration runtime "
-        "delay elapsed ttft tpot itl cost costs price memory vram energy failure failures failed timeout timeouts wrong incorrect violations violation hallucinated toxic"
+        "delay elapsed ttft tpot itl cost costs price memory vram energy "
+        "failure failures failed timeout timeouts wrong incorrect violations violation hallucinated toxic"
     ),
 }
 TIMES = _words("ns us ms s sec secs second seconds minute minutes hour hours")
