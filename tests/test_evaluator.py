@@ -30,6 +30,18 @@ def test_two_lists_of_strings_are_all_it_needs() -> None:
     assert result.summaries["f1"].n == 12
 
 
+def test_texts_in_an_order_are_read_from_anything_and_a_set_has_none() -> None:
+    evaluator = Evaluator(metrics=["f1"])
+    right = dict(evaluator.evaluate(GOOD, REFERENCES))
+    assert dict(evaluator.evaluate((text for text in GOOD), (text for text in REFERENCES))) == right
+    for unordered in (set(REFERENCES), dict.fromkeys(REFERENCES), None):
+        with pytest.raises(UsageError, match="`references` must be a list of texts, in order"):
+            evaluator.evaluate(GOOD[:3], unordered)
+    found = evaluator.evaluate(GOOD, REFERENCES)
+    with pytest.raises(UsageError, match=r"`margins\[f1\]` must be a positive number, got '0.1'"):
+        evaluator.compare(found, found, margins={"f1": "0.1"})
+
+
 def test_compare_says_which_is_better_whichever_side_it_stands_on() -> None:
     evaluator = Evaluator(metrics=["rouge", "f1"])
     bad = evaluator.evaluate(BAD, REFERENCES, name="bad")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def compare(
     baseline: str | Path,
     candidate: str | Path,
     *,
-    metrics: Sequence[str] | None = None,
+    metrics: Iterable[str] | None = None,
     primary: str | None = None,
     margins: Mapping[str, float] | None = None,
     scales: Mapping[str, tuple[float, float]] | None = None,
@@ -61,5 +61,6 @@ def compare(
         LoraLiftError: One line on what is wrong.
     """
     asked = Asked(primary, margins or {}, scales or {}, higher_is_better, lower_is_better, seed)
-    comparison, _ = compare_sides(Path(baseline), Path(candidate), metrics, asked)
+    names = [metrics] if isinstance(metrics, str) else None if metrics is None else list(metrics)
+    comparison, _ = compare_sides(Path(baseline), Path(candidate), names, asked)
     return comparison

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -114,8 +114,9 @@ class Evaluator:
         """
         from loralift.nemo.scoring import score_recorded
 
-        ids = [str(row) for row in range(len(predictions))] if ids is None else list(ids)
-        questions = [""] * len(predictions) if questions is None else questions
+        predictions, references = _in_order("predictions", predictions), _in_order("references", references)
+        ids = [str(row) for row in range(len(predictions))] if ids is None else _in_order("ids", ids)
+        questions = [""] * len(predictions) if questions is None else _in_order("questions", questions)
         _check_lists(predictions=predictions, references=references, questions=questions, ids=ids)
         examples = [
             Example(Question(i, question, reference), Answer(i, prediction))
@@ -178,8 +179,15 @@ class Evaluator:
         )
 
 
+def _in_order(name: str, values: Iterable[str]) -> list[str]:
+    """Texts as a list, from whatever has them in an order: a set would pair any answer with any reference."""
+    if isinstance(values, str | bytes | set | frozenset | Mapping) or not isinstance(values, Iterable):
+        raise UsageError(wrong_argument(name, "a list of texts, in order", values))
+    return list(values)
+
+
 def _check_lists(**lists: Sequence[str]) -> None:
-    if len(lists["predictions"]) == 0:  # also of an array, which has no truth value
+    if not lists["predictions"]:
         raise UsageError(wrong_argument("predictions", "at least one text", lists["predictions"]))
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:

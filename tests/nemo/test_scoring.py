@@ -96,6 +96,16 @@ def test_the_sdks_test_of_a_binary_metric_is_mcnemars_at_any_median() -> None:
     assert test.p_improvement == 1.0
 
 
+def test_values_that_are_no_numbers_are_left_out_as_in_our_own_comparison() -> None:
+    info = {"f1": METRICS["f1"].info(SETTINGS)}
+    base = [Score(str(i), {"f1": 0.01 * i}) for i in range(40)]
+    strange = [float("nan"), float("inf"), 1e200]
+    worse = [Score(str(i), {"f1": 0.005 * i}) for i in range(40)]
+    (right,) = sdk_paired_tests(base[3:], {"bad": worse[3:]}, info)
+    damaged = [Score(str(i), {"f1": value}) for i, value in enumerate(strange)] + worse[3:]
+    assert sdk_paired_tests(base, {"bad": damaged}, info) == (right,)
+
+
 def test_too_few_pairs_are_said_to_be_too_few() -> None:
     info = {"f1": METRICS["f1"].info(SETTINGS)}
     few = [Score(str(i), {"f1": 0.1 * i}) for i in range(5)]

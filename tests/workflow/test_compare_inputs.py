@@ -98,6 +98,31 @@ def test_ids_of_ones_own_with_a_number_sign_are_no_repeats(tmp_path: Path) -> No
     assert compared(before, before).rows[0].n == 20
 
 
+def test_ids_with_a_number_sign_that_begin_at_0_are_repeats_only_of_one_document(tmp_path: Path) -> None:
+    rows = [{**document(i), "id": f"thread#{i}", "prediction": f"they are {i % 3}"} for i in range(12)]
+    file = write(tmp_path / "threads.jsonl", rows)
+    comparison, _ = compare_sides(file, file, ["f1"])
+    assert comparison.rows[0].n == 12
+    alike = [{**row, "question": "how many?", "reference": "they are 1"} for row in rows]
+    comparison, _ = compare_sides(*(write(tmp_path / f"{side}.jsonl", alike) for side in "ab"), ["f1"])
+    assert comparison.rows[0].n == 1
+    said = "Ids such as thread#0 are taken for several answers to thread, which are averaged: 12 ids are 1 questions."
+    assert said in comparison.rows[0].warnings
+
+
+def test_a_margin_of_the_whole_scale_is_refused_and_a_large_one_is_told(tmp_path: Path) -> None:
+    rows = [{**document(i), "prediction": f"they are {i}"} for i in range(12)]
+    right, wrong = (
+        write(tmp_path / "a.jsonl", rows),
+        write(tmp_path / "b.jsonl", [{**r, "prediction": "x"} for r in rows]),
+    )
+    with pytest.raises(UsageError, match="`margin` of f1 must be a small part of its scale of 0 to 1, got 5"):
+        compare_sides(right, wrong, ["f1"], Asked(margins={"f1": 5.0}))
+    comparison, _ = compare_sides(right, wrong, ["f1"], Asked(margins={"f1": 0.5}))
+    assert (comparison.rows[0].verdict, comparison.rows[0].difference) == ("worse", -1.0)
+    assert "The margin, 0.5, is 50% of the scale of 0 to 1." in comparison.rows[0].warnings
+
+
 def test_a_score_file_has_no_signature(tmp_path: Path) -> None:
     scores = write(tmp_path / "scores.jsonl", [{"id": i, "f1": 0.5} for i in range(20)])
     assert read_side(scores, None).metrics["f1"].signature == ""

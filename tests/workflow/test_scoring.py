@@ -55,6 +55,11 @@ def test_what_other_metrics_cannot_see_is_noted():
     assert refuse_blind(scoring("rouge", "f1"), questions(ENGLISH, ENGLISH)) == []
 
 
+def test_a_margin_of_the_whole_scale_is_refused_before_the_run():
+    with pytest.raises(UsageError, match="`margin` of rougeL must be a small part of its scale of 0 to 1, got 5"):
+        scoring("rougeL", margins={"rougeL": "5"})
+
+
 def test_half_of_the_references_is_enough():
     assert len(refuse_blind(scoring("f1"), questions(ENGLISH, CHINESE))) == 1
     with pytest.raises(UsageError, match="cannot score 2 of 3"):

@@ -48,6 +48,10 @@ class _Figures:
     equivalence: Equivalence | None
 
 
+LARGE_MARGIN = 0.1
+"""As a share of the metric's scale; a larger margin is more likely meant for another scale."""
+
+
 def analyse(cases: Sequence[Case], settings: Settings) -> list[MetricComparison]:
     """Compute every figure and verdict of a family of comparisons.
 
@@ -145,6 +149,7 @@ def empty_row(case: Case) -> MetricComparison:
         sentences.append(
             "Not both sides have statistics to aggregate over the corpus, so this is the mean of the rows."
         )
+    sentences += _large_margin(case)
     return MetricComparison(
         metric=case.info.name,
         baseline=case.baseline,
@@ -160,6 +165,14 @@ def empty_row(case: Case) -> MetricComparison:
         margin=case.margin,
         warnings=tuple(sentences),
     )
+
+
+def _large_margin(case: Case) -> list[str]:
+    """One sentence on a margin that is much of the metric's scale."""
+    low, high = case.info.low, case.info.high
+    if case.margin is None or low is None or high is None or case.margin <= LARGE_MARGIN * (high - low):
+        return []
+    return [f"The margin, {case.margin:g}, is {case.margin / (high - low):.0%} of the scale of {low:g} to {high:g}."]
 
 
 def _judged(cases: Sequence[Case], figures: Sequence[_Figures], alpha: float, primary: str) -> list[MetricComparison]:

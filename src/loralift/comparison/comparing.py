@@ -39,7 +39,8 @@ def compare(
 
     Raises:
         ComparisonError: Two sides share no id, an id appears twice on one side, or there is no candidate.
-        UsageError: The primary metric is unknown or has no direction, or a margin is of an unknown metric.
+        UsageError: The primary metric is unknown or has no direction, or a margin is of an unknown metric or
+            holds the whole scale of its metric.
     """
     aggregates = aggregates or {}
     _check(candidates, infos, settings)
@@ -72,3 +73,4 @@ def _check(candidates: Mapping[str, Sequence[Score]], infos: Mapping[str, Metric
     for name in settings.margins:
         if name not in infos:
             raise UsageError(wrong_argument("margins", f"about the metrics compared ({some(infos, 20)})", name))
+    settings.fit(infos)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import get_args
 
 from loralift.comparison.intervals import Method
@@ -39,7 +40,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, margin in self.margins.items():
-            if not margin > 0:
+            if not isinstance(margin, Real) or not margin > 0:
                 raise UsageError(wrong_argument(f"margins[{name}]", "a positive number", margin))
         if not 0 < self.alpha < 1:
             raise UsageError(wrong_argument("alpha", "between 0 and 1", self.alpha))
@@ -49,6 +50,18 @@ class Settings:
             raise UsageError(wrong_argument("resamples", "an integer of at least 100", self.resamples))
         if self.method not in get_args(Method):
             raise UsageError(wrong_argument("method", f"one of {', '.join(get_args(Method))}", self.method))
+
+    def fit(self, infos: Mapping[str, MetricInfo]) -> None:
+        """Make sure that no margin holds a metric's whole scale: no difference could be outside it.
+
+        Raises:
+            UsageError: One does; most likely it is meant for 0 to 100.
+        """
+        for name, margin in self.margins.items():
+            info = infos.get(name)
+            if info is not None and info.low is not None and info.high is not None and margin >= info.high - info.low:
+                scale = f"{info.low:g} to {info.high:g}"
+                raise UsageError(f"`margin` of {name} must be a small part of its scale of {scale}, got {margin:g}")
 
     def margin(self, info: MetricInfo) -> float | None:
         """The metric's equivalence margin: the one declared, else its own; None: never equivalent."""

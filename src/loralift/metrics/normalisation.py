@@ -70,6 +70,10 @@ class _Folded(dict[int, str]):
 
 _FOLDED = _Folded(
     {code: chr(code) for code in range(128)}
+    # what nobody sees: directions of writing, zero-width and soft breaks, byte order marks, emoji or text style;
+    # but not the joiners, which are letters' shapes and families of emoji
+    | dict.fromkeys((0xAD, 0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2065)), "")
+    | dict.fromkeys((*range(0x2066, 0x206A), 0xFE0E, 0xFE0F, 0xFEFF), "")
     # hyphens and minus signs; longer dashes stand between words
     | dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2212\ufe63\uff0d"), "-")
     | dict.fromkeys(map(ord, "\u2044\u2215"), "/")
@@ -91,7 +95,7 @@ def _folded(word: str) -> str:
 def _mark(word: str) -> str:
     """A word of marks alone, which are told apart: what they share is dropped elsewhere."""
     folded = _folded(word)
-    return word if _OTHER_MARK in folded else folded
+    return word if not folded or _OTHER_MARK in folded else folded
 
 
 def _without_marks(word: str) -> str:

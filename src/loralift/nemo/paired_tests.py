@@ -13,7 +13,7 @@ from typing import Any
 
 from nemo_evaluator.engine.comparison import compare_results
 
-from loralift.records import MetricInfo, Score, SdkPairedTest
+from loralift.records import LARGEST, MetricInfo, Score, SdkPairedTest
 
 # The SDK's permutation test holds 10,000 sign flips of every pair at once: about 160 KB a pair.
 MOST_PAIRS = 5_000
@@ -54,11 +54,12 @@ def _paired_test(
     scores: Sequence[Score],
     question_of: Callable[[str], str],
 ) -> SdkPairedTest:
-    base_values = {score.id: score.values.get(info.name) for score in baseline}
+    base_values = {score.id: _finite(score.values.get(info.name)) for score in baseline}
     pairs = [
         (question_of(score.id), base, other)
         for score in scores
-        if (base := base_values.get(score.id)) is not None and (other := score.values.get(info.name)) is not None
+        if (base := base_values.get(score.id)) is not None
+        and (other := _finite(score.values.get(info.name))) is not None
     ]
     n = len({question for question, _, _ in pairs})
     if not FEWEST_PAIRS <= n <= MOST_PAIRS:
@@ -76,6 +77,11 @@ def _paired_test(
         p_degradation=down["p_value"],
         p_improvement=up["p_value"],
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """A value that our own comparison takes: neither NaN nor infinite."""
+    return value if value is not None and abs(value) <= LARGEST else None
 
 
 def _records(rewards: Sequence[tuple[str, float]]) -> Records:

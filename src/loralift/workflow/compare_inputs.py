@@ -16,7 +16,7 @@ from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.records import Comparison, MetricInfo, SdkPairedTest
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides import making
-from loralift.workflow.sides.pairing import clusters, same_rows
+from loralift.workflow.sides.pairing import averaged, clusters, same_rows
 from loralift.workflow.sides.reading import read_side
 from loralift.workflow.sides.scale_rules import Scale
 from loralift.workflow.sides.scales import Scaled, on_one_scale
@@ -217,6 +217,7 @@ def _notes(name: str, scaled: Scaled, before: Side, after: Side) -> Iterator[str
 def _about_all(before: Side, after: Side, shared: Mapping[str, MetricInfo]) -> Iterator[str]:
     """What a reader must know of the whole comparison."""
     yield from making.asked_differently(before, after)
+    yield from averaged(before, after)
     yield from (*before.notes, *after.notes)
     for side in (before, after):
         alone = [

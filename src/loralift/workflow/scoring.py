@@ -60,7 +60,8 @@ def scoring_of(config: RunConfig) -> Scoring:
     """The scoring's part of the configuration.
 
     Raises:
-        UsageError: A metric is unknown, or the primary one is not among them or is never judged.
+        UsageError: A metric is unknown, or the primary one is not among them or is never judged, or a margin holds the
+            whole scale of its metric.
     """
     settings = MetricSettings(
         semantic_similarity_model=config.semantic_similarity_model,
@@ -77,6 +78,7 @@ def scoring_of(config: RunConfig) -> Scoring:
         for name in chosen:
             if name not in judged:
                 raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
+    Settings(margins=config.margins).fit(metrics)
     benchmark = config.dataset.split("?")[0].rstrip("/").rpartition("/")[2].partition(".")[0]
     return Scoring(metrics, settings, primary, benchmark or "data", config.seed)
 

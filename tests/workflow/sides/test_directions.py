@@ -19,12 +19,13 @@ LOWER = (
     "word_perplexity bits_per_byte wer cer ter error_rate mean_squared_error rmse edit_distance cosine_distance "
     "latency latency_ms latencyMs p95_latency TTFT time_per_token ms/token seconds_per_request errors_per_second "
     "response_time toxicity toxicity_score hallucination_rate brier_score false_positive_rate cost_usd "
-    "time_to_first_token"
+    "time_to_first_token end_to_end_latency"
 )
 NOTHING = (
     "quality regret loss_improvement f1_drop accuracy_loss error_free_rate error_reduction neg_loss -loss 1-wer "
     "inverse_loss minus_loss hallucination_resistance nonhallucination acc_stderr bleu_diff likelihood_diff risk_score "
-    "win_loss_ratio year answer_length n_tokens tok_s ms_token h_mean s_score temperature"
+    "win_loss_ratio year answer_length n_tokens tok_s ms_token h_mean s_score temperature "
+    "1/ppl ppl^-1 ppl⁻¹ (1-wer) eval/-loss error<5 loss↓ score↓ ∆loss steps_to_solve end_time"
 )
 
 
@@ -47,3 +48,9 @@ def test_a_column_that_is_called_like_one_of_ours_has_its_range_and_no_margin() 
     assert (column_info("rougeL").title, column_info("ROUGE-L").title) == ("ROUGE-L", "ROUGE-L")
     assert (column_info("acc").low, column_info("acc").high, column_info("acc").margin) == (None, None, None)
     assert column_info("exact_match", "tool:another").title == "exact_match"
+
+
+def test_of_an_amount_nothing_is_less_than_0_but_its_logarithm() -> None:
+    amounts = ("latency_ms", "cost_usd", "error", "tokens_per_second", "ms_per_token", "edit_distance")
+    assert {direction_of(name).kind for name in amounts} == {"amount"}
+    assert {direction_of(name).kind for name in ("val_loss", "nll_per_byte", "log_mse", "log_prob", "elo")} == {"open"}

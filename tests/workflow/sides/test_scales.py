@@ -210,3 +210,11 @@ def test_scales_as_they_are_written(text: str, expected: tuple) -> None:
 def test_no_scale_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="`--scale` must be METRIC=LOW-HIGH"):
         parse_scale(text)
+
+
+def test_a_tools_minus_one_for_no_value_is_no_latency() -> None:
+    with pytest.raises(
+        ComparisonError, match=r"-1 to 120 in new, beyond its range of 0-inf.* write null where there is"
+    ):
+        scaled("latency_ms", [100.0, 110.0, 130.0], [120.0, -1, -1])
+    assert scaled("val_loss", [2.0, 3.0], [-1.0, 3.0]).notes["val_loss"] == ()

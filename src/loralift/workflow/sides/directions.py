@@ -7,12 +7,12 @@ have none, as the unknown word may reverse it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-Kind = Literal["share", "signed", "open", ""]
+Kind = Literal["share", "signed", "open", "amount", ""]
 """On which scales values of such a name come: ``share``, 0 to 1 or 0 to 100; ``signed``, -1 to 1 or percent; ``open``,
-any number; empty, not known."""
+any number; ``amount``, 0 and more: -1 is no latency, but what a tool writes where there is none; empty, not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ HIGHER: dict[Kind, frozenset[str]] = {
         "compliance mc1 mc2"
     ),
     "signed": _words("mcc kappa pearson pearsonr spearman spearmanr kendall correlation similarity cosine cos comet"),
-    "open": _words("likelihood loglikelihood loglik logprob logprobs throughput tps rps qps elo bartscore"),
+    "open": _words("likelihood loglikelihood loglik logprob logprobs elo bartscore"),
+    "amount": _words("throughput tps rps qps"),
     "": _words("score scores reward rewards"),
 }
 LOWER: dict[Kind, frozenset[str]] = {
@@ -49,9 +50,10 @@ LOWER: dict[Kind, frozenset[str]] = {
         "wer cer mer ter hter ece mce brier fpr fnr toxicity hallucination hallucinations harmfulness mape smape "
         "mismatch"
     ),
-    "open": _words(
-        "loss perplexity ppl nll xent crossentropy bpb bpc bits mse rmse mae rmsle error errors err mistake mistakes "
-        "distance latency time duration runtime delay elapsed ttft tpot itl cost costs price memory vram energy "
+    "open": _words("loss nll xent crossentropy bpb bpc bits"),
+    "amount": _words(
+        "perplexity ppl mse rmse mae rmsle error errors err mistake mistakes distance latency time duration runtime "
+        "delay elapsed ttft tpot itl cost costs price memory vram energy "
         "failure failures failed timeout timeouts wrong incorrect violations violation hallucinated toxic"
     ),
 }
@@ -66,7 +68,7 @@ QUALIFIERS = _words(
     "macro micro weighted norm normalized normalised raw strict loose flexible exact fuzzy partial token level inst "
     "instruction prompt task set split log ln base squared absolute root top at k n of the is a answer answers "
     "context response output generation generated model text semantic sentence edit levenshtein cross character word "
-    "byte sample batch lm llm bert sbert multi single choice mc extract filter p e2e end to first inter decode prefill "
+    "byte sample batch lm llm bert sbert multi single choice mc extract filter p e2e to first inter decode prefill "
     "wall clock cpu gpu positive absolute human judge harness squad metrics metric mid stem l lsum max min ratio "
     "probability prob usd eur inference compute processing load gpt"
 )
@@ -78,6 +80,7 @@ PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("log", "probability"): ("logprob",),
     ("cosine", "distance"): ("distance",),
     ("cross", "entropy"): ("xent",),
+    ("end", "to", "end"): ("e2e",),
     ("false", "positive"): ("fpr",),
     ("false", "negative"): ("fnr",),
     ("true", "positive"): ("tpr",),
@@ -87,8 +90,14 @@ PHRASES: dict[tuple[str, ...], tuple[str, ...]] = {
 
 _KNOWN = frozenset().union(*HIGHER.values(), *LOWER.values(), TIMES, COUNTED, RATES, QUALIFIERS)
 _PIECES = re.compile(r"[A-Z]+\d*(?![a-z])|[A-Z]?[a-z]+\d*|\d+")
-_TURNED = re.compile(r"\s*[-−!¬~]|\s*\d+\s*[-−_ ]")
-"""Beginnings of a name that reverse the direction of the rest: ``-loss``, ``1-wer``."""
+_TURNED = re.compile(
+    r"^\s*(?:[-!]|\d+\s*[-_ /])"  # -loss, 1-wer, 1/ppl
+    r"|[(/=:,]\s*(?:-|\d+\s*[-/]\s*[^\W\d])"  # eval/-loss, (1-wer)
+    r"|[^\w\s.,:;/|%@#+()\[\]\-'\"!=]"  # ppl^-1, loss↓, error<5, ∆loss, −loss
+    r"|[²³¹⁰-₟]"  # ppl⁻¹
+    r"|(?:^|[^a-z])to[^a-z]+(?!first|end)"  # steps_to_solve: until then, few are good
+)
+"""What may reverse the direction of a name's words, or add a condition to them; then nothing is known."""
 
 
 def direction_of(name: str) -> Direction:
@@ -100,7 +109,7 @@ def direction_of(name: str) -> Direction:
     Args:
         name: As another tool writes it: ``BLEU-4``, ``pass@1``, ``evalLoss``, ``time_per_token``.
     """
-    words = [] if _TURNED.match(name) else _split(name)
+    words = [] if _TURNED.search(name) else _split(name)
     if "per" in words:
         at = words.index("per")
         return _divided(words[:at], words[at + 1 :])
@@ -112,9 +121,13 @@ def _divided(head: list[str], by: list[str]) -> Direction:
     if not by or any(word not in _KNOWN and not word.isdigit() for word in by):
         return Direction(None)
     if by[0] in TIMES and head and all(word in COUNTED | QUALIFIERS for word in head):
-        return Direction(True, "open")
+        return Direction(True, "amount")
     found = _of_words(head)
-    return Direction(found.higher_is_better, "open") if found.higher_is_better is not None else found
+    return (
+        replace(found, kind="open" if found.kind == "open" else "amount")
+        if found.higher_is_better is not None
+        else found
+    )
 
 
 def _of_words(words: list[str]) -> Direction:
@@ -125,12 +138,13 @@ def _of_words(words: list[str]) -> Direction:
     if in_time and not down and (up or any(word in COUNTED for word in words)):
         return Direction(None)  # tok_s: tokens a second, or seconds a token?
     if in_time and not down:
-        down = ["open"]
+        down = ["amount"]
     strong = [kind for kind in up if kind]
     if (strong and down) or not (up or down):
         return Direction(None)
     kinds: list[Kind] = ["share"] if any(word in RATES for word in words) else [*down, *strong, ""]
-    return Direction(not down, kinds[0])
+    is_log = kinds[0] == "amount" and not {"log", "ln"}.isdisjoint(words)
+    return Direction(not down, "open" if is_log else kinds[0])
 
 
 def _kinds(words: list[str], known: dict[Kind, frozenset[str]]) -> list[Kind]:

@@ -31,13 +31,37 @@ def same_rows(before: Side, after: Side, sides: str) -> tuple[Side, Side]:
 
 
 def clusters(before: Side, after: Side) -> Callable[[str], str] | None:
-    """Row id to question: from the runs' repeats, else from the ids of both sides."""
+    """Row id to question: from the runs' repeats, else from the ids of both sides.
+
+    Ids such as ``thread#0`` and ``thread#1`` may be another's own: they are repeats only if no side knows two documents
+    of them.
+    """
     known = {before.repeated, after.repeated}
     if known == {True}:
         return question_of
     if False in known and True not in known:
         return None
-    return clusters_of([score.id for side in (before, after) for score in side.scores])
+    found = clusters_of([score.id for side in (before, after) for score in side.scores])
+    return None if found is None or any(_of_several(side, found) for side in (before, after)) else found
+
+
+def averaged(before: Side, after: Side) -> tuple[str, ...]:
+    """One sentence where rows are taken for answers to one question, and nothing but their ids says so."""
+    found = clusters(before, after)
+    if found is None or before.repeated or after.repeated:
+        return ()
+    ids = {score.id for side in (before, after) for score in side.scores}
+    first = next(row for row in sorted(ids) if found(row) != row)
+    return (
+        f"Ids such as {first} are taken for several answers to {found(first)}, which are averaged: {len(ids)} ids are "
+        f"{len(set(map(found, ids)))} questions.",
+    )
+
+
+def _of_several(side: Side, clusters: Callable[[str], str]) -> bool:
+    """Whether rows that would be of one question are known to be of several."""
+    first: dict[str, Mapping[str, str]] = {}
+    return any(_differing(first.setdefault(clusters(row), asked), asked) for row, asked in side.documents.items())
 
 
 def unpaired(before: Side, after: Side) -> str | None:

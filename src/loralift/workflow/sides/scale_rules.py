@@ -16,8 +16,11 @@ Scale = tuple[float, float]
 
 UNIT: Scale = (0.0, 1.0)
 UNITS: dict[Kind, Scale] = {"signed": (-1.0, 1.0)}
-RANGES: dict[Kind, Scale] = {"share": (0.0, 100.0), "signed": (-100.0, 100.0)}
+RANGES: dict[Kind, Scale] = {"share": (0.0, 100.0), "signed": (-100.0, 100.0), "amount": (0.0, inf)}
 """The widest range of a metric of each kind, over all scales that it is written on."""
+
+UNBOUNDED: frozenset[Kind] = frozenset({"open", "amount"})
+"""Kinds of metrics whose values have no largest one."""
 
 LIKELY: tuple[Scale, ...] = (UNIT, (-1.0, 1.0), (0.0, 100.0), (-100.0, 100.0))
 SLACK = 1e-9
@@ -71,9 +74,9 @@ def undeclared(info: MetricInfo, columns: Columns) -> tuple[MetricInfo, tuple[st
         ComparisonError: One side lies within 0 to 1 and the other does not, or a value is beyond the metric's range.
     """
     kind = direction_of(info.name).kind
-    factor = _other_unit(columns) if kind == "open" else 0.0
+    factor = _other_unit(columns) if kind in UNBOUNDED else 0.0
     one, other = (column.within(UNITS.get(kind, UNIT)) for column in columns)
-    if one != other and any(columns[0 if one else 1].values) and (kind != "open" or factor):
+    if one != other and any(columns[0 if one else 1].values) and (kind not in UNBOUNDED or factor):
         raise ComparisonError(_two_scales(info.name, columns))
     limits = RANGES.get(kind, (-inf, inf)) if like_ours(info.name) is None else own_scale(info)
     for column in columns:
@@ -122,7 +125,8 @@ def refuse_beyond(name: str, column: Column, limits: Scale) -> None:
     if not column.within(limits):
         raise ComparisonError(
             f"{name} is {column.span}, beyond its range of {written(limits)}: say the scale with "
-            f"--scale {_remedy(name, column)}, or of both sides with {name}=LOW-HIGH; or rename the column"
+            f"--scale {_remedy(name, column)}, or of both sides with {name}=LOW-HIGH; or rename the column; "
+            "or write null where there is no value"
         )
 
 
