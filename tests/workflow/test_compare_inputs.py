@@ -273,3 +273,15 @@ def test_a_metric_of_one_side_alone_is_named(tmp_path: Path) -> None:
     both = rows_of("acc", 0.3)
     (row,) = compared(*files(tmp_path, [{**line, "f1": 0.5} for line in both], both)).rows
     assert "Only before has f1, so that is not compared." in row.warnings
+
+
+def test_scores_of_other_questions_under_the_same_ids_are_refused(tmp_path: Path) -> None:
+    sides = []
+    for name, step in (("before", 1), ("after", -1)):
+        path = tmp_path / f"{name}.jsonl"
+        rows = [{"id": n, "question": f"Question {n}?", "f1": 0.1 * (n % 7)} for n in range(20)]
+        rows = [{**row, "id": n} for n, row in enumerate(rows[::step])]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        sides.append(path)
+    with pytest.raises(ComparisonError, match="20 ids, the same id stands for another question or reference"):
+        read_sides(*sides, None)

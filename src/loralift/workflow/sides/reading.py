@@ -61,7 +61,8 @@ def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None
     lines = numbered(rows)
     # prompts count too, though with templates: rows without ids are paired only if their prompts are exactly equal
     documents = {text.id: document(text.question, text.reference) for text in read_texts(str(path), lines) or ()}
-    return replace(_file(path, lines, metrics), documents=documents, no_ids=without_ids(str(path), rows))
+    side = _file(path, lines, metrics)
+    return replace(side, documents=documents or side.documents, no_ids=without_ids(str(path), rows))
 
 
 def _file(path: Path, lines: Rows, metrics: Sequence[str] | None) -> Side:
@@ -141,7 +142,15 @@ def _scores(path: Path, rows: Rows, metrics: Sequence[str] | None) -> Side:
         wanted = [name for name in names if name in asked]
         _refuse_none(path, wanted, names)
     notes = numbers_as_texts(path.name, rows)
-    return Side(path.stem, scores, {name: column_info(name) for name in wanted}, notes=notes)
+    documents = {score.id: _document_beside(row) for score, row in zip(scores, rows, strict=True)}
+    infos = {name: column_info(name) for name in wanted}
+    return Side(path.stem, scores, infos, notes=notes, documents=documents)
+
+
+def _document_beside(row: Mapping[str, Any]) -> dict[str, str]:
+    """What a row of scores says of its document beside its numbers."""
+    question, reference = (text if isinstance(text := row.get(name), str) else "" for name in ("question", "reference"))
+    return document(question, reference)
 
 
 def _score(path: Path, number: int, row: Mapping[str, Any]) -> Score:
