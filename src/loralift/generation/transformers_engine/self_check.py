@@ -81,9 +81,8 @@ def checked_capability(loaded: Loaded, decoding: Decoding = "auto") -> Capabilit
     if capability.loop:
         capability = _check_loop(loaded, capability, rows)
     if decoding == "loop" and not capability.loop:
-        raise ModelError(
-            f"`--decoding loop` cannot be had: {'; '.join(capability.notes).rstrip('.')}; give auto or generate instead"
-        )
+        why = capability.notes[0].partition(": ")[2].rstrip(".")
+        raise ModelError(f"`--decoding loop` cannot be had: {why}; give auto or generate instead")
     return capability if capability.loop else _check_batches(loaded, capability, rows)
 
 
