@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.architectures.sizes import BOS, EOS, PAD
-
 type Settings = Mapping[str, Any]
 
 _LATENT: Settings = {"num_key_value_heads": 4, "head_dim": 8}
@@ -20,7 +18,6 @@ _SEQ2SEQ: Settings = {"encoder_layers": 4}
 """Their caches have as many layers as the encoder."""
 
 _HYBRID = ["linear_attention", "full_attention", "linear_attention", "full_attention"]
-_SPECIAL: Settings = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS}
 
 _VISION: Settings = {
     "hidden_size": 32,

@@ -34,10 +34,6 @@ DELICATE = ("A_log", "dt_bias", "dt_proj", "conv1d", ".D", "time_", "scale", "re
 """Parts of names whose starting values are made with care: they are only disturbed a little."""
 
 
-REFUSALS = (StrictDataclassError, ValueError, TypeError, LookupError, AttributeError, ImportError, RuntimeError)
-"""What a configuration or a model raises of settings that do not go together."""
-
-
 class NotBuiltError(Exception):
     """No tiny model of this architecture can be built; says why."""
 

@@ -14,13 +14,13 @@ from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, some, wrong_argument
 from loralift.generation.adapter import fit, origin
+from loralift.generation.model.base_model import ADAPTER_CONFIG
 from loralift.generation.model.hub import find_folder, hash_files
 from loralift.generation.model.quiet import quiet_loading
 from loralift.records import BASE
 
 logger = logging.getLogger(__name__)
 
-CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 # also fetched from the hub: the adapter's own tokenizer, which tokenizer_match.py compares with the base's
@@ -109,7 +109,7 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
     if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
         allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
         raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
-    folder, commit = find_folder(argument, path, revision, (CONFIG, *WEIGHTS, *TOKENIZER_FILES), AdapterError)
+    folder, commit = find_folder(argument, path, revision, (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES), AdapterError)
     raw, config = _read_config(argument, folder)
     _refuse_unsupported(argument, config)
     weights = _find_weights(argument, folder)
@@ -134,7 +134,7 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
         use_rslora=bool(getattr(config, "use_rslora", False)),
         use_dora=bool(getattr(config, "use_dora", False)),
         parameters=sum(tensor.numel() for tensor in tensors.values()),
-        sha256=hash_files([folder / CONFIG, weights]).removeprefix("sha256:"),
+        sha256=hash_files([folder / ADAPTER_CONFIG, weights]).removeprefix("sha256:"),
         base_revision=config.revision,
         tensors=len(tensors),
         largest_b=fit.largest_b(tensors),
@@ -145,16 +145,18 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
 
 def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
     """The adapter's configuration: the file's JSON, and PEFT's object made from it."""
-    path = folder / CONFIG
+    path = folder / ADAPTER_CONFIG
     if not path.is_file():
         hint = " (it is a whole model: give it as --model)" if (folder / "config.json").is_file() else ""
         raise AdapterError(
-            f"`{argument}` must be a folder with an {CONFIG}, as save_pretrained writes it, but there is none{hint}"
+            f"`{argument}` must be a folder with an {ADAPTER_CONFIG}, as save_pretrained writes it, but there is "
+            f"none{hint}"
         )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as cause:  # not JSON, or not UTF-8
-        raise AdapterError(f"`{argument}` has an {CONFIG} that is not JSON, fetch or save it again: {cause}") from cause
+        reason = f"has an {ADAPTER_CONFIG} that is not JSON, fetch or save it again: {cause}"
+        raise AdapterError(f"`{argument}` {reason}") from cause
     kind = raw.get("peft_type") if isinstance(raw, dict) else None
     if kind not in PEFT_TYPES:
         raise AdapterError(
@@ -165,7 +167,7 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
         with quiet_loading():
             return raw, PeftConfig.from_pretrained(str(folder))
     except (TypeError, ValueError) as cause:
-        raise AdapterError(f"`{argument}` has an {CONFIG} that PEFT refuses: {cause}") from cause
+        raise AdapterError(f"`{argument}` has an {ADAPTER_CONFIG} that PEFT refuses: {cause}") from cause
 
 
 def _refuse_unsupported(argument: str, config: Any) -> None:

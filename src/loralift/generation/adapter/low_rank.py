@@ -14,7 +14,8 @@ from peft.utils.other import get_pattern_key
 
 from loralift.errors import AdapterError, some
 from loralift.generation.adapter import fit
-from loralift.generation.adapter.info import CONFIG, WEIGHTS, AdapterInfo
+from loralift.generation.adapter.info import WEIGHTS, AdapterInfo
+from loralift.generation.model.base_model import ADAPTER_CONFIG
 
 _PREFIX = "base_model.model."
 _DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
@@ -121,7 +122,7 @@ def bytes_touched(updates: Sequence[Mapping[str, LowRank]], element: int) -> int
 
 
 def _config(info: AdapterInfo) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((Path(info.path) / CONFIG).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((Path(info.path) / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     return {"r": 8, "lora_alpha": 8} | found  # PEFT's defaults, which a file may leave out
 
 

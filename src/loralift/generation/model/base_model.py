@@ -77,7 +77,7 @@ def _read_config(folder: Path, model: str) -> Any:
     """The configuration of a causal language model."""
     path = folder / "config.json"
     if not path.is_file():
-        adapter = (folder / "adapter_config.json").is_file()
+        adapter = (folder / ADAPTER_CONFIG).is_file()
         hint = " (it is an adapter: give it as --adapter NAME=PATH)" if adapter else ""
         raise ModelError(f"`--model` must be a folder with a config.json: {model} has none{hint}")
     try:

@@ -63,7 +63,10 @@ KEEPS_STATE = frozenset({"recurrent_gemma"})
 """Types whose layers keep their state between calls: they take a prompt of a single token for the next one of the text
 before it."""
 
-STATELESS = (lora.Linear, lora.Embedding, loha.Linear, lokr.Linear, adalora.SVDLinear)
+LINEAR = (lora.Linear, loha.Linear, lokr.Linear, adalora.SVDLinear)
+"""PEFT's layers that add an update to the weight of a linear one."""
+
+STATELESS = (*LINEAR, lora.Embedding)
 """PEFT's layers whose forward pass changes nothing that another thread reads. ``lora.ParamWrapper``, for one, replaces
 the weight for the time of its forward pass."""
 
@@ -86,6 +89,7 @@ class Capability:
         batches: Which rows may meet in a batch of ``generate`` or of references: ``padded`` ones of any lengths, those
             of ``equal lengths``, or none, ``single rows``.
         merges: Whether adapters are taken out of PEFT's layers: merged into the weights, or computed beside them.
+        obstacle: Why the loop does not decode; None: it does, or nobody wanted it to.
         notes: What a reader of the run must know, one sentence each: why the model is not decoded by the loop, why its
             batches are not padded, why adapters stay in PEFT's layers.
     """
@@ -95,6 +99,7 @@ class Capability:
     records: bool = False
     batches: Batches = "padded"
     merges: bool = True
+    obstacle: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -110,10 +115,12 @@ def capability_of(base: Any, decoding: Decoding = "auto") -> Capability:
         base: The transformers model.
         decoding: What was asked for. ``loop`` tries a model type that was not tested too.
     """
-    why = None if decoding == "generate" else obstacle(base, untested_too=decoding == "loop")
-    if why is None and decoding != "generate":
-        return Capability(loop=True, packed=_can_pack(base), records=_can_record(base))
-    return without_loop(base, why)
+    if decoding == "generate":
+        return without_loop(base, None)
+    why = obstacle(base, untested_too=decoding == "loop")
+    if why is not None:
+        return without_loop(base, why)
+    return Capability(loop=True, packed=_can_pack(base), records=_can_record(base))
 
 
 def without_loop(base: Any, why: str | None) -> Capability:
@@ -131,7 +138,7 @@ def without_loop(base: Any, why: str | None) -> Capability:
             "this type of model."
         )
     batches: Batches = "padded" if tested else "equal lengths"
-    return Capability(loop=False, batches=batches, merges=tested, notes=tuple(notes))
+    return Capability(loop=False, batches=batches, merges=tested, obstacle=why, notes=tuple(notes))
 
 
 def obstacle(base: Any, *, untested_too: bool = False) -> str | None:
@@ -187,11 +194,9 @@ def threads_may_share(base: Any, capability: Capability, adapter: str | None) ->
         capability: Its own.
         adapter: PEFT's name of the adapter that acts; None: none does.
     """
-    if not capability.loop:
-        return False
-    return adapter is None or (
-        all(type(module) in STATELESS for module in adapted(base, adapter))
-        and all(adapter not in getattr(module, "lora_variant", {}) for module in adapted(base, adapter))
+    modules = adapted(base, adapter) if adapter is not None else []
+    return capability.loop and all(
+        type(module) in STATELESS and adapter not in getattr(module, "lora_variant", {}) for module in modules
     )
 
 
@@ -212,12 +217,16 @@ def adapted(base: Any, adapter: str) -> list[Any]:
 def _can_pack(base: Any) -> bool:
     """Whether a model's rows can be packed: on a GPU that has the attention for it."""
     config = base.config.get_text_config()
+    return not getattr(config, "v_head_dim", None) and packed_attention.is_there(
+        base.device, base.dtype, config.num_attention_heads, *_key_shape(config)
+    )
+
+
+def _key_shape(config: Any) -> tuple[int, int]:
+    """Heads of the keys and values, and the dimension of one, of a text model's configuration."""
     heads = config.num_attention_heads
     key_heads = getattr(config, "num_key_value_heads", None) or heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    return not getattr(config, "v_head_dim", None) and packed_attention.is_there(
-        base.device, base.dtype, heads, key_heads, width
-    )
+    return key_heads, getattr(config, "head_dim", None) or config.hidden_size // heads
 
 
 def _can_record(base: Any) -> bool:
@@ -248,8 +257,7 @@ def rows_in_memory(base: Any, span: int, free: int) -> int:
         free: Bytes that are free.
     """
     config = base.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    heads, width = _key_shape(config)
     number = torch.finfo(base.dtype).bits // 8
     cache = 2 * config.num_hidden_layers * heads * width * number * span
     # float64 logits are what sampling makes of them

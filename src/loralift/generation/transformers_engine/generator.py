@@ -34,7 +34,7 @@ from loralift.generation.transformers_engine.describe import describe
 from loralift.generation.transformers_engine.load import Loaded, context_window, load_model
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
 from loralift.generation.transformers_engine.loop.scheduler import ContinuousBatch, Scheduler
-from loralift.generation.transformers_engine.rope import length_dependent, meeting, restart
+from loralift.generation.transformers_engine.rope import meeting, restart
 from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.generation.transformers_engine.variants import Switch, free_memory
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
@@ -218,7 +218,7 @@ class TransformersGenerator:
         """Answer by transformers' ``generate``."""
 
         def run(batch: Sequence[Prompt]) -> list[Answer]:
-            self._forget_lengths()
+            restart(self._loaded.base)
             answers = fallback.answer_batch(self._loaded, batch, settings, tally.running)
             tally.finished(len(answers), sum(answer.output_tokens or 0 for answer in answers))
             return answers
@@ -255,7 +255,7 @@ class TransformersGenerator:
         loaded = self._loaded
 
         def run(batch: Sequence[Prompt]) -> list[NDArray[np.float64]]:
-            self._forget_lengths()
+            restart(loaded.base)
             return likelihood.next_token_batch(loaded.model, loaded.base, batch, loaded.pad)
 
         limit = RowLimit() if batch_size is None else RowLimit(batch_size)
@@ -300,7 +300,7 @@ class TransformersGenerator:
         if self._capability.packed:
             sums = score_packed(loaded.base, batch)
         else:
-            self._forget_lengths()
+            restart(loaded.base)
             sums = likelihood.score_batch(loaded.model, loaded.base, batch, loaded.pad)
         return [ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)]
 
@@ -316,11 +316,6 @@ class TransformersGenerator:
             return self._batch_key(len(row.token_ids), len(row.token_ids) + new_tokens)
 
         return lambda rest: max(sum(1 for _ in takewhile(lambda row: key(row) == key(rest[0]), rest)), 1)
-
-    def _forget_lengths(self) -> None:
-        """Reset rotary embeddings that depend on the longest row, so that no batch changes the next one."""
-        if length_dependent(self._loaded.base.config):
-            restart(self._loaded.base)
 
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))

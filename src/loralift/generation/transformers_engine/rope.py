@@ -77,6 +77,11 @@ def meeting(config: Any, batches: Batches = "padded") -> Callable[[int, int], Ha
 
 
 def restart(base: Any) -> None:
-    """Bring rotary embeddings that follow the longest row back to their beginning: a row of one token does."""
+    """Bring rotary embeddings that follow the longest row back to their beginning: a row of one token does.
+
+    Called before each batch, so that none changes the next one. Nothing to do where a model has no such embeddings.
+    """
+    if not length_dependent(base.config):
+        return
     with torch.inference_mode():
         base(input_ids=torch.zeros(1, 1, dtype=torch.long, device=base.device), use_cache=False)

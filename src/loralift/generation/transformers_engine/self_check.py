@@ -81,8 +81,7 @@ def checked_capability(loaded: Loaded, decoding: Decoding = "auto") -> Capabilit
     if capability.loop:
         capability = _check_loop(loaded, capability, rows)
     if decoding == "loop" and not capability.loop:
-        why = capability.notes[0].partition(": ")[2].rstrip(".")
-        raise ModelError(f"`--decoding loop` cannot be had: {why}; give auto or generate instead")
+        raise ModelError(f"`--decoding loop` cannot be had: {capability.obstacle}; give auto or generate instead")
     return capability if capability.loop else _check_batches(loaded, capability, rows)
 
 
@@ -109,7 +108,7 @@ def _check_loop(loaded: Loaded, capability: Capability, rows: _Rows) -> Capabili
             if not differs <= _tolerance(loaded.base):
                 why = f"for {variant} the loop's logits differ from the plain way's by {differs:.1g} of their spread"
                 return without_loop(loaded.base, why)
-    except Exception as error:
+    except Exception as error:  # a model's own code, run in a way that is not its own, may raise anything
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         return without_loop(loaded.base, f"in the loop it raises {type(error).__name__}: {first_line(error)}")
@@ -205,7 +204,7 @@ def _pairs(rows: _Rows) -> list[Pair]:
 
 
 def _score(loaded: Loaded, pairs: Sequence[Pair]) -> list[float]:
-    _restart(loaded)
+    restart(loaded.base)
     return score_batch(loaded.model, loaded.base, pairs, loaded.pad)
 
 
@@ -222,11 +221,6 @@ def _apart(one: torch.Tensor, other: torch.Tensor) -> float:
     centred = other - other.mean(-1, keepdim=True)
     distance = (one - one.mean(-1, keepdim=True) - centred).norm(dim=-1)
     return float((distance / centred.norm(dim=-1).clamp(min=1e-6)).max())
-
-
-def _restart(loaded: Loaded) -> None:
-    if length_dependent(loaded.base.config):
-        restart(loaded.base)
 
 
 def _nan_is_most(far: float) -> float:
@@ -261,7 +255,7 @@ def _agrees(loaded: Loaded, differs: Callable[[Loaded, str, _Rows], float], vari
     """Whether two ways agree for a variant; whatever a model's own code raises is no agreement."""
     try:
         return differs(loaded, variant, rows) <= _tolerance(loaded.base)
-    except Exception as error:
+    except Exception as error:  # as above
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         return False
@@ -272,7 +266,7 @@ def _merging_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
     found = []
     for merge in (True, False):
         with _switched(loaded, variant, merge=merge):
-            _restart(loaded)
+            restart(loaded.base)
             found.append([_plain_logits(loaded, text) for text in rows.texts])
     return max((_apart(one, other) for one, other in zip(*found, strict=True)), key=_nan_is_most)
 
@@ -280,11 +274,11 @@ def _merging_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
 def _batch_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
     """How far logits of ``generate`` and likelihoods of a batch are from those of rows alone."""
     with _switched(loaded, variant, merge=False):
-        _restart(loaded)
+        restart(loaded.base)
         tokens, logits = fallback.step_logits(loaded, rows.prompts, STEPS)
         far = []
         for row, prompt in enumerate(rows.prompts):
-            _restart(loaded)
+            restart(loaded.base)
             (alone,), (wanted,) = fallback.step_logits(loaded, [prompt], STEPS)
             # where one chooses another token both go on from other texts; a row alone may end before the others
             made = len(alone)

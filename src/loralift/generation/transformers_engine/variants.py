@@ -18,16 +18,14 @@ from typing import Any, Literal
 
 import psutil  # type: ignore[import-untyped]
 import torch
-from peft.tuners import adalora, loha, lokr, lora
+from peft.tuners import lora
 
-from loralift.generation.transformers_engine.capability import adapted
+from loralift.generation.transformers_engine.capability import LINEAR, adapted
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.records import BASE
 
 # Share of the free memory that copies of the base's weights may take while an adapter is merged.
 SHARE_FOR_COPIES = 0.5
-
-_LINEAR = (lora.Linear, loha.Linear, lokr.Linear, adalora.SVDLinear)
 
 
 def merges_exactly_enough(dtype: torch.dtype) -> bool:
@@ -155,7 +153,7 @@ def sums(base: Any, key: str) -> list[Any]:
 def _is_a_sum(module: Any, key: str, uses: Counter[int]) -> bool:
     weight = getattr(module.get_base_layer(), "weight", None)
     return (
-        type(module) in _LINEAR
+        type(module) in LINEAR
         and key not in getattr(module, "lora_variant", {})
         and not getattr(module, "lora_bias", {}).get(key, False)
         and weight is not None
