@@ -12,7 +12,7 @@
     ├── RunDirectoryError       a run directory that cannot be read, written or resumed
     └── ComparisonError         scores that cannot be compared
 
-The command line prints the message and exits with 2; anything outside this tree is a bug and keeps its traceback.
+The command line prints the message and exits with 2; anything outside this tree is a bug: exit code 3.
 """
 
 from __future__ import annotations
@@ -20,9 +20,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from loralift.visible import one_line
+
+MOST_CHARACTERS = 2_000
+"""Longest message; some name what a stranger wrote, which may be megabytes."""
+
 
 class LoraLiftError(Exception):
-    """The root: catch this to catch everything that LoraLift raises on purpose."""
+    """The root: catch this to catch everything that LoraLift raises on purpose.
+
+    The message is one line, at most MOST_CHARACTERS long, whose control characters are escaped.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message, MOST_CHARACTERS))
 
 
 class UsageError(LoraLiftError):

@@ -71,7 +71,7 @@ def test_a_narrow_float_is_the_number_that_was_meant(tmp_path: Path) -> None:
 BAD = {
     "broken.jsonl": ('{"question": "q", "answer": "a"}\n{"question"', "broken.jsonl, line 2: not JSON"),
     "list.jsonl": ('{"question": "q", "answer": "a"}\n\n[1]', "list.jsonl, line 3: must be a JSON object, got list"),
-    "broken.json": ('[\n{"question": }]', "broken.json, line 2: not JSON"),
+    "broken.json": ('[\n{"question": }]', "broken.json: not JSON: Expecting value at line 2, column 14"),
     "object.json": ('{"data": []}', "object.json: must hold a list of objects, got dict with the keys data"),
     "numbers.json": ("[1]", "numbers.json, row 0: must be a JSON object, got int"),
     "short.csv": ('question,answer\n"a\nb",c\nq\n', "short.csv, line 4: 1 cells under a header of 2"),

@@ -18,7 +18,8 @@ from loralift.cli.demo import demo
 from loralift.cli.doctor import doctor
 from loralift.cli.report import report
 from loralift.cli.run import run
-from loralift.errors import LoraLiftError
+from loralift.errors import MOST_CHARACTERS, LoraLiftError
+from loralift.visible import one_line
 
 CONTEXT = {
     "help_option_names": ["-h", "--help"],
@@ -65,5 +66,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str) -> int:
-    click.echo(f"loralift: {' '.join(message.split())}", err=True)
+    click.echo(f"loralift: {one_line(message, MOST_CHARACTERS)}", err=True)
     return 2

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from loralift import reading
 from loralift.data.table import Row, Table
 from loralift.errors import DataError, first_line, some
+from loralift.reading import parse_json
 
 
 def read_file(path: Path) -> Table:
@@ -29,20 +30,12 @@ def read_file(path: Path) -> Table:
 
 
 def read_text(path: Path) -> str:
-    """The whole of a UTF-8 file, line ends as they are, without a byte order mark.
+    """The whole of a UTF-8 file or pipe, line ends as they are, without a byte order mark.
 
     Raises:
         DataError: It cannot be opened or is not UTF-8.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
+    return reading.read_text(path, DataError, piped=True)
 
 
 def read_jsonl(path: Path) -> Iterator[Row]:
@@ -51,12 +44,12 @@ def read_jsonl(path: Path) -> Iterator[Row]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             place = f"line {number}"
-            yield Row(place, _object(path, place, _parse(path, line, first_line=number)))
+            yield Row(place, _object(path, place, parse_json(line, f"{path}, {place}", DataError)))
 
 
 def read_json(path: Path) -> Iterator[Row]:
     """A list of objects."""
-    rows = _parse(path, read_text(path))
+    rows = parse_json(read_text(path), path, DataError)
     if not isinstance(rows, list):
         keys = f" with the keys {some(rows)}" if isinstance(rows, dict) else ""
         raise DataError(f"{path}: must hold a list of objects, got {type(rows).__name__}{keys}")
@@ -115,14 +108,6 @@ READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
     ".tsv": read_tsv,
     ".parquet": read_parquet,
 }
-
-
-def _parse(path: Path, text: str, first_line: int = 1) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        raise DataError(f"{path}, line {line}: not JSON: {error.msg} at column {error.colno}") from error
 
 
 def _object(path: Path, place: str, value: object) -> dict[str, object]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from loralift import reading
 from loralift.errors import RunDirectoryError
 
 
@@ -105,13 +106,10 @@ def read_jsonl(path: Path, *, torn: bool = False) -> list[dict[str, Any]]:
     Raises:
         RunDirectoryError: The file is missing, or a line is no JSON object; it names the line.
     """
-    try:
-        content = path.read_bytes()
-        if torn:  # before decoding, since the last character may be incomplete too
-            content = content[: content.rfind(b"\n") + 1]
-        text = content.decode("utf-8-sig")  # -sig: files from Windows may begin with a byte order mark
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunDirectoryError(f"cannot read {path}: {error}") from None
+    content = reading.read_bytes(path, RunDirectoryError, piped=True)
+    if torn:  # before decoding, since the last character may be incomplete too
+        content = content[: content.rfind(b"\n") + 1]
+    text = reading.decode(content, path, RunDirectoryError)
     rows = []
     # not splitlines(), which also splits at U+2028, valid inside a JSON string
     for number, line in enumerate(text.split("\n"), start=1):
@@ -126,17 +124,11 @@ def read_json(path: Path) -> Any:
     Raises:
         RunDirectoryError: The file is missing or no JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise RunDirectoryError(f"cannot read {path}: {error}") from None
+    return reading.read_json(path, RunDirectoryError)
 
 
 def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RunDirectoryError(f"{path}, line {number}: not JSON: {error}") from None
+    row = reading.parse_json(line, f"{path}, line {number}", RunDirectoryError)
     if not isinstance(row, dict):
         raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}")
     return row
