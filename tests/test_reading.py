@@ -26,7 +26,7 @@ from loralift.errors import MOST_CHARACTERS, DataError, LoraLiftError
 def test_a_json_that_cannot_be_read_is_one_line_with_its_name(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="x.json") as caught:
+    with pytest.raises(DataError, match=r"x\.json") as caught:
         reading.read_json(path, DataError)
     assert said in str(caught.value)
 
