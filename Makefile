@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE ?= 1
 # a module's tests stay together, since what they share is made once a module
 TESTS  := pytest -n 2 --dist loadfile
 
-.PHONY: help setup demo test lowest check format bench simulate architectures notebook lock clean
+.PHONY: help setup demo test lowest check format bench chaos simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -61,6 +61,9 @@ bench: setup .bench/lm_eval/.ready  ## LoraLift beside its rivals on this machin
 	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
 	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes -r $<
 	@touch $@
+
+chaos: setup     ## 100 runs killed and starved at random moments, full disks, orphans, a quarter of an hour
+	$(PYTHON) -m benchmarks.chaos
 
 simulate: setup  ## the simulations behind docs/statistics.md, ten minutes
 	$(PYTHON) -m benchmarks.verdicts

@@ -27,7 +27,8 @@ def test_a_resume_without_the_hub_keeps_the_notes_and_doubles_none(tmp_path: Pat
     facts = {"source": "o/n", "selection": "all 2 rows", "columns": {}, "asked": asked_for(config)}
     directory.root.mkdir()
     files.write_text(directory.dataset, dump_questions(data.questions))
-    files.write_json(directory.run, {"fingerprint": {}, "data": facts, "notes": before})
+    made_of = {"data": {"sha256": data.sha256, "rows": 1}}
+    files.write_json(directory.run, {"fingerprint": made_of, "data": facts, "notes": before})
     (part,) = load_datasets(config, directory, resume=True)
     assert part.data.questions == data.questions
     assert notes_of(part.data) == before

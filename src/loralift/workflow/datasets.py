@@ -65,6 +65,8 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
     datasets = [DatasetRun("", directory, _load(config, directory, resume=resume), config.repeats)]
     for name in config.also:
         place = RunDirectory(directory.root / "also" / name)
+        if resume:
+            place.began()  # refuses answers of which nothing says what they were made with
         data = _load(dataset_config(config, name), place, resume=resume)
         datasets.append(DatasetRun(name, place, data, config.repeats))
     for dataset in datasets:
@@ -106,11 +108,12 @@ def tell(dataset: DatasetRun, watcher: Watcher) -> None:
 
 def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> LoadedData:
     """Load questions; a resume reads those that the run saved, so that it needs no hub."""
-    if resume and directory.run.exists() and isinstance(parse_spec(config.dataset), HubDataset | BeirHub):
+    on_hub = isinstance(parse_spec(config.dataset), HubDataset | BeirHub)
+    if resume and on_hub and directory.run.exists() and directory.dataset.exists():
         saved = directory.read_run()["data"]
         if saved["asked"] == asked_for(config):
-            questions = load_questions(str(directory.dataset)).questions
-            sha256 = hash_questions(questions)  # of the file as it is now, whatever run.json says
+            questions = directory.read_questions()
+            sha256 = hash_questions(questions)
             notes = tuple(directory.read_run()["notes"])  # including those about rows that were left out
             return LoadedData(questions, saved["source"], saved["selection"], sha256, saved["columns"], notes=notes)
     selection: SavedIndices | HeldOut | None = None
