@@ -108,8 +108,9 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
 
 def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Question id to its question and reference; empty where the run's data was not kept."""
-    rows = files.read_jsonl(directory.dataset) if directory.dataset.is_file() else []
-    return {str(row.get("id")): document(str(row.get("question", "")), str(row.get("reference", ""))) for row in rows}
+    if not directory.dataset.is_file():
+        return {}
+    return {question.id: document(question.question, question.reference) for question in directory.read_questions()}
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
