@@ -17,6 +17,9 @@ TEMPORARY = ".loralift-tmp"
 """How the name of a file ends that a killed process may leave beside the one that it was writing."""
 
 
+JSON_LINES = "each line must be one whole JSON object; a list or a table must be converted to such lines"
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a missing permission into one line that names the file; nothing written is lost."""
@@ -171,9 +174,9 @@ def read_json(path: Path) -> Any:
 
 
 def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
-    row = reading.parse_json(line, f"{path}, line {number}", RunDirectoryError)
+    row = reading.parse_json(line, f"{path}, line {number}", RunDirectoryError, JSON_LINES)
     if not isinstance(row, dict):
-        raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}")
+        raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}: {JSON_LINES}")
     return row
 
 
