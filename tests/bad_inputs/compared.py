@@ -83,7 +83,7 @@ SCORE_FILES = (
     Case("infinity for all numbers", lines(*(f'{{"id": "{row["id"]}", "f1": 1e999}}' for row in SCORES)), "f1"),
     Case("statistics that are none", scores(statistics="many"), "row 3"),
     Case("percent against shares", lines(*({**row, "f1": 100 * row["f1"]} for row in SCORES)), "scale"),
-    Case("a terminal sequence in a name", lines(*({"id": row["id"], "\x1b[2J": "x"} for row in SCORES)), "after.jsonl"),
+    Case("a terminal sequence in a name", lines(*({"id": row["id"], "\x1b[2J": 1.0} for row in SCORES)), r"\x1b[2J"),
 )  # fmt: skip
 
 ANSWER_FILES = (
@@ -109,7 +109,7 @@ LOGS = (
     Case("a score that is null everywhere", lines(*({**row, "f1": None} for row in LOG)), "after"),
     Case("metrics that are no list", log(metrics=7), "metrics"),
     Case("metrics of numbers", log(metrics=[7]), "metrics"),
-    Case("a document twice", lines(*LOG, {**LOG[0], "f1": 0.9}), "q0"),
+    Case("a document twice", lines(*LOG, {**LOG[0], "f1": 0.9}), "more than one row"),
     Case("torn", lines(*LOG) + '{"doc_id": 8, "do', "line 9"),
     Case("targets nested too deeply", log(target="[" * 5_000), "f1", 0),
 )

@@ -118,7 +118,6 @@ OTHERS = (
     Case("CSV with too many cells", ("d.csv", "id,question,reference\n1,a,b,c\n"), "line 2"),
     Case("CSV with too few cells", ("d.csv", "id,question,reference\n1,a\n"), "line 2"),
     Case("CSV with a quote that is not closed", ("d.csv", 'id,question,reference\n1,"a,b\n'), "d.csv"),
-    Case("CSV with a column without a name", ("d.csv", "id,question,,reference\n1,a,b,c\n"), "d.csv"),
     Case("CSV with semicolons", ("d.csv", "id;question;reference\n1;a;b\n"), "column"),
     Case("CSV in UTF-16", ("d.csv", "id,question\n".encode(UTF16)), "UTF-16"),
     Case("CSV compressed", ("d.csv", GZIP), "decompress"),

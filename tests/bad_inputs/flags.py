@@ -120,7 +120,6 @@ RUN = (
     Case("embedding model not there", ["--metrics", "semantic_similarity", "--semantic-similarity-model", "/no/such"],
          "/no/such"),
     Case("flag unknown", ["--no-such-flag"], "--no-such-flag"),
-    Case("flag without its value", ["--seed"], "--seed"),
     Case("configuration not there", ["/no/such.yaml"], "/no/such.yaml"),
     Case("two configurations", ["a.yaml", "b.yaml"], "b.yaml"),
 )  # fmt: skip
@@ -163,6 +162,7 @@ COMPARE = (
 OTHERS = (
     Case("no such verb", ["evaluate"], "evaluate"),
     Case("no such flag", ["--fast"], "--fast"),
+    Case("a flag without its value", ["run", "--seed"], "--seed"),
     Case("check without an adapter", ["check", "--model", "{model}"], "--adapter"),
     Case("check in an unknown format", ["check", "-f", "pdf"], "--format"),
     Case("report in an unknown format", ["report", "{model}", "-f", "pdf"], "--format"),

@@ -61,7 +61,6 @@ def places(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_adapt
         "model": tiny_base,
         "adapter": tiny_adapter,
         "dataset": put(folder / "money.jsonl", lines(*QUESTIONS)),
-        "before": put(folder / "before.jsonl", lines(*compared.SCORES)),
     }
 
 
@@ -72,9 +71,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, places: dict[str, Path]) 
     def make(folder: Path) -> None:
         from loralift.reporting import charts
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        with pytest.MonkeyPatch.context() as patch:
             patch.setattr(charts, "draw", lambda report: ())
-            main(typed("run", [], places, folder / "run"))
+            with pytest.raises(SystemExit) as ended:
+                main(typed("run", [], places, folder / "run"))
         assert not ended.value.code
 
     return once(tmp_path_factory, "run to spoil", make) / "run"
@@ -114,10 +114,12 @@ def of_flags(verb: str) -> Prepare:
     def prepare(case: Case, folder: Path, places: dict[str, Path], finished: Path) -> list[str]:
         if verb == "run":
             return typed("run", case.given, places, folder / "run")
-        given = [text.format(**places) if text.startswith("{") else text for text in case.given]
-        if verb == "compare" and given[0] != str(places["before"]):
+        before = put(folder / "before.jsonl", lines(*compared.SCORES))
+        named = places | {"before": before}
+        given = [text.format(**named) if text.startswith("{") else text for text in case.given]
+        if verb == "compare" and given[0] != str(before):
             after = put(folder / "after.jsonl", lines(*compared.SCORES))
-            return ["compare", str(places["before"]), str(after), *given]
+            return ["compare", str(before), str(after), *given]
         return [*(["compare"] if verb == "compare" else []), *given]
 
     return prepare
@@ -129,7 +131,8 @@ def of_configuration(case: Case, folder: Path, places: dict[str, Path], finished
 
 
 def of_fields(case: Case, folder: Path, places: dict[str, Path], finished: Path) -> list[str]:
-    good = {"model": str(places["model"]), "dataset": str(places["dataset"]), "device": "cpu", "max_new_tokens": 4}
+    good = {"model": str(places["model"]), "dataset": str(places["dataset"]), "device": "cpu"}
+    good |= {"max_new_tokens": 4, "system_prompt": "", "metrics": ["f1"]}
     fields = case.given.split(":")[0]
     rest = "".join(f"{key}: {json.dumps(value)}\n" for key, value in good.items() if key != fields)
     return ["run", str(put(folder / "bad.yaml", f"{rest}{case.given}\n"))]

@@ -115,9 +115,7 @@ def test_a_document_is_read_as_json_reads_it(document: object) -> None:
 def test_what_is_shown_is_one_line_that_does_nothing_to_a_terminal(text: str) -> None:
     for shown in (visible(text), one_line(text, 50), str(LoraLiftError(text))):
         assert len(shown.splitlines()) <= 1
-        assert not any(
-            ord(letter) < 32 or 127 <= ord(letter) < 160 or 0xD800 <= ord(letter) < 0xE000 for letter in shown
-        )
+        assert not {unicodedata.category(letter) for letter in shown} & {"Cc", "Cs", "Zl", "Zp"}
         shown.encode("utf-8")
     assert visible(visible(text)) == visible(text)
 

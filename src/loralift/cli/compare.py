@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loralift.cli.offline import offline_option
 from loralift.errors import ComparisonError, UsageError, wrong_argument
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON.")
 @click.option("--seed", metavar="N", help="Of every resampling [default: the run's, or 0].")
+@offline_option
 def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     """Compare CANDIDATE with BASELINE, on rows paired by id.
 
