@@ -10,7 +10,7 @@ TESTS  := pytest -n 2 --dist loadfile
 # of each of the fuzzed targets; with the slow ones' shares a million in all
 RUNS   ?= 60000
 
-.PHONY: help setup demo test lowest check format bench simulate fuzz properties architectures notebook lock clean
+.PHONY: help setup demo test lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ bench: setup .bench/lm_eval/.ready  ## LoraLift beside its rivals on this machin
 	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
 	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes -r $<
 	@touch $@
+
+chaos: setup     ## 100 runs killed and starved at random moments, full disks, orphans, a quarter of an hour
+	$(PYTHON) -m benchmarks.chaos
 
 simulate: setup  ## the simulations behind docs/statistics.md, ten minutes
 	$(PYTHON) -m benchmarks.verdicts

@@ -52,7 +52,7 @@ def ours(root: Path) -> Stages:
     from loralift.workflow.scoring_process import Scorer
 
     def scored_and_compared() -> None:
-        with Scorer(scoring) as scorer:
+        with Scorer(scoring, print) as scorer:
             scorer.share(part, (BASE, ADAPTER))
             scores = {variant: scorer.scores(part, variant) for variant in (BASE, ADAPTER)}
         laps.append(time.perf_counter())

@@ -22,13 +22,7 @@ SCORES: list[dict[str, object]] = [
     {"id": "1", "f1": 0.5, "statistics": {"bleu": [1.0, 2.0]}, "unscored": {"x": "no"}},
     {"id": "2", "f1": 1},
 ]
-    {"id": "1", "f1": 0.5, "statistics": {"bleu": [1.0, 2.0]}, "unscored": {"x": "no"}},
-    {"id": "2", "f1": 1},
-]
 ANSWERS: list[dict[str, object]] = [
-    {"id": "1", "prediction": "a b", "reference": "a"},
-    {"id": "2", "prediction": "", "reference": ["a", "b"]},
-]
     {"id": "1", "prediction": "a b", "reference": "a"},
     {"id": "2", "prediction": "", "reference": ["a", "b"]},
 ]
@@ -155,6 +149,7 @@ WORDS: tuple[bytes, ...] = (
     b"\xef\xbb\xbf",
     b"\xff\xfe", b"\x1f\x8b", b"\x80", b"\n", b"\r", b"\t", b'"', b"'", b"<script>", b"</script>", b"-->", b"&", b"`",
     b"|", b"{{", b"}}", b"{%", b"%}", b"!!python/object/apply:os.getpid []", b"&a [*a]", b"<<: ", b"---\n",
-    b"2001-99-99", b"__class__", b"range(10**9)", b"'x' * 10**9", b"id", b"question", b"statistics", b"unscored", b"=", b"..", b"/",
+    b"2001-99-99", b"__class__", b"range(10**9)",
+    b"'x' * 10**9", b"id", b"question", b"statistics", b"unscored", b"=", b"..", b"/",
 )  # fmt: skip
 """What has broken readers before."""

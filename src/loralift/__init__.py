@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loralift.version import VERSION
+
 if TYPE_CHECKING:
     from loralift.api import compare, evaluate
     from loralift.evaluator import Evaluator
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = ["Evaluator", "__version__", "compare", "evaluate"]
 

@@ -6,11 +6,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from loralift import arguments
 from loralift.config import parse
 from loralift.records import Comparison
 from loralift.workflow.compare_inputs import Asked, compare_sides
 from loralift.workflow.progress import Watcher
 from loralift.workflow.running import RunResult, run
+
+SIDE = "a path: a run's variant, or a .jsonl"
 
 
 def evaluate(*, resume: bool = False, watcher: Watcher | None = None, **config: Any) -> RunResult:
@@ -60,7 +63,15 @@ def compare(
     Raises:
         LoraLiftError: One line on what is wrong.
     """
-    asked = Asked(primary, margins or {}, scales or {}, higher_is_better, lower_is_better, seed)
-    names = [metrics] if isinstance(metrics, str) else None if metrics is None else list(metrics)
-    comparison, _ = compare_sides(Path(baseline), Path(candidate), names, asked)
+    asked = Asked(
+        primary,
+        {} if margins is None else margins,
+        {} if scales is None else scales,
+        higher_is_better,
+        lower_is_better,
+        seed,
+    )
+    names = None if metrics is None else arguments.names("metrics", metrics, "a list of metric names, each once")
+    before, after = arguments.path("baseline", baseline, SIDE), arguments.path("candidate", candidate, SIDE)
+    comparison, _ = compare_sides(before, after, names, asked)
     return comparison

@@ -8,27 +8,83 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from loralift.errors import UsageError, wrong_argument
+from loralift import arguments
+from loralift.errors import UsageError, shown, wrong_argument
 from loralift.records import BASE
+from loralift.yaml_file import read_yaml
 
 DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 
 # An adapter's name becomes a folder and the start of a file name of the run directory.
-ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 RESERVED_NAMES = frozenset({BASE, "baseline", "nemo", "charts", "also", "base-again"})
+_RUN_FILES = re.compile(r"(run|comparison|report)\.json|dataset\.jsonl|report\.(html|md)|.*_results\.json")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+"""What Windows takes for a device, whatever the suffix."""
+
+_NAMES = (
+    "with a name of at most 100 letters, digits, '.', '_' or '-' that is none of "
+    + ", ".join(sorted(RESERVED_NAMES))
+    + ", no file of a run (run.json, report.html, x_results.json) and no device of Windows (con, nul, com1)"
+)
 
 SAME_FOLDER = "same_folder"
 """The kind of pydantic error that two names of one folder are."""
 
-PositiveInt = Annotated[int, Field(gt=0)]
+WHOLE_LINE = "whole_line"
+"""The kind of those whose message says all."""
+
+
+def _checked(check: Callable[..., object], *bounds: object) -> BeforeValidator:
+    """A check of `loralift.arguments` for pydantic, whose error carries what came to `_first_problem`."""
+
+    def validate(value: Any) -> Any:
+        try:
+            return check("", value, *bounds)
+        except UsageError as error:
+            raise PydanticCustomError("not_allowed", "{reason}", {"reason": str(error)}) from None
+
+    return BeforeValidator(validate)
+
+
+def _whole(least: int, most: int) -> BeforeValidator:
+    return _checked(arguments.whole_number, least, most)
+
+
+def _one_of_each(values: Any) -> Any:
+    """A list whose entries differ; flags and YAML give lists, and text is not one."""
+    if not isinstance(values, list | tuple):
+        raise PydanticCustomError("not_allowed", "no list")
+    texts = [value for value in values if isinstance(value, str)]
+    twice = next((value for place, value in enumerate(texts) if value in texts[:place]), None)
+    if twice is not None:
+        raise PydanticCustomError(WHOLE_LINE, "names {twice} twice; name it once", {"twice": shown(twice)})
+    return values
+
+
+Name = Annotated[str, _checked(arguments.name, "a name")]
+Text = Annotated[str, _checked(arguments.text, "a text")]
+Place = Annotated[Path, _checked(arguments.path, "a path")]
+Margin = Annotated[float, _checked(arguments.margin, "")]
+Names = Annotated[tuple[Name, ...], BeforeValidator(_one_of_each), Field(min_length=1)]
+Seed = Annotated[int, _whole(0, arguments.LARGEST_SEED)]
+SEEDS = f"an integer from 0 to {arguments.LARGEST_SEED:,}"
 
 
 class RunConfig(BaseModel):
@@ -40,73 +96,69 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field(DEFAULT_MODEL, min_length=1, title="The base model.", description="a model's hub id or folder")
-    revision: str | None = Field(
+    model: Name = Field(DEFAULT_MODEL, title="The base model.", description="a hub id or a folder")
+    revision: Name | None = Field(
         None, title="Of the model, on the hub.", description="a branch, tag or commit of the model's repository"
     )
-    adapters: dict[str, str] = Field(
+    adapters: dict[str, Name] = Field(
         default_factory=dict,
         title="An adapter to evaluate; may be given again. A bare PATH takes its folder's name.",
-        description="NAME=PATH with a name of letters, digits, '.', '_' or '-' that is none of "
-        + ", ".join(sorted(RESERVED_NAMES)),
+        description=f"NAME=PATH {_NAMES}",
     )
-    dataset: str = Field(
+    dataset: Name = Field(
         "fiqa",
-        min_length=1,
         title="What to ask: fiqa, a .jsonl .json .csv .tsv .parquet file, beir:DIR, beir://NAME, hf://ORG/NAME?config=&split=.",
         description="fiqa, a file, beir:DIR, beir://NAME or hf://ORG/NAME",
     )
-    columns: dict[str, str] = Field(
+    columns: dict[str, Text] = Field(
         default_factory=dict,
         title="Which column of the data is question, reference or id.",
         description="question|reference|id=COLUMN",
     )
-    eval_indices: Path | None = Field(
+    eval_indices: Place | None = Field(
         None,
         title="A JSON list of the rows to evaluate, as the training saved it.",
         description="a file with a JSON list of row numbers",
     )
-    eval_fraction: float | None = Field(
+    eval_fraction: Annotated[float, _checked(arguments.number, 1e-9, 1 - 1e-9, "")] | None = Field(
         None,
-        gt=0,
-        lt=1,
         title="Evaluate only what train_test_split(test_size=X, seed=split_seed) held out.",
         description="a fraction between 0 and 1",
     )
-    split_seed: int = Field(42, ge=0, title="Of that split.", description="a non-negative integer")
-    limit: PositiveInt | None = Field(None, title="Only the first N questions.", description="a positive integer")
-    also: dict[str, str] = Field(
+    split_seed: Seed = Field(42, title="Of that split.", description=SEEDS)
+    limit: Annotated[int, _whole(1, 10**9)] | None = Field(
+        None, title="Only the first N questions.", description="an integer from 1 to 1,000,000,000"
+    )
+    also: dict[str, Name] = Field(
         default_factory=dict,
         title="A further data set, outside the adapter's domain, to see what was forgotten; may be given again.",
-        description="NAME=DATASET with a name of letters, digits, '.', '_' or '-' that is none of "
-        + ", ".join(sorted(RESERVED_NAMES)),
+        description=f"NAME=DATASET {_NAMES}",
     )
-    train_data: Path | None = Field(
+    train_data: Place | None = Field(
         None,
         title="What the adapters were trained on: finds the questions that leaked, and compares without them.",
         description="a .jsonl, .json, .csv, .tsv, .parquet or .txt file",
     )
-    strict: bool = Field(False, title="A row that cannot be evaluated is an error.", description="true or false")
-    metrics: tuple[str, ...] | None = Field(
+    strict: StrictBool = Field(False, title="A row that cannot be evaluated is an error.", description="true or false")
+    metrics: Names | None = Field(
         None,
         title="Which metrics to calculate [default: all but bert_score and squad].",
-        description="a list of metric names",
+        description="a list of metric names, each once",
     )
-    primary: str | None = Field(
+    primary: Name | None = Field(
         None,
-        min_length=1,
         title="The metric that decides [default: semantic_similarity, else the first that is judged].",
         description="one of the metrics",
     )
-    margins: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(
+    margins: dict[Name, Margin] = Field(
         default_factory=dict,
         title="Equivalence margin of a metric, in its unit; may be given again.",
         description="METRIC=X with X a positive number",
     )
-    semantic_similarity_model: str = Field(
-        "sbert", min_length=1, title="The sentence embedding model.", description="sbert, a hub id or a folder"
+    semantic_similarity_model: Name = Field(
+        "sbert", title="The sentence embedding model.", description="sbert, a hub id or a folder"
     )
-    rouge_stemmer: bool = Field(False, title="ROUGE compares Porter stems.", description="true or false")
+    rouge_stemmer: StrictBool = Field(False, title="ROUGE compares Porter stems.", description="true or false")
     engine: Literal["auto", "transformers", "vllm"] = Field(
         "auto",
         title="What generates; auto takes vllm where it is installed and a GPU is there.",
@@ -118,7 +170,7 @@ class RunConfig(BaseModel):
         "and a self-check agrees, else transformers' generate.",
         description="auto, loop or generate",
     )
-    device: str | None = Field(
+    device: Name | None = Field(
         None, title="Where the models run [default: a GPU if there is one].", description="cpu, cuda, cuda:N or mps"
     )
     dtype: Literal["bfloat16", "float16", "float32"] | None = Field(
@@ -126,49 +178,57 @@ class RunConfig(BaseModel):
         title="Of the weights [default: bfloat16 on a GPU, float32 on a CPU].",
         description="bfloat16, float16 or float32",
     )
-    batch_size: PositiveInt | Literal["auto"] = Field(
+    batch_size: Literal["auto"] | Annotated[int, _whole(1, 100_000)] = Field(
         "auto",
         title="Rows generated at once; auto halves when memory runs out.",
-        description="auto or a positive integer",
+        description="auto or an integer from 1 to 100,000",
     )
-    max_new_tokens: PositiveInt = Field(256, title="Most tokens of an answer.", description="a positive integer")
-    temperature: float = Field(
-        0.0, allow_inf_nan=False, ge=0, title="0 is greedy decoding.", description="a non-negative number (0 is greedy)"
+    max_new_tokens: Annotated[int, _whole(1, 1_000_000)] = Field(
+        256, title="Most tokens of an answer.", description="an integer from 1 to 1,000,000"
     )
-    top_p: float = Field(1.0, gt=0, le=1, title="Nucleus of the sampling.", description="a number in (0, 1]")
-    repeats: PositiveInt = Field(
+    temperature: Annotated[float, _checked(arguments.number, 0.0, 100.0, "")] = Field(
+        0.0, title="0 is greedy decoding.", description="0 (greedy) or a number from 0.001 to 100"
+    )
+    top_p: Annotated[float, _checked(arguments.number, 1e-6, 1.0, "")] = Field(
+        1.0, title="Nucleus of the sampling.", description="a number in (0, 1]"
+    )
+    repeats: Annotated[int, _whole(1, 10_000)] = Field(
         1,
         title="Answers to each question; above 1 needs a --temperature above 0.",
-        description="a positive integer",
+        description="an integer from 1 to 10,000",
     )
-    noise_rows: int = Field(
+    noise_rows: Annotated[int, _whole(0, 1_000_000)] = Field(
         64,
-        ge=0,
         title="The base answers so many questions once more, in other batches, to see what moves by itself.",
-        description="a non-negative integer (0 leaves it out)",
+        description="an integer from 0 (leaves it out) to 1,000,000",
     )
-    skip_refused: bool = Field(
+    skip_refused: StrictBool = Field(
         False,
         title="An adapter that is refused is left out, and the report says why, instead of ending the run.",
         description="true or false",
     )
-    stop: tuple[str, ...] = Field(
+    stop: Annotated[tuple[Text, ...], BeforeValidator(_one_of_each)] = Field(
         (), title="An answer ends before this string; may be given again.", description="a list of non-empty strings"
     )
-    system_prompt: str | None = Field(None, title="In place of the financial assistant's.", description="a text")
-    chat_template: bool = Field(False, title="Ask through the tokenizer's chat template.", description="true or false")
-    seed: int = Field(0, ge=0, title="Of sampling, bootstrap and permutations.", description="a non-negative integer")
-    resamples: Annotated[int, Field(ge=100)] = Field(
-        10_000, title="Bootstrap samples and sign flips.", description="an integer of at least 100"
+    system_prompt: Text | None = Field(None, title="In place of the financial assistant's.", description="a text")
+    chat_template: StrictBool = Field(
+        False, title="Ask through the tokenizer's chat template.", description="true or false"
     )
-    output_dir: Path | None = Field(None, title="The run directory [default: runs/DATE-TIME].", description="a folder")
+    seed: Seed = Field(0, title="Of sampling, bootstrap and permutations.", description=SEEDS)
+    resamples: Annotated[int, _whole(100, 1_000_000)] = Field(
+        10_000, title="Bootstrap samples and sign flips.", description="an integer from 100 to 1,000,000"
+    )
+    full_hash: StrictBool = Field(
+        False, title="Hash a base above 2 GiB whole instead of sampling it.", description="true or false"
+    )
+    output_dir: Place | None = Field(None, title="The run directory [default: runs/DATE-TIME].", description="a folder")
 
     @field_validator("adapters", "also")
     @classmethod
     def _names_are_usable(cls, named: dict[str, str]) -> dict[str, str]:
         folders: dict[str, str] = {}
         for name, path in named.items():
-            if not ADAPTER_NAME.fullmatch(name) or _folder(name) in RESERVED_NAMES or not path:
+            if not is_usable(name):
                 raise ValueError(f"{name}={path}")
             first = folders.setdefault(_folder(name), name)
             if first != name:
@@ -181,6 +241,42 @@ class RunConfig(BaseModel):
         if not all(stop):
             raise ValueError("")
         return stop
+
+    @field_validator("columns")
+    @classmethod
+    def _columns_have_names(cls, columns: dict[str, str]) -> dict[str, str]:
+        for role, column in columns.items():
+            if role not in ("question", "reference", "id") or not column:
+                raise ValueError(f"{role}={column}")
+        return columns
+
+    @field_validator("temperature")
+    @classmethod
+    def _logits_can_be_divided_by_it(cls, temperature: float) -> float:
+        if 0 < temperature < 0.001:
+            raise ValueError(f"{temperature:g}")
+        return temperature
+
+    @model_validator(mode="after")
+    def _nothing_contradicts(self) -> RunConfig:
+        if self.eval_indices is not None and self.eval_fraction is not None:
+            raise PydanticCustomError(WHOLE_LINE, "`--eval-indices` and `--eval-fraction` exclude each other, got both")
+        if self.repeats > 1 and self.temperature == 0:
+            raise PydanticCustomError(
+                WHOLE_LINE, "`--repeats` above 1 needs --temperature above 0: greedy answers are all the same"
+            )
+        if self.top_p < 1 and self.temperature == 0:
+            raise PydanticCustomError(
+                WHOLE_LINE, "`--top-p` below 1 needs --temperature above 0: greedy decoding does not look at it"
+            )
+        return self
+
+
+def is_usable(name: str) -> bool:
+    """Whether an adapter or a data set can be called so: its folder and files hide no others, on any system."""
+    folder = _folder(name)
+    taken = folder in RESERVED_NAMES or _RUN_FILES.fullmatch(folder) or _DEVICES.fullmatch(folder)
+    return bool(ADAPTER_NAME.fullmatch(name)) and not taken
 
 
 def _folder(name: str) -> str:
@@ -203,6 +299,8 @@ def parse(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         UsageError: One line that names the argument, what is allowed and what came.
     """
+    if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+        raise UsageError(wrong_argument("CONFIG", "a mapping of field to value", values))
     try:
         return RunConfig.model_validate(dict(values))
     except ValidationError as error:
@@ -219,40 +317,20 @@ def load(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
     Raises:
         UsageError: As `parse`; also for a file that is missing, unreadable or not a mapping.
     """
-    return parse({**(_read_yaml(path) if path else {}), **flags})
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML, of which the plain loader keeps the last of two equal keys and says nothing of the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Make a dict of a mapping whose keys differ."""
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is there twice", key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_EachKeyOnce)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"`CONFIG` must be a readable YAML file, got {str(path)!r}: {reason}") from None
-    if not isinstance(content, dict):
-        raise UsageError(wrong_argument("CONFIG", "a YAML mapping of field to value", content))
-    return content
+    return parse({**(read_yaml(path) if path else {}), **flags})
 
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
+    if not problem["loc"]:
+        return problem["msg"]
     field = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(field, RunConfig.model_fields, n=1)
+        close = difflib.get_close_matches(field[:100], RunConfig.model_fields, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return f"{field!r} is not a key of the configuration{hint}"
+    if problem["type"] == WHOLE_LINE:
+        return f"`{flag_of(field)}` {problem['msg']}"
     if problem["type"] == SAME_FOLDER:
         return (
             f"`{flag_of(field)}` must name each differently, got {problem['msg']}, which would share a folder on macOS "

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from reprlib import Repr
 
 from loralift.visible import one_line
 
@@ -94,7 +95,25 @@ def wrong_argument(argument: str, allowed: str, came: object) -> str:
     >>> wrong_argument("--limit", "a positive integer", -3)
     '`--limit` must be a positive integer, got -3'
     """
-    return f"`{argument}` must be {allowed}, got {came!r}"
+    return f"`{argument}` must be {allowed}, got {shown(came)}"
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, shortened where it is long or nested, whatever it is.
+
+    >>> shown([1, "a"]), shown(10**5_000)
+    ("[1, 'a']", 'an integer of more than 4,300 digits')
+    """
+    try:
+        return _SHORT.repr(value)
+    except ValueError:
+        return "an integer of more than 4,300 digits"
+    except Exception as error:  # noqa: BLE001 - a stranger's __repr__ may raise anything
+        return f"a {type(value).__name__} ({type(error).__name__})"
+
+
+_SHORT = Repr(maxlevel=2, maxstring=200, maxother=200, maxlong=100)
+"""Of a few kilobytes of YAML whose parts refer to each other, `repr` would write gigabytes."""
 
 
 def first_line(error: BaseException) -> str:

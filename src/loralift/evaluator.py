@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from loralift import arguments
 from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MetricSettings, expand_names
@@ -23,6 +24,7 @@ from loralift.records import (
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides.making import made_differently
 
+METRIC_NAMES = "a list of metric names, each once"
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
 
 
@@ -86,9 +88,17 @@ class Evaluator:
     names: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        for field_name in ("semantic_similarity_model", "device"):
+            if (value := getattr(self, field_name)) is not None or field_name != "device":
+                arguments.name(field_name, value, "a name")
+        arguments.seed("seed", self.seed)
+        if not isinstance(self.rouge_stemmer, bool):
+            raise UsageError(wrong_argument("rouge_stemmer", "True or False", self.rouge_stemmer))
+        types = arguments.names("rouge_types", self.rouge_types, METRIC_NAMES)
+        asked = PREDICTION_METRICS if self.metrics is None else arguments.names("metrics", self.metrics, METRIC_NAMES)
         names: list[str] = []
-        for name in PREDICTION_METRICS if self.metrics is None else self.metrics:
-            names += self.rouge_types if name == "rouge" else [name]
+        for name in asked:
+            names += types if name == "rouge" else [name]
         object.__setattr__(self, "names", expand_names(names))
 
     def evaluate(
@@ -114,6 +124,7 @@ class Evaluator:
         """
         from loralift.nemo.scoring import score_recorded
 
+        arguments.name("name", name, "a name")
         predictions, references = _in_order("predictions", predictions), _in_order("references", references)
         ids = [str(row) for row in range(len(predictions))] if ids is None else _in_order("ids", ids)
         questions = [""] * len(predictions) if questions is None else _in_order("questions", questions)
@@ -149,6 +160,11 @@ class Evaluator:
                 primary metric cannot score most of the rows.
             UsageError: They share no judged metric, or the primary one is not among them.
         """
+        for argument, value in (("a", a), ("b", b)):
+            if not isinstance(value, Evaluation):
+                raise UsageError(wrong_argument(argument, "what Evaluator.evaluate gives", value))
+        if primary is not None:
+            arguments.name("primary", primary, "the name of a metric")
         other = [i for i, truth in a.references.items() if b.references.get(i, truth) != truth]
         if other:
             raise ComparisonError(
@@ -164,7 +180,7 @@ class Evaluator:
             (names[0], a.scores),
             {names[1]: b.scores},
             shared,
-            Settings(primary=primary or primary_of(judged), margins=margins or {}, seed=self.seed),
+            Settings(primary=primary or primary_of(judged), margins={} if margins is None else margins, seed=self.seed),
         )
         refuse_unscored(comparison)
         doubts = {name: made_differently(info, b.metrics[name]) for name, info in shared.items()}

@@ -125,13 +125,13 @@ def decode(content: bytes, path: Path, error: ErrorClass) -> str:
         raise error(f"{path}, line {line}: not UTF-8 ({cause.reason}); convert the file to UTF-8") from cause
 
 
-def parse_json(text: str | bytes, place: object, error: ErrorClass) -> Any:
-    """A JSON document whose objects have each key once.
+def parse_json(text: str | bytes, place: object, error: ErrorClass, remedy: str = "") -> Any:
+    """A JSON document whose objects have each key once; a remedy is said behind the reason why it is none.
 
     Raises:
         LoraLiftError: ``error``; it is not JSON, has a key twice, or is nested too deeply.
     """
-    with reading(place, error):
+    with reading(place, error, remedy):
         return json.loads(text, object_pairs_hook=_each_key_once)
 
 

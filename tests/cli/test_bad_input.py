@@ -116,8 +116,8 @@ def test_a_metric_that_is_not_judged(refused: Callable[..., str], arguments: lis
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--limit", "-3"], "`--limit` must be a positive integer, got '-3'"),
-        (["--limit", "many"], "`--limit` must be a positive integer, got 'many'"),
+        (["--limit", "-3"], "`--limit` must be an integer from 1 to 1,000,000,000, got '-3'"),
+        (["--limit", "many"], "`--limit` must be an integer from 1 to 1,000,000,000, got 'many'"),
         (["--margin", "f1"], "`--margin` must be METRIC=X, got 'f1'"),
         (
             ["--adapter", "Letters=./other"],

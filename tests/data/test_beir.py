@@ -13,6 +13,7 @@ from loralift.errors import DataError
 QUERIES = {"q1": "One?", "q2": "Two? ", "q3": "Three?", "q4": "Four?"}
 CORPUS = {"d1": ("", "First. "), "d2": ("Title", "Second."), "d3": ("", " ")}
 QRELS = [("q2", "d1", 0), ("q2", "d2", 1), ("q1", "d1", 2), ("q2", "d1", 1), ("q1", "d2", 1), ("q4", "d1", 0)]
+HEADER = "query-id\tcorpus-id\tscore\n"
 
 
 def lay_out(folder: Path, qrels: list[tuple[str, str, int]]) -> str:
@@ -24,6 +25,31 @@ def lay_out(folder: Path, qrels: list[tuple[str, str, int]]) -> str:
     (folder / "corpus.jsonl").write_text("\n".join(corpus), encoding="utf-8")
     (folder / "qrels" / "test.tsv").write_text("\r\n".join(judged) + "\r\n", encoding="utf-8")
     return f"beir:{folder}"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("qrels/test.tsv", HEADER + "q1\td1\t" + "x" * 200_000, "line 2: the score must be an integer"),
+        ("qrels/test.tsv", HEADER + "q1\td1\t1_0", "the score must be an integer, got '1_0'"),
+        ("qrels/test.tsv", HEADER + "q1\td1\t\uff11", "the score must be an integer"),
+        ("corpus.jsonl", '{"_id": "d1", "title": [1], "text": "x"}', "line 1: the title must be text or null, got [1]"),
+        ("corpus.jsonl", '{"_id": true, "text": "x"}', "line 1: must have _id and text"),
+        ("queries.jsonl", "[" * 100_000, "queries.jsonl, line 1: it is nested too deeply"),
+    ],
+)
+def test_a_file_of_anything_is_one_line(tmp_path: Path, file: str, content: str, said: str) -> None:
+    spec = lay_out(tmp_path, QRELS)
+    (tmp_path / file).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError) as error:
+        load_questions(spec)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("split", ["../../x", "a/b", "x" * 300])
+def test_a_split_is_a_file_of_the_qrels(tmp_path: Path, split: str) -> None:
+    with pytest.raises(DataError):
+        load_questions(f"{lay_out(tmp_path, QRELS)}?split={split}")
 
 
 def test_each_query_gets_its_first_relevant_document_in_the_order_of_the_qrels(tmp_path: Path) -> None:
@@ -90,8 +116,8 @@ def test_an_unknown_split_and_a_missing_file_are_named(tmp_path: Path) -> None:
     ("qrels", "said"),
     [
         ("q1\td1\t1\n", r"test\.tsv, line 1: the columns must be query-id, corpus-id, score, got q1, d1, 1"),
-        ("query-id\tcorpus-id\tscore\nq1\td1\n", r"test\.tsv, line 2: 2 cells under a header of 3"),
-        ("query-id\tcorpus-id\tscore\nq1\td1\tyes\n", r"test\.tsv, line 2: the score must be an integer, got 'yes'"),
+        (HEADER + "q1\td1\n", r"test\.tsv, line 2: 2 cells under a header of 3"),
+        (HEADER + "q1\td1\tyes\n", r"test\.tsv, line 2: the score must be an integer, got 'yes'"),
         ("query-id\tcorpus-id\tscore\n", "there are no rows in it"),
     ],
 )

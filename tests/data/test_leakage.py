@@ -194,3 +194,9 @@ def test_much_training_data_takes_little_time_and_no_memory(fiqa_dir: Path) -> N
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 400e6
+
+
+def test_a_label_is_looked_for_in_no_more_than_a_label_takes() -> None:
+    started = time.monotonic()
+    assert find_leaks([Question("a", "Which is the one here now?", "x")], ["answer" + " " * 200_000 + "x"]) == ()
+    assert time.monotonic() - started < 5

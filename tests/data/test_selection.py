@@ -72,7 +72,17 @@ def test_an_index_file_that_is_missing_or_broken(ten: str, tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"cannot read .*eval\.json: there is no such file"):
         load_questions(ten, selection=SavedIndices(path))
     path.write_text("[1,\n2", encoding="utf-8")
-    with pytest.raises(DataError, match=r"eval\.json, line 2: not JSON"):
+    with pytest.raises(DataError, match=r"eval\.json: not JSON: .* at line 2, .*: it must be a JSON list of row"):
+        load_questions(ten, selection=SavedIndices(path))
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "[" + "9" * 5_000 + "]", '[{"a": 1, "a": 2}]', "[1" + "0" * 400 + "]"]
+)
+def test_an_index_file_of_anything_is_one_line(ten: str, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "eval.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"eval\.json"):
         load_questions(ten, selection=SavedIndices(path))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from loralift.metrics import METRICS, score_examples
 
-NAMES = ["answer_words", "output_tokens", "seconds", "truncated", "empty"]
+NAMES = ["answer_words", "output_tokens", "truncated", "empty"]
 
 
 def values(example):
@@ -14,11 +14,10 @@ def values(example):
 
 
 def test_an_answer_with_everything_known(make_example):
-    example = make_example("Pay  it\noff.", finish_reason="length", output_tokens=5, seconds=0.25)
+    example = make_example("Pay  it\noff.", finish_reason="length", output_tokens=5)
     assert values(example) == {
         "answer_words": 3.0,
         "output_tokens": 5.0,
-        "seconds": 0.25,
         "truncated": 1.0,
         "empty": 0.0,
     }
@@ -28,7 +27,6 @@ def test_what_nobody_knows_is_none(make_example):
     assert values(make_example(" \n")) == {
         "answer_words": 0.0,
         "output_tokens": None,
-        "seconds": None,
         "truncated": None,
         "empty": 1.0,
     }

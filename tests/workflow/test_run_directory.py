@@ -50,13 +50,20 @@ def test_a_folder_of_runs_is_no_run(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo-1"]
 
 
-def test_a_run_began_with_its_run_json_or_its_first_answers(tmp_path: Path) -> None:
+def test_a_run_began_with_its_run_json(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     files.write_text(directory.dataset, "")
     assert not directory.began()
-    with files.appending(directory.answers("base")):
-        pass
+    files.write_json(directory.run, {"fingerprint": FINGERPRINT})
     assert directory.began()
+
+
+@pytest.mark.parametrize("name", ["answers.jsonl", "references.jsonl"])
+def test_answers_without_anything_that_says_what_they_were_made_with_are_not_resumed(tmp_path: Path, name: str) -> None:
+    with files.appending(tmp_path / "base" / name):
+        pass
+    with pytest.raises(RunDirectoryError, match=r"run\.json is missing, which says what .* was made with"):
+        RunDirectory(tmp_path).began()
 
 
 @pytest.mark.parametrize(

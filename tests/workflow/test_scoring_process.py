@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +17,7 @@ from loralift.errors import RunDirectoryError
 from loralift.workflow import scoring_process
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import score_variant, scoring_of
+from loralift.workflow.scoring import score_variant, scoring_of, write_scored
 from loralift.workflow.scoring_process import Scorer
 
 ROWS = [{"id": str(n), "question": f"What is {n}?", "reference": f"It is {n} and {n + 1}."} for n in range(12)]
@@ -26,10 +30,10 @@ def scoring():
     return scoring_of(configuration.parse({"metrics": ["rouge", "f1", "bleu"]}))
 
 
-def part_of(folder, *, answers=ROWS):
+def part_of(folder, *, rows=ROWS, answers=ROWS):
     data = folder / "data.jsonl"
     data.parent.mkdir(parents=True, exist_ok=True)
-    data.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     directory = RunDirectory(folder / "run")
     for variant in ("base", "mine"):
         lines = [
@@ -41,12 +45,18 @@ def part_of(folder, *, answers=ROWS):
     return DatasetRun("", directory, load_questions(str(data)), 1)
 
 
+def scored_here(part, variant, scoring):
+    scored = score_variant(part, variant, scoring)
+    write_scored(part, variant, scoring, scored)
+    return scored.scores
+
+
 def test_a_variant_scored_ahead_has_the_scores_and_files_of_one_scored_here(tmp_path, scoring, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: 4)
     here, there = part_of(tmp_path / "here"), part_of(tmp_path / "there")
-    wanted = {variant: score_variant(here, variant, scoring) for variant in ("base", "mine")}
+    wanted = {variant: scored_here(here, variant, scoring) for variant in ("base", "mine")}
     monkeypatch.setattr(scoring_process, "score_variant", lambda *job: pytest.fail("scored here"))
-    with Scorer(scoring) as scorer:
+    with Scorer(scoring, print) as scorer:
         scorer.score_beside(ON_A_GPU)
         for variant in ("base", "mine"):
             scorer.begin(there, variant)
@@ -58,20 +68,21 @@ def test_a_variant_scored_ahead_has_the_scores_and_files_of_one_scored_here(tmp_
         assert there.directory.results(variant).read_bytes() == here.directory.results(variant).read_bytes()
 
 
-def test_what_fails_there_is_said_here(tmp_path, scoring, monkeypatch):
+def test_what_fails_there_is_said_here(tmp_path, scoring, monkeypatch, capsys):
     monkeypatch.setattr(scoring_process, "cores", lambda: 4)
-    with Scorer(scoring) as scorer:
+    with Scorer(scoring, print) as scorer:
         scorer.score_beside(ON_A_GPU)
         part = part_of(tmp_path, answers=ROWS[:-1])
         scorer.begin(part, "base")
         with pytest.raises(RunDirectoryError, match="lacks the answers to 11"):
             scorer.scores(part, "base")
+    assert "base: scoring beside failed (RunDirectoryError: " in capsys.readouterr().out
 
 
 def test_a_process_that_is_gone_is_done_without(tmp_path, scoring, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: 4)
     part = part_of(tmp_path)
-    with Scorer(scoring) as scorer:
+    with Scorer(scoring, print) as scorer:
         scorer.score_beside(ON_A_GPU)
         scorer._process.kill()
         scorer.begin(part, "base")
@@ -83,7 +94,7 @@ def test_where_generating_needs_the_processor_there_is_no_process(tmp_path, scor
     monkeypatch.setattr(scoring_process, "cores", lambda: cores)
     monkeypatch.setattr(scoring_process, "start", lambda: pytest.fail("started"))
     part = part_of(tmp_path)
-    with Scorer(scoring) as scorer:
+    with Scorer(scoring, print) as scorer:
         scorer.score_beside(generator)
         scorer.begin(part, "base")
         assert len(scorer.scores(part, "base")) == len(ROWS)
@@ -93,17 +104,17 @@ def test_variants_that_have_all_answered_are_shared_out(tmp_path, scoring, monke
     monkeypatch.setattr(scoring_process, "cores", lambda: 2)
     monkeypatch.setattr(scoring_process, "MANY_ROWS", len(ROWS))
     here, there = part_of(tmp_path / "here"), part_of(tmp_path / "there")
-    wanted = {variant: score_variant(here, variant, scoring) for variant in ("base", "mine")}
-    scored_here = []
+    wanted = {variant: scored_here(here, variant, scoring) for variant in ("base", "mine")}
+    at_home = []
     monkeypatch.setattr(
         scoring_process,
         "score_variant",
-        lambda part, variant, how: scored_here.append(variant) or score_variant(part, variant, how),
+        lambda part, variant, how: at_home.append(variant) or score_variant(part, variant, how),
     )
-    with Scorer(scoring) as scorer:
+    with Scorer(scoring, print) as scorer:
         scorer.share(there, ("base", "mine"))
         assert {variant: scorer.scores(there, variant) for variant in ("base", "mine")} == wanted
-    assert scored_here == ["mine"]  # while the other process, which takes a second to start, scored the base
+    assert at_home == ["mine"]  # while the other process, which takes a second to start, scored the base
     for variant in ("base", "mine"):
         assert there.directory.scores(variant).read_bytes() == here.directory.scores(variant).read_bytes()
 
@@ -112,6 +123,58 @@ def test_few_rows_are_not_worth_another_process(tmp_path, scoring, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: 64)
     monkeypatch.setattr(scoring_process, "start", lambda: pytest.fail("started"))
     part = part_of(tmp_path)
-    with Scorer(scoring) as scorer:
+    with Scorer(scoring, print) as scorer:
         scorer.share(part, ("base", "mine"))
         assert len(scorer.scores(part, "mine")) == len(ROWS)
+
+
+def test_what_another_process_finds_is_written_only_by_this_one(tmp_path, scoring, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+    part = part_of(tmp_path)
+    before = sorted(part.directory.root.rglob("*"))
+    with Scorer(scoring, print) as scorer:
+        scorer.score_beside(ON_A_GPU)
+        scorer.begin(part, "base")
+        assert len(scorer._begun["", "base"].result(timeout=60).scores) == len(ROWS)
+        assert sorted(part.directory.root.rglob("*")) == before
+        scorer.scores(part, "base")
+    assert part.directory.scores("base").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for a process in /proc")
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_process_ends_when_the_one_that_started_it_is_killed(tmp_path, busy):
+    command = [sys.executable, "-c", PARENT, str(tmp_path), str(int(busy))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        assert running(child)
+        time.sleep(0.5 + 4 * busy)  # with work to do, it is at it by now
+        parent.kill()
+    ended = time.monotonic() + 10
+    while running(child) and time.monotonic() < ended:
+        time.sleep(0.05)
+    assert not running(child)
+
+
+PARENT = """
+import sys, time
+from loralift.workflow import scoring_process
+process = scoring_process.start()
+print(process.pid, flush=True)
+if int(sys.argv[2]):
+    from pathlib import Path
+    from loralift import config
+    from loralift.workflow.scoring import scoring_of
+    from tests.workflow.test_scoring_process import part_of
+    many = [{"id": str(n), "question": f"{n}?", "reference": "It is so. " * 200} for n in range(2000)]
+    part = part_of(Path(sys.argv[1]), rows=many, answers=many)
+    scoring_process._send(process.stdin, (part, "base", scoring_of(config.parse({"metrics": ["rouge", "chrf"]}))))
+time.sleep(60)
+"""
+
+
+def running(pid):
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False

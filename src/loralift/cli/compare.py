@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loralift import arguments
 from loralift.cli.offline import offline_option
+from loralift.cli.options import Once, metric_names
 from loralift.errors import ComparisonError, UsageError, wrong_argument
 
 if TYPE_CHECKING:
@@ -21,20 +23,27 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
 @click.command()
 @click.argument("baseline", type=click.Path(path_type=Path))
 @click.argument("candidate", type=click.Path(path_type=Path))
-@click.option("--primary", metavar="M", help="The metric that decides [default: the run's, or the first].")
+@click.option("--primary", cls=Once, metavar="M", help="The metric that decides [default: the run's, or the first].")
 @click.option("--margin", "margins", multiple=True, metavar="M=X", help="Equivalence margin [default: the run's].")
-@click.option("--metrics", metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
-@click.option("--filter", "filter_name", metavar="NAME", help="Filter of an lm-eval sample log [default: its first].")
+@click.option("--metrics", cls=Once, metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
+@click.option(
+    "--filter", "filter_name", cls=Once, metavar="NAME", help="Filter of an lm-eval sample log [default: its first]."
+)
 @click.option(
     "--scale", "scales", multiple=True, metavar="M=LOW-HIGH", help="Scale of a score file's metric, e.g. rougeL=0-100."
 )
 @click.option("--higher-is-better", "higher", multiple=True, metavar="M", help="More of this metric is better.")
 @click.option("--lower-is-better", "lower", multiple=True, metavar="M", help="Less of this metric is better.")
 @click.option(
-    "--fail-on", metavar="worse|not-better", help="Exit with 1 when the verdict is so, with 2 when there is none."
+    "--fail-on",
+    cls=Once,
+    metavar="worse|not-better",
+    help="Exit with 1 when the verdict is so, with 2 when there is none.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON.")
-@click.option("--seed", metavar="N", help="Of every resampling [default: the run's, or 0].")
+@click.option(
+    "-o", "--output", cls=Once, type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON."
+)
+@click.option("--seed", cls=Once, metavar="N", help="Of every resampling [default: the run's, or 0].")
 @offline_option
 def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     """Compare CANDIDATE with BASELINE, on rows paired by id.
@@ -66,7 +75,7 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     from loralift.workflow.comparing import comparison_document
     from loralift.workflow.sides.pairing import unpaired
 
-    names = options["metrics"].replace(",", " ").split() if options["metrics"] else None
+    names = None if options["metrics"] is None else metric_names([options["metrics"]])
     sides = read_sides(baseline, candidate, names, options["filter_name"])
     comparison, tests = compare_read(*sides, asked)
     if (lone := unpaired(*sides)) is not None:
@@ -88,11 +97,11 @@ def _asked(options: Mapping[str, Any]) -> Asked:
 
     return Asked(
         primary=options["primary"],
-        margins=dict(_margin(text) for text in options["margins"]),
-        scales=dict(parse_scale(text) for text in options["scales"]),
+        margins=arguments.margins("--margin", arguments.pairs("--margin", map(_margin, options["margins"]))),
+        scales=arguments.pairs("--scale", map(parse_scale, options["scales"])),
         higher_is_better=options["higher"],
         lower_is_better=options["lower"],
-        seed=None if options["seed"] is None else _whole_number("--seed", options["seed"]),
+        seed=options["seed"],
     )
 
 
@@ -102,18 +111,8 @@ def _nothing(row: MetricComparison) -> str:
     return f"nothing could be compared: no row has a value of {row.metric} on both sides" + (f" ({why})" if why else "")
 
 
-def _margin(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    try:
-        margin = float(value)
-    except ValueError:
-        margin = -1.0
-    if not name or not 0 < margin < float("inf"):
+def _margin(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
         raise UsageError(wrong_argument("--margin", "METRIC=X with X a positive number", text))
-    return name, margin
-
-
-def _whole_number(argument: str, text: str) -> int:
-    if not text.isdecimal():
-        raise UsageError(wrong_argument(argument, "a non-negative integer", text))
-    return int(text)
+    return name, value

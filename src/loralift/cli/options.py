@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, get_origin
 
 import click
 from pydantic.fields import FieldInfo
 
+from loralift import arguments
 from loralift.config import RunConfig, flag_of
 from loralift.errors import UsageError, wrong_argument
 
@@ -23,6 +24,39 @@ METAVARS = {
     "train_data": "FILE",
     "model": "ID|PATH",
 }
+
+
+class Once(click.Option):
+    """An option that may be given once; click takes the last of several and says nothing of the others."""
+
+    def __init__(self, declarations: Sequence[str], **attributes: Any) -> None:
+        default = attributes.pop("default", None)
+        super().__init__(declarations, multiple=True, default=None if default is None else [default], **attributes)
+
+    def process_value(self, context: click.Context, value: Any) -> Any:
+        """What was given, converted; None where nothing was."""
+        values = super().process_value(context, value) or (None,)
+        if len(values) > 1:
+            came = " and ".join(repr(str(one)) for one in values)
+            raise UsageError(f"`{self.opts[-1]}` may be given once, got {came}")
+        return values[0]
+
+
+def metric_names(texts: Sequence[str]) -> list[str]:
+    """The metrics that `--metrics` names, given once or again and again.
+
+    Raises:
+        UsageError: One names none, or a metric is there twice.
+    """
+    allowed = "a list of metric names, each once"
+    return arguments.names("--metrics", [one for text in texts for one in _parted(text, allowed)], allowed)
+
+
+def _parted(text: str, allowed: str) -> list[str]:
+    found = text.replace(",", " ").split()
+    if not found:
+        raise UsageError(wrong_argument("--metrics", allowed, text))
+    return found
 
 
 def config_options[Command: Callable[..., Any]](command: Command) -> Command:
@@ -45,7 +79,7 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
         if _is(RunConfig.model_fields[name], dict):
             values[name] = _pairs(name, came)
         elif name == "metrics":
-            values[name] = [metric for text in came for metric in text.replace(",", " ").split()]
+            values[name] = metric_names(came)
         else:
             values[name] = came
     return values
@@ -56,12 +90,10 @@ def _option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
     declarations = [flag_of(name), name, *(["-o"] if name == "output_dir" else [])]
     if field.annotation is bool:
         return click.option(*declarations, is_flag=True, default=None, help=_help(name))
-    return click.option(
-        *declarations,
-        multiple=_is(field, dict) or name in ("metrics", "stop"),
-        metavar=METAVARS.get(name, "X"),
-        help=_help(name) + shown,
-    )
+    described: dict[str, Any] = {"metavar": METAVARS.get(name, "X"), "help": _help(name) + shown}
+    if _is(field, dict) or name in ("metrics", "stop"):
+        return click.option(*declarations, multiple=True, **described)
+    return click.option(*declarations, cls=Once, **described)
 
 
 def _help(name: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import get_args
 
+from loralift import arguments
 from loralift.comparison.intervals import Method
 from loralift.errors import UsageError, wrong_argument
 from loralift.records import MetricInfo
+
+MOST_RESAMPLES = 1_000_000
+"""More would take gigabytes, and tell no verdict from another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Settings:
         margins: Metric to equivalence margin, in the metric's unit, in place of ``MetricInfo.margin``.
         alpha: Family-wise error rate in (0, 1).
         seed: Seed of every resampling, non-negative.
-        resamples: Number of bootstrap samples and of relabellings, at least 100.
+        resamples: Number of bootstrap samples and of relabellings, from 100 to MOST_RESAMPLES.
         method: Method of the intervals; ``auto`` chooses one that holds its level (``docs/statistics.md``).
 
     Raises:
@@ -39,15 +42,15 @@ class Settings:
     method: Method = "auto"
 
     def __post_init__(self) -> None:
-        for name, margin in self.margins.items():
-            if not isinstance(margin, Real) or not margin > 0:
+        for name, margin in arguments.mapping("margins", self.margins, "metric to margin").items():
+            if isinstance(margin, str):
                 raise UsageError(wrong_argument(f"margins[{name}]", "a positive number", margin))
-        if not 0 < self.alpha < 1:
-            raise UsageError(wrong_argument("alpha", "between 0 and 1", self.alpha))
-        if self.seed < 0:
-            raise UsageError(wrong_argument("seed", "a non-negative integer", self.seed))
-        if self.resamples < 100:
-            raise UsageError(wrong_argument("resamples", "an integer of at least 100", self.resamples))
+            arguments.margin(f"margins[{name}]", margin, "a positive number")
+        if not isinstance(self.primary, str):
+            raise UsageError(wrong_argument("primary", "the name of a metric", self.primary))
+        arguments.number("alpha", self.alpha, 0.0, 1 - 1e-9, "between 0 and 1", above=True)
+        arguments.seed("seed", self.seed)
+        arguments.whole_number("resamples", self.resamples, 100, MOST_RESAMPLES)
         if self.method not in get_args(Method):
             raise UsageError(wrong_argument("method", f"one of {', '.join(get_args(Method))}", self.method))
 

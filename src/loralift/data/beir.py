@@ -11,15 +11,16 @@ Thakur et al., "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Info
 from __future__ import annotations
 
 import csv
-import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from loralift.data.files import read_jsonl, read_text
+from loralift.data.files import cells_of, read_jsonl
 from loralift.data.hub import read_split
 from loralift.data.spec import BeirDirectory, BeirHub
 from loralift.data.table import Dropped, Row, Table
-from loralift.errors import DataError, some
+from loralift.errors import DataError, shown, some
+from loralift.reading import reading
 
 QRELS_HEADER = ("query-id", "corpus-id", "score")
 
@@ -82,7 +83,14 @@ def read_beir_directory(source: BeirDirectory) -> Table:
     Raises:
         DataError: A file or the split is not there, or a line cannot be read.
     """
+    with reading(source.name, DataError, "beir:DIR must name a folder in BEIR's layout"):
+        return _read_folder(source)
+
+
+def _read_folder(source: BeirDirectory) -> Table:
     folder = source.path
+    if Path(source.split).name != source.split:
+        raise DataError(f"{source.name}: the split must be the name of a file in qrels, got {source.split!r}")
     qrels = folder / "qrels" / f"{source.split}.tsv"
     for path in (folder, folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels"):
         if not path.exists():
@@ -120,7 +128,7 @@ def read_qrels(path: Path) -> Iterator[Judgement]:
     Raises:
         DataError: The header or a line is not query, document and score.
     """
-    lines = csv.reader(io.StringIO(read_text(path), newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    lines = cells_of(path, "\t", csv.QUOTE_NONE)
     header = tuple(next(lines, ()))
     if header != QRELS_HEADER:
         raise DataError(f"{path}, line 1: the columns must be {', '.join(QRELS_HEADER)}, got {', '.join(header)}")
@@ -134,10 +142,9 @@ def read_qrels(path: Path) -> Iterator[Judgement]:
 
 def _judgement(name: str, row: Row) -> Judgement:
     query, document, score = (row.values.get(column) for column in QRELS_HEADER)
-    try:
-        return str(query), str(document), int(str(score))
-    except ValueError as error:
-        raise DataError(f"{name}, {row.place}: the score must be an integer, got {score!r}") from error
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", str(score)):
+        raise DataError(f"{name}, {row.place}: the score must be an integer, got {shown(score)}")
+    return str(query), str(document), int(str(score))
 
 
 def _rows(rows: Iterable[Mapping[str, object]]) -> Iterator[Row]:
@@ -149,8 +156,10 @@ def _texts(name: str, rows: Iterable[Row]) -> dict[str, str]:
     texts = {}
     for row in rows:
         key, title, text = (row.values.get(column) for column in ("_id", "title", "text"))
-        if key is None or not isinstance(text, str):
+        if isinstance(key, bool) or not isinstance(key, str | int) or not isinstance(text, str):
             raise DataError(f"{name}, {row.place}: must have _id and text, got {some(row.values) or 'nothing'}")
+        if not isinstance(title, str | None):
+            raise DataError(f"{name}, {row.place}: the title must be text or null, got {shown(title)}")
         if str(key) in texts:
             raise DataError(f"{name}, {row.place}: the _id {key} is there twice")
         texts[str(key)] = f"{title} {text}" if title else text

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from loralift import reading
 from loralift.data.table import Row, Table
-from loralift.errors import DataError, first_line, some
-from loralift.reading import parse_json
+from loralift.errors import DataError, some
+from loralift.reading import parse_json, read_bytes, reading
+from loralift.reading import read_text as read_any_text
+
+LONGEST_CELL = 2**31 - 1
+"""Of a CSV, in characters; Python's own limit of 131,072 is less than some documents have."""
 
 
 def read_file(path: Path) -> Table:
@@ -20,13 +24,27 @@ def read_file(path: Path) -> Table:
     Raises:
         DataError: There is no such file, its suffix is unknown, or a line of it cannot be read.
     """
-    if not path.is_file():
-        hint = "it is a directory; for BEIR's layout write beir:DIR" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {hint}; a data set on the Hugging Face hub is hf://ORG/NAME")
+    with reading(path, DataError):
+        if path.is_dir() or not path.exists():
+            hint = "it is a directory; for BEIR's layout write beir:DIR" if path.is_dir() else "no such file"
+            raise DataError(f"{path}: {hint}; a data set on the Hugging Face hub is hf://ORG/NAME")
+        # `< data.jsonl` makes /dev/stdin a link to a regular file, which has no suffix either
+        is_stream = not path.is_file() or path.parts[:2] == ("/", "dev")
     reader = READERS.get(path.suffix.lower())
+    if reader is None and is_stream:
+        return _stream(path)
     if reader is None:
         raise DataError(f"{path}: the suffix must be one of {', '.join(READERS)}, got {path.suffix!r}")
     return Table(name=str(path), source=str(path), rows=list(reader(path)))
+
+
+def _stream(path: Path) -> Table:
+    """What comes through a pipe, which has no suffix: one list of objects, or JSON lines."""
+    text = read_text(path)
+    is_list = text.lstrip().startswith("[")
+    rows = list(_json_rows(path, text) if is_list else _jsonl_rows(path, text))
+    note = f"{path} has no suffix, and is read as {'one JSON list' if is_list else 'JSON lines'}"
+    return Table(name=str(path), source=str(path), rows=rows, notes=(note,))
 
 
 def read_text(path: Path) -> str:
@@ -35,21 +53,37 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: It cannot be opened or is not UTF-8.
     """
-    return reading.read_text(path, DataError, piped=True)
+    return read_any_text(path, DataError, piped=True)
 
 
 def read_jsonl(path: Path) -> Iterator[Row]:
     """One JSON object a line; blank lines are passed over."""
+    return _jsonl_rows(path, read_text(path))
+
+
+def _jsonl_rows(path: Path, text: str) -> Iterator[Row]:
     # not splitlines(): U+2028 and U+0085 are allowed inside a JSON string, and real answers have them
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             place = f"line {number}"
-            yield Row(place, _object(path, place, parse_json(line, f"{path}, {place}", DataError)))
+            value = parse_json(line, f"{path}, {place}", DataError, _otherwise(line))
+            yield Row(place, _object(path, place, value, "; one list of objects must be in a .json file"))
+
+
+def _otherwise(line: str) -> str:
+    """What a line that is no JSON may be instead."""
+    if line.lstrip().startswith(("{", "[")):
+        return "each line must hold one whole JSON object; one list over several lines must be in a .json file"
+    return "each line must hold one JSON object; a table must be in a .csv or .tsv file"
 
 
 def read_json(path: Path) -> Iterator[Row]:
     """A list of objects."""
-    rows = parse_json(read_text(path), path, DataError)
+    return _json_rows(path, read_text(path))
+
+
+def _json_rows(path: Path, text: str) -> Iterator[Row]:
+    rows = parse_json(text, path, DataError, "it must hold one list of objects; JSON lines must be in a .jsonl file")
     if not isinstance(rows, list):
         keys = f" with the keys {some(rows)}" if isinstance(rows, dict) else ""
         raise DataError(f"{path}: must hold a list of objects, got {type(rows).__name__}{keys}")
@@ -72,20 +106,21 @@ def read_parquet(path: Path) -> Iterator[Row]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    try:
-        # not read_table(): that would read columns out of directory names such as "seed=1"
-        with parquet.ParquetFile(path) as file:
-            rows = arrow_rows(file.read())
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as parquet: {first_line(error)}") from error
+    content = read_bytes(path, DataError, piped=True)
+    # not read_table(): that would read columns out of directory names such as "seed=1"
+    with reading(f"{path} as parquet", DataError), parquet.ParquetFile(pa.BufferReader(content)) as file:
+        rows = arrow_rows(str(path), file.read())
     return (Row(f"row {number}", values) for number, values in enumerate(rows))
 
 
-def arrow_rows(table: Any) -> list[dict[str, object]]:
+def arrow_rows(name: str, table: Any) -> list[dict[str, object]]:
     """The rows of an Arrow table.
 
     A float of 32 bits becomes the shortest number that is the same one: 0.1, where plain conversion gives
     0.10000000149011612, which no answer says.
+
+    Raises:
+        DataError: A column's name is there twice, or Python has no such value (a date after the year 9999).
     """
     import pyarrow as pa
 
@@ -97,8 +132,12 @@ def arrow_rows(table: Any) -> list[dict[str, object]]:
         ):
             if field.type == narrow:
                 table = table.set_column(number, field.name, table.column(number).cast(text).cast(wide))
-    rows: list[dict[str, object]] = table.to_pylist()
-    return rows
+    refuse_twice(name, table.column_names)
+    columns = []
+    for column in table.column_names:
+        with reading(f"{name}, column {column!r}", DataError, "write it as text, or leave the column out"):
+            columns.append(table.column(column).to_pylist())
+    return [dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
 READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
@@ -110,27 +149,42 @@ READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
 }
 
 
-def _object(path: Path, place: str, value: object) -> dict[str, object]:
+def _object(path: Path, place: str, value: object, remedy: str = "") -> dict[str, object]:
     if not isinstance(value, dict):
-        raise DataError(f"{path}, {place}: must be a JSON object, got {type(value).__name__}")
+        remedy = remedy if isinstance(value, list) else ""
+        raise DataError(f"{path}, {place}: must be a JSON object, got {type(value).__name__}{remedy}")
     return value
 
 
+def refuse_twice(name: str, header: Sequence[str]) -> None:
+    """Make sure that no two columns have one name, of which a row would hold but one.
+
+    Raises:
+        DataError: Two have.
+    """
+    if twice := [column for column, times in Counter(header).items() if times > 1]:
+        raise DataError(f"{name}: the column {twice[0]!r} is there twice; rename one, of {some(header, 20)}")
+
+
+def cells_of(path: Path, delimiter: str, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> Any:
+    """A file's cells, line by line: what `csv.reader` gives."""
+    csv.field_size_limit(LONGEST_CELL)
+    return csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True, quoting=quoting)
+
+
 def _separated(path: Path, delimiter: str) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), delimiter=delimiter, strict=True)
+    reader = cells_of(path, delimiter)
     try:
-        header = next(reader, [])
-        if len(set(header)) < len(header):
-            raise DataError(f"{path}: a column name is there twice in the header {', '.join(header)}")
+        header: list[str] = next(filter(None, reader), [])
+        refuse_twice(str(path), header)
         previous = reader.line_num
         for cells in reader:
-            place, previous = (
-                f"line {previous + 1}",
-                reader.line_num,
-            )  # where it starts: a cell may hold newlines
+            # where it starts: a cell may hold newlines
+            place, previous = f"line {previous + 1}", reader.line_num
             if cells and len(cells) != len(header):
                 raise DataError(f"{path}, {place}: {len(cells)} cells under a header of {len(header)}")
             if cells:
                 yield Row(place, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+        what = f"{error}; a quotation mark in a cell is written twice, and the cell in quotation marks"
+        raise DataError(f"{path}, line {reader.line_num}: {what}") from error

@@ -16,6 +16,7 @@ from loralift.data.saved import hash_pairs
 from loralift.data.spec import HubDataset
 from loralift.data.table import Row, Table
 from loralift.errors import DataError, first_line, some
+from loralift.reading import reading
 
 PARQUET_EXPORT = "refs/convert/parquet"
 """The branch of every repository where the hub keeps its data as CONFIG/SPLIT/0000.parquet, without a README."""
@@ -140,7 +141,8 @@ def _load(
     except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
         # of an unknown configuration or split, the library's own first line says which there are
         raise DataError(f"hf://{dataset}: {first_line(error)}") from error
-    return arrow_rows(loaded.with_format("arrow")[:])
+    with reading(f"hf://{dataset}", DataError):
+        return arrow_rows(f"hf://{dataset}", loaded.with_format("arrow")[:])
 
 
 def _unreachable_errors() -> tuple[type[Exception], ...]:

@@ -38,6 +38,7 @@ from typing import Literal
 from loralift.data.files import READERS, read_file, read_text
 from loralift.data.table import Row
 from loralift.errors import DataError
+from loralift.reading import reading
 from loralift.records import Leak, Question
 
 LEAST_WORDS = 3
@@ -57,6 +58,9 @@ LABEL = re.compile(
     r"^\W*(?:question|query|q|instruction|input|prompt|user|human|answer|a|output|response|assistant)\s*\d*\W*[:：]\W*",
     re.IGNORECASE,
 )
+LONGEST_LABEL = 200
+"""Characters in which a label is looked for: a long run of spaces and signs would be tried in every way."""
+
 NOT_SAID = {"role", "from", "type", "name", "tool_call_id"}
 """Keys of a chat message that hold no text of it."""
 
@@ -75,7 +79,9 @@ def read_training_texts(path: Path) -> list[str]:
     if path.suffix.lower() == ".txt":
         texts = [paragraph for paragraph in re.split(r"\n\s*\n", read_text(path)) if paragraph.strip()]
     else:
-        if path.is_file() and path.suffix.lower() not in READERS:
+        with reading(path, DataError):
+            is_file = path.is_file() and path.parts[:2] != ("/", "dev")
+        if is_file and path.suffix.lower() not in READERS:
             allowed = ", ".join([*READERS, ".txt"])
             raise DataError(f"{path}: the suffix of training data must be one of {allowed}, got {path.suffix!r}")
         rows = [row for row in read_file(path).rows if isinstance(row, Row)]
@@ -196,7 +202,7 @@ def _training_row(text: str) -> _TrainingRow:
         words += said
         if len(said) <= ANYWHERE_WORDS + 2:  # a label may have two: "Question 12:"
             short.append(" ".join(said))
-            if (labelled := LABEL.match(line)) is not None:
+            if (labelled := LABEL.match(line, 0, LONGEST_LABEL)) is not None:
                 short.append(" ".join(_words(line[labelled.end() :])))
     return _TrainingRow(words, short)
 

@@ -5,14 +5,14 @@ Row indices are 0-based and count the rows of the source, before anything is lef
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from loralift.data.files import read_text
-from loralift.errors import DataError, UsageError, some, wrong_argument
+from loralift.errors import DataError, UsageError, shown, some, wrong_argument
+from loralift.reading import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,12 @@ class SavedIndices:
         Raises:
             DataError: The file is no list of integers, or one of them is out of range or there twice.
         """
-        try:
-            listed = json.loads(read_text(self.path))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{self.path}, line {error.lineno}: not JSON: {error.msg}") from error
+        listed = parse_json(read_text(self.path), self.path, DataError, "it must be a JSON list of row indices")
         if not isinstance(listed, list) or not listed:
-            raise DataError(f"{self.path}: must be a JSON list of row indices, got {listed!r:.80}")
+            raise DataError(f"{self.path}: must be a JSON list of row indices, got {shown(listed)}")
         strange = [value for value in listed if not isinstance(value, int) or isinstance(value, bool)]
         if strange:
-            raise DataError(f"{self.path}: row indices must be integers, got {some(map(repr, strange))}")
+            raise DataError(f"{self.path}: row indices must be integers, got {some(map(shown, strange))}")
         outside = [index for index in listed if not 0 <= index < rows]
         if outside:
             raise DataError(f"{self.path}: row indices must be from 0 to {rows - 1}, got {some(outside)}")

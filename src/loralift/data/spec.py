@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from loralift.errors import UsageError, wrong_argument
+from loralift.reading import reading
 
 FORMS = "fiqa, a file, beir:DIR, beir://NAME or hf://ORG/NAME"
 
@@ -117,10 +118,15 @@ def parse_spec(spec: str) -> Spec:
     if spec.startswith("beir:"):
         folder, _, query = spec.removeprefix("beir:").partition("?")
         _must_match(spec, folder, r".+", "beir:DIR?split=")
-        return BeirDirectory(Path(folder).expanduser(), **_options(spec, query, {"split"}))
+        return BeirDirectory(_local(folder), **_options(spec, query, {"split"}))
     if not spec or "://" in spec:
         raise UsageError(wrong_argument("--dataset", FORMS, spec))
-    return LocalFile(Path(spec).expanduser())
+    return LocalFile(_local(spec))
+
+
+def _local(text: str) -> Path:
+    with reading(f"--dataset {text}", UsageError, "write the folder in place of ~"):
+        return Path(text).expanduser()
 
 
 def _must_match(spec: str, name: str, pattern: str, form: str) -> None:

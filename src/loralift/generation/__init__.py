@@ -15,6 +15,7 @@ from loralift.records import AdapterProof, Prompt
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
     from loralift.generation.model.base_model import BaseModel
+    from loralift.generation.model.build import Limit
     from loralift.generation.transformers_engine.generator import TransformersGenerator
     from loralift.generation.vllm.generator import VllmGenerator
 
@@ -35,12 +36,13 @@ __all__ = [
 ]
 
 
-def inspect_base(model: str, revision: str | None = None) -> BaseModel:
+def inspect_base(model: str, revision: str | None = None, *, full_hash: bool = False) -> BaseModel:
     """Find a base model and what identifies it, without loading its weights.
 
     Args:
         model: A local folder or a hub id.
         revision: A hub branch, tag or commit.
+        full_hash: Whether a local folder of more than 2 GiB is read whole for its hash, rather than sampled.
 
     Raises:
         ModelError: There is no such model, or it is not a complete causal language model.
@@ -51,10 +53,12 @@ def inspect_base(model: str, revision: str | None = None) -> BaseModel:
     refuse_untested()
     from loralift.generation.model import base_model
 
-    return base_model.inspect_base(model, revision)
+    return base_model.inspect_base(model, revision, full_hash=full_hash)
 
 
-def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None = None) -> AdapterInfo:
+def inspect_adapter(
+    name: str, path: str, base_config: Any, revision: str | None = None, *, limit: Limit | None = None
+) -> AdapterInfo:
     """Prove that an adapter fits a base model, from files alone: no base weights are loaded.
 
     Args:
@@ -62,6 +66,7 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
         path: A local folder or a hub id.
         base_config: The base model's transformers configuration, ``inspect_base(...).config``.
         revision: A hub branch, tag or commit.
+        limit: How large a base its files can fill, ``inspect_base(...).limit``; None: the largest there is.
 
     Raises:
         AdapterError: There is no such adapter, or it does not fit the base.
@@ -70,7 +75,7 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
     from loralift.generation.adapter import info
 
     with about_adapter(name):
-        return info.inspect_adapter(name, path, base_config, revision)
+        return info.inspect_adapter(name, path, base_config, revision, limit)
 
 
 def load_transformers(
@@ -100,7 +105,7 @@ def load_transformers(
     from loralift.generation.transformers_engine import generator
 
     base = inspect_base(model, revision)
-    infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
+    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in (adapters or {}).items()]
     return generator.load(base, infos, dtype=dtype, device=device, decoding=decoding)
 
 
@@ -129,7 +134,7 @@ def load_vllm(
         UsageError: An argument is not what it must be.
     """
     base = inspect_base(model, revision)
-    infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
+    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in (adapters or {}).items()]
     return _start_vllm(base, infos, dtype, rows)
 
 
@@ -143,6 +148,7 @@ def load_generator(
     device: str = "auto",
     decoding: Decoding = "auto",
     rows: Sequence[int] = (),
+    full_hash: bool = False,
 ) -> Generator:
     """Inspect a base model and its adapters, then load them into the engine that was asked for, or that fits.
 
@@ -155,6 +161,7 @@ def load_generator(
         device: Likewise; vLLM takes the first GPU.
         decoding: Likewise; anything but ``auto`` chooses the transformers engine.
         rows: As of `load_vllm`.
+        full_hash: As of `inspect_base`.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -164,8 +171,8 @@ def load_generator(
     """
     from loralift.generation.transformers_engine import generator
 
-    base = inspect_base(model, revision)
-    infos = [inspect_adapter(name, path, base.config) for name, path in (adapters or {}).items()]
+    base = inspect_base(model, revision, full_hash=full_hash)
+    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in (adapters or {}).items()]
     if choose_engine(engine, base, infos, dtype=dtype, device=device, decoding=decoding) == "vllm":
         return _start_vllm(base, infos, dtype, rows)
     return generator.load(base, infos, dtype=dtype, device=device, decoding=decoding)

@@ -59,7 +59,6 @@ METRICS: dict[str, Metric] = {
     "perplexity": PERPLEXITY,
     "answer_words": answers.ANSWER_WORDS,
     "output_tokens": answers.OUTPUT_TOKENS,
-    "seconds": answers.SECONDS,
     "truncated": answers.TRUNCATED,
     "empty": answers.EMPTY,
     "repeating": degenerate.REPEATING,

@@ -20,11 +20,6 @@ def output_tokens(example: Example) -> float | None:
     return None if tokens is None else float(tokens)
 
 
-def seconds(example: Example) -> float | None:
-    """The answer's share of its batch's wall time; None where nobody measured."""
-    return example.answer.seconds
-
-
 def truncated(example: Example) -> float | None:
     """1 where the answer was cut at ``max_new_tokens``; None where nobody knows how it ended."""
     reason = example.answer.finish_reason
@@ -65,6 +60,5 @@ def descriptive(
 
 ANSWER_WORDS = descriptive("answer_words", "Words", answer_words, high=math.inf, unit="words", decimals=1)
 OUTPUT_TOKENS = descriptive("output_tokens", "Tokens", output_tokens, high=math.inf, unit="tokens", decimals=1)
-SECONDS = descriptive("seconds", "Time", seconds, high=math.inf, unit="s")
 TRUNCATED = descriptive("truncated", "Cut off", truncated)
 EMPTY = descriptive("empty", "Empty", empty)

@@ -20,8 +20,9 @@ from nemo_evaluator.metrics.aggregation import summary_stats
 
 from loralift.records import MetricInfo, MetricSummary, Score
 
-OWN = ("problem_idx", "repeat", "reward", "scoring_details", "extracted_answer")
-"""The keys of a row that differ between the metrics' bundles, and the extracted answer, which repeats the answer."""
+OWN = ("problem_idx", "repeat", "reward", "scoring_details", "extracted_answer", "latency_ms")
+"""The keys of a row that differ between the metrics' bundles; the extracted answer, which repeats the answer; and the
+time, which is in the bundle's runtime: rows hold none, so that equal runs have equal files."""
 
 
 def safe_name(name: str) -> str:

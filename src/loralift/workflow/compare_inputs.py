@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from loralift import arguments
 from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.records import Comparison, MetricInfo, SdkPairedTest
@@ -19,7 +20,7 @@ from loralift.workflow.sides import making
 from loralift.workflow.sides.pairing import averaged, clusters, same_rows
 from loralift.workflow.sides.reading import read_side
 from loralift.workflow.sides.scale_rules import Scale
-from loralift.workflow.sides.scales import Scaled, on_one_scale
+from loralift.workflow.sides.scales import SCALES, Scaled, on_one_scale
 from loralift.workflow.sides.side import Side
 
 RESAMPLES = 10_000
@@ -39,6 +40,9 @@ class Asked:
         higher_is_better: Metrics of which more is better, whatever their names suggest.
         lower_is_better: Metrics of which less is better.
         seed: Seed of every resampling; None: the run's, else 0.
+
+    Raises:
+        UsageError: One of them is something else.
     """
 
     primary: str | None = None
@@ -47,6 +51,18 @@ class Asked:
     higher_is_better: Collection[str] = ()
     lower_is_better: Collection[str] = ()
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        checked: dict[str, object] = {"margins": arguments.margins("--margin", self.margins)}
+        checked["scales"] = arguments.mapping("--scale", self.scales, SCALES)
+        for flag, field_name in (("--higher-is-better", "higher_is_better"), ("--lower-is-better", "lower_is_better")):
+            checked[field_name] = arguments.any_names(flag, getattr(self, field_name), "names of metrics, each once")
+        if self.primary is not None:
+            checked["primary"] = arguments.name("--primary", self.primary, "the name of a metric")
+        if self.seed is not None:
+            checked["seed"] = arguments.seed("--seed", self.seed)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
 
 def compare_sides(

@@ -18,6 +18,9 @@ from loralift.workflow.run_directory import RunDirectory
 
 SHOWN_CHARACTERS = 200
 
+MOST_ANSWERS = 10_000_000
+"""Of one variant to one data set: they are held in memory, some kilobytes each."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetRun:
@@ -56,16 +59,22 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
     """Load the questions that decide and every further data set.
 
     Raises:
-        UsageError: Settings exclude each other.
+        UsageError: There would be too many answers.
         DataError: A data set cannot be read.
     """
-    if config.repeats > 1 and config.temperature == 0:
-        raise UsageError("`--repeats` above 1 needs --temperature above 0: greedy answers are all the same")
     datasets = [DatasetRun("", directory, _load(config, directory, resume=resume), config.repeats)]
     for name in config.also:
         place = RunDirectory(directory.root / "also" / name)
+        if resume:
+            place.began()  # refuses answers of which nothing says what they were made with
         data = _load(dataset_config(config, name), place, resume=resume)
         datasets.append(DatasetRun(name, place, data, config.repeats))
+    for dataset in datasets:
+        if (answers := len(dataset.data.questions) * config.repeats) > MOST_ANSWERS:
+            raise UsageError(
+                f"`--repeats` {config.repeats:,} of {len(dataset.data.questions):,} questions are {answers:,} answers, "
+                f"more than {MOST_ANSWERS:,}: lower it, or take fewer questions with --limit"
+            )
     return datasets
 
 
@@ -99,16 +108,15 @@ def tell(dataset: DatasetRun, watcher: Watcher) -> None:
 
 def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> LoadedData:
     """Load questions; a resume reads those that the run saved, so that it needs no hub."""
-    if resume and directory.run.exists() and isinstance(parse_spec(config.dataset), HubDataset | BeirHub):
+    on_hub = isinstance(parse_spec(config.dataset), HubDataset | BeirHub)
+    if resume and on_hub and directory.run.exists() and directory.dataset.exists():
         saved = directory.read_run()["data"]
         if saved["asked"] == asked_for(config):
-            questions = load_questions(str(directory.dataset)).questions
-            sha256 = hash_questions(questions)  # of the file as it is now, whatever run.json says
+            questions = directory.read_questions()
+            sha256 = hash_questions(questions)
             notes = tuple(directory.read_run()["notes"])  # including those about rows that were left out
             return LoadedData(questions, saved["source"], saved["selection"], sha256, saved["columns"], notes=notes)
     selection: SavedIndices | HeldOut | None = None
-    if config.eval_indices is not None and config.eval_fraction is not None:
-        raise UsageError("`--eval-indices` and `--eval-fraction` exclude each other, got both")
     if config.eval_indices is not None:
         selection = SavedIndices(config.eval_indices)
     elif config.eval_fraction is not None:

@@ -13,6 +13,9 @@ from typing import Any, TextIO
 from loralift import reading
 from loralift.errors import RunDirectoryError
 
+TEMPORARY = ".loralift-tmp"
+"""How the name of a file ends that a killed process may leave beside the one that it was writing."""
+
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
@@ -43,7 +46,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -54,6 +57,26 @@ def write_bytes(path: Path, content: bytes) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a rename to the disk: without it a power cut may undo it, and keep later ones."""
+    if os.name == "nt":  # a folder cannot be opened there, and renames are the file system's own matter
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folders: Iterable[Path]) -> None:
+    """Remove what killed processes left of files that they were writing."""
+    for folder in folders:
+        for path in folder.glob(f".*{TEMPORARY}"):
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

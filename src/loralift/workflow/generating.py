@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from loralift import generation
 from loralift.comparison import question_of
@@ -18,13 +18,14 @@ from loralift.data import (
     chat_messages,
     render_prompt,
 )
-from loralift.errors import RunDirectoryError
+from loralift.errors import RunDirectoryError, some
 from loralift.generation import GenerationSettings, Generator
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import RunContext, Watcher
+from loralift.workflow.run_directory import RunDirectory
 
 # Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
 SYNC_SECONDS = 1.0
@@ -110,11 +111,10 @@ def generate_variant(
         perplexity: Whether the likelihoods of the references are needed.
     """
     label = f"{variant}: {dataset.name} " if dataset.name else f"{variant}: "
-    path = dataset.directory.answers(variant)
-    todo = _not_yet(path, Answer, repeated(prompts, dataset))
+    todo = _unanswered(dataset.directory, variant, repeated(prompts, dataset))
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         answers = generator.generate(variant, todo, generation_settings(context.config), advance) if todo else ()
-        _append(path, answers)
+        _append_answers(dataset.directory, variant, answers)
     if perplexity:
         _score_references(context, dataset, variant, generator, prompts, label)
 
@@ -128,7 +128,8 @@ def _score_references(
     label: str,
 ) -> None:
     path = dataset.directory.references(variant)
-    todo = _not_yet(path, ReferenceLikelihood, prompts)
+    done = read_records(path, ReferenceLikelihood) if path.exists() else {}
+    todo = _not_yet(path, done, prompts)
     references = {question.id: question.reference for question in dataset.data.questions}
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
         separator = CHAT_SEPARATOR if context.config.chat_template else PLAIN_SEPARATOR
@@ -157,10 +158,9 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
     # other batches than the first time: all chosen rows at once if they are at most half of all, else half of them
     at_once = len(chosen) if len(chosen) <= len(prompts) // 2 else len(chosen) // 2 + 1
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
-    path = dataset.directory.answers(AGAIN)
-    todo = _not_yet(path, Answer, chosen)
+    todo = _unanswered(dataset.directory, AGAIN, chosen)
     with context.watcher.task(f"{BASE}: once more", len(todo)) as advance:
-        _append(path, generator.generate(BASE, todo, settings, advance) if todo else ())
+        _append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
 
 
 def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
@@ -178,16 +178,68 @@ def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
     return records
 
 
-def _not_yet(path: Path, kind: type[Any], prompts: Sequence[Prompt]) -> list[Prompt]:
-    done = read_records(path, kind) if path.exists() else {}
+def read_answers(directory: RunDirectory, variant: str) -> dict[str, Answer]:
+    """A variant's answers by id, with their times where those were kept.
+
+    Raises:
+        RunDirectoryError: A file is damaged, or has an id twice.
+    """
+    answers = read_records(directory.answers(variant), Answer)
+    place = directory.times(variant)
+    # of an answer that was given twice, since the first was lost with the process, the last time counts
+    times = {row.get("id"): row.get("seconds") for row in files.read_jsonl(place, torn=True)} if place.exists() else {}
+    return {key: replace(answer, seconds=times.get(key)) for key, answer in answers.items()}
+
+
+def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The prompts without an answer.
+
+    Raises:
+        RunDirectoryError: An answer is there that cannot be of this run.
+    """
+    path = directory.answers(variant)
+    done = read_records(path, Answer) if path.exists() else {}
+    todo = _not_yet(path, done, prompts)
+    for prompt in prompts:
+        counted = done[prompt.id].prompt_tokens if prompt.id in done else None
+        if counted is not None and counted != len(prompt.token_ids):
+            raise RunDirectoryError(
+                f"{path}: the answer to {prompt.id!r} was given to a prompt of {counted} tokens, and the run's has "
+                f"{len(prompt.token_ids)}: it is of another run; remove that file to answer anew, or put the right one "
+                "back"
+            )
+    return todo
+
+
+def _not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> list[Prompt]:
+    """The prompts whose ids are not done; ids that are no prompt's show that the file is of another run."""
+    if strange := set(done) - {prompt.id for prompt in prompts}:
+        raise RunDirectoryError(
+            f"{path} has rows of questions that are not asked here ({some(sorted(strange))}): it is of another run; "
+            "remove that file to make them anew, or put the right one back"
+        )
     return [prompt for prompt in prompts if prompt.id not in done]
+
+
+def _append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answer]) -> None:
+    with files.appending(directory.times(variant)) as times:
+        _append(directory.answers(variant), _timed(times, answers))
+
+
+def _timed(times: TextIO, answers: Iterable[Answer]) -> Iterator[Answer]:
+    """The answers, whose times are noted in a file of their own: no other run has the same."""
+    for answer in answers:
+        if answer.seconds is not None:
+            files.append_line(times, {"id": answer.id, "seconds": answer.seconds}, sync=False)
+        yield answer
 
 
 def _append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
     due = time.monotonic() + SYNC_SECONDS
     with files.appending(path) as file:
         for record in records:
+            row = plain(record)
             late = time.monotonic() > due
-            files.append_line(file, plain(record), sync=late)
+            files.append_line(file, {key: value for key, value in row.items() if key != "seconds"}, sync=late)
             if late:
                 due = time.monotonic() + SYNC_SECONDS

@@ -17,6 +17,7 @@ from loralift.config import RunConfig
 from loralift.data import dump_questions
 from loralift.generation import Description
 from loralift.records import Prompt
+from loralift.version import VERSION
 from loralift.workflow import files
 from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun, asked_for, dataset_config, notes_of
@@ -40,10 +41,13 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
     there = [dataset for dataset in datasets if resume and dataset.directory.run.exists()]
     for dataset in there:
         dataset.directory.refuse_another_run(made_of[dataset.name])
+        if dataset.directory.dataset.exists():
+            dataset.directory.read_questions()  # refuses those that are not the run's
     session = _session(command, model)
     for dataset in datasets:
         before = dataset.directory.read_run() if dataset in there else {}
-        if not before:
+        # lost files are made again: the data's hash is the same
+        if not before or not dataset.directory.dataset.exists():
             files.write_text(dataset.directory.dataset, dump_questions(dataset.data.questions))
         sessions = [*before.get("sessions", []), session]
         document = {
@@ -110,6 +114,7 @@ def fingerprint(
         digest.update(f"{prompt.id}\0{','.join(map(str, prompt.token_ids))}\n".encode())
     settings = ("max_new_tokens", "temperature", "top_p", "stop", "seed", "repeats")
     document = {
+        "loralift": VERSION,
         **model.identity,
         "numerics": model.numerics,
         "data": {"sha256": dataset.data.sha256, "rows": len(dataset.data.questions)},

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from loralift.comparison import cut_columns, question_of
-from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
 from loralift.reporting import charts, markdown, page
@@ -38,7 +37,7 @@ def build_report(directory: RunDirectory) -> Report:
     if len(variants) > 1 and not directory.comparison.exists():
         raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
     compared = read_comparison(directory) if len(variants) > 1 else None
-    questions = load_questions(str(directory.dataset)).questions
+    questions = directory.read_questions()
     also = {name: RunDirectory(directory.root / "also" / name) for name in run["also"]}
     return Report(
         title=f"{_name(run['config']['model'])} on {_name(run['data']['source'])}",

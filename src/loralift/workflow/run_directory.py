@@ -6,18 +6,23 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from loralift.errors import RunDirectoryError
-from loralift.records import BASE
+from filelock import FileLock, Timeout
+
+from loralift.config import ADAPTER_NAME
+from loralift.data import hash_questions, load_questions
+from loralift.errors import DataError, RunDirectoryError
+from loralift.records import BASE, Question
 from loralift.workflow import files
 
-try:
-    import fcntl
-except ImportError:  # Windows: there is no lock against a second run
-    fcntl = None  # type: ignore[assignment]
-
 LOCK = ".lock"
+
+_KINDS = {
+    **dict.fromkeys(("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused"), dict),
+    **dict.fromkeys(("variants", "also", "notes", "proofs", "sessions"), list),
+}
+"""What run.json's fields must be, wherever a reader relies on it."""
 
 # The files of a run that was killed before its first answer.
 LEFTOVERS = frozenset({"run.json", "dataset.jsonl", "also"})
@@ -53,6 +58,10 @@ class RunDirectory:
         """One line an answer, in the order in which they were given."""
         return self.root / variant / "answers.jsonl"
 
+    def times(self, variant: str) -> Path:
+        """One line an answer: its seconds; apart from the answers, so that equal runs have equal answers."""
+        return self.root / variant / "times.jsonl"
+
     def references(self, variant: str) -> Path:
         """One line a reference: its log-likelihood under the variant."""
         return self.root / variant / "references.jsonl"
@@ -84,41 +93,89 @@ class RunDirectory:
         content = files.read_json(self.run)
         if not isinstance(content, dict) or "fingerprint" not in content:
             raise RunDirectoryError(f"{self.run} was not written by loralift: it has no fingerprint")
+        for key, kind in _KINDS.items():
+            if key in content and not isinstance(content[key], kind):
+                raise RunDirectoryError(
+                    f"{self.run}: {key} must be a {'list' if kind is list else 'mapping'}, got {content[key]!r:.80}: "
+                    "put the file back as the run wrote it"
+                )
+        for name in (*content.get("variants", ()), *content.get("also", ())):
+            if not isinstance(name, str) or ADAPTER_NAME.fullmatch(name) is None:
+                raise RunDirectoryError(f"{self.run}: {name!r:.80} is no name of a variant or a data set")
         return content
+
+    def read_questions(self) -> tuple[Question, ...]:
+        """The questions that dataset.jsonl holds, which must be those that run.json says.
+
+        Raises:
+            RunDirectoryError: It is missing, damaged, or not as the run wrote it.
+        """
+        wanted = self.read_run()["fingerprint"].get("data", {})
+        if not self.dataset.is_file():
+            raise RunDirectoryError(
+                f"{self.dataset} is missing: put it back, or let `loralift run … --resume` make it again from the data"
+            )
+        try:
+            questions = load_questions(str(self.dataset)).questions
+        except DataError as error:
+            raise RunDirectoryError(str(error)) from error
+        if hash_questions(questions) != wanted.get("sha256"):
+            raise RunDirectoryError(
+                f"{self.dataset} is not as the run wrote it ({len(questions)} rows, the run had {wanted.get('rows')}): "
+                "put it back, or remove it and let `loralift run … --resume` make it again from the data"
+            )
+        return questions
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the folder against other runs; the system releases the lock when the process ends, even if killed.
 
+        What killed processes left of files that they were writing is removed.
+
         Raises:
             RunDirectoryError: Another process uses the folder, or it cannot be written.
         """
-        lock = self.root / LOCK
-        with files.disk_errors(lock):
+        lock = FileLock(self.root / LOCK)
+        with files.disk_errors(self.root / LOCK):
             self.root.mkdir(parents=True, exist_ok=True)
-            file = lock.open("a", encoding="utf-8")
-        with file:
-            self._take(file)
             try:
-                yield
-            finally:
-                if not self.run.exists():  # no run was begun
-                    lock.unlink(missing_ok=True)
-                    if not any(self.root.iterdir()):
-                        self.root.rmdir()
-
-    def _take(self, file: TextIO) -> None:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise RunDirectoryError(
+                    f"{self.root} is in use by another loralift: wait for it to end, or give another --output-dir"
+                ) from None
         try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunDirectoryError(
-                f"{self.root} is in use by another loralift: wait for it to end, or give another --output-dir"
-            ) from None
+            files.remove_leftovers([self.root, *self._folders()])
+            yield
+        finally:
+            if not self.run.exists():  # no run was begun
+                # while it is held: who has opened it meanwhile finds it gone when the lock is free, and makes a new one
+                (self.root / LOCK).unlink(missing_ok=True)
+                if not any(self.root.iterdir()):
+                    self.root.rmdir()
+            lock.release()
+
+    def _folders(self) -> list[Path]:
+        """The folders in it, but those of runs of their own, which others may be writing."""
+        own = [path for path in self.root.glob("*/") if not (path / LOCK).exists()]
+        parts = [part for part in self.root.glob("also/*/") if not (part / LOCK).exists()]
+        return [*own, *parts, *(variant for part in parts for variant in part.glob("*/"))]
 
     def began(self) -> bool:
-        """Whether a run in this folder has something to resume."""
-        return self.run.exists() or any(self.root.glob("*/answers.jsonl"))
+        """Whether a run in this folder has something to resume.
+
+        Raises:
+            RunDirectoryError: It has answers or likelihoods, but nothing that says what they were made with.
+        """
+        if self.run.exists():
+            return True
+        for name in ("answers.jsonl", "references.jsonl"):
+            for found in self.root.glob(f"*/{name}"):
+                raise RunDirectoryError(
+                    f"{self.run} is missing, which says what {found} was made with, so that cannot be used: put "
+                    "run.json back, or give another --output-dir for a new run"
+                )
+        return False
 
     def refuse_to_overwrite(self, but: Collection[str] = ()) -> None:
         """Make sure that a new run loses nothing of an old one.

@@ -101,7 +101,7 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
         for note in refuse_blind(scoring, datasets[0].data.questions):
             context.watcher.say(f"metrics: {note}")
     lost: list[Finding] = []
-    with Scorer(scoring) as scorer:
+    with Scorer(scoring, context.watcher.say) as scorer:
         context, proofs = _generate(context, datasets, scorer, resume=resume, command=command)
         # the questions that decide come last: their findings name what was lost elsewhere
         for dataset in reversed(datasets):

@@ -27,7 +27,7 @@ from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_of, score_row
 from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import AGAIN, asked_again, read_records
+from loralift.workflow.generating import AGAIN, asked_again, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 
 # Descriptive metrics, always computed: they are cheap, and show other explanations of a difference.
@@ -157,28 +157,49 @@ def with_model(scoring: Scoring, described: str) -> Scoring:
     return replace(scoring, metrics=metrics, settings=settings)
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What is known of a variant once it is scored, before it is written.
+
+    Attributes:
+        scores: One an answer, in the order of the questions.
+        bundle: What NeMo Evaluator's `run_evaluation` returned.
+    """
+
+    scores: list[Score]
+    bundle: dict[str, Any]
+
+
 @memory.looked_for_seldom()
-def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> list[Score]:
-    """Score a variant's answers; write its scores, its aggregates and its bundles.
+def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored:
+    """Score a variant's answers; writes nothing, so that any process may do it.
 
     Raises:
         RunDirectoryError: An answer is missing.
     """
-    from loralift.nemo.bundles import write_bundles
     from loralift.nemo.scoring import score_recorded
-    from loralift.nemo.summaries import summarise_all
 
-    directory = dataset.directory
     examples = _examples(dataset, variant)
     memory.give_back()
-    scores, bundle = score_recorded(
-        examples,
-        list(scoring.metrics),
-        scoring.settings,
-        primary=scoring.primary,
-        benchmark=dataset.name or scoring.benchmark,
-        variant=variant,
+    return Scored(
+        *score_recorded(
+            examples,
+            list(scoring.metrics),
+            scoring.settings,
+            primary=scoring.primary,
+            benchmark=dataset.name or scoring.benchmark,
+            variant=variant,
+        )
     )
+
+
+@memory.looked_for_seldom()
+def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Scored) -> None:
+    """Write a variant's scores, its aggregates and its bundles; only for the process that holds the run's lock."""
+    from loralift.nemo.bundles import write_bundles
+    from loralift.nemo.summaries import summarise_all
+
+    directory, scores = dataset.directory, scored.scores
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
     summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
@@ -187,8 +208,7 @@ def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> list[S
     }
     files.write_json(directory.results(variant), results)
     with files.disk_errors(directory.nemo(variant)):
-        write_bundles(directory.nemo(variant), bundle, scores, summaries, scoring.metrics, dataset.clusters)
-    return scores
+        write_bundles(directory.nemo(variant), scored.bundle, scores, summaries, scoring.metrics, dataset.clusters)
 
 
 def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> list[Score]:
@@ -218,7 +238,7 @@ def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, Met
 
 
 def _examples(dataset: DatasetRun, variant: str) -> list[Example]:
-    answers = read_records(dataset.directory.answers(variant), Answer)
+    answers = read_answers(dataset.directory, variant)
     references = dataset.directory.references(variant)
     likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
     missing = [question.id for question in dataset.questions if question.id not in answers]

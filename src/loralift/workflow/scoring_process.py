@@ -2,6 +2,9 @@
 
 A thread would not do: scoring and launching GPU work both need Python's GIL. The process is this package started again:
 no fork, which CUDA forbids, and not ``multiprocessing``, which would run an unguarded script of the user a second time.
+
+It writes no file: what it finds it returns, and only the process that holds the run's lock writes. It ends when that
+one ends, however that ends: a session that was killed must not change what a later one has finished.
 """
 
 from __future__ import annotations
@@ -9,24 +12,34 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import IO, Any
 
 from loralift.cores import cores
+from loralift.errors import first_line
 from loralift.generation import Generator
 from loralift.records import Score
 from loralift.workflow import memory
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.scoring import Scoring, score_variant
+from loralift.workflow.scoring import Scored, Scoring, score_variant, write_scored
 
 # Fewest CPU cores for a second process: generating on a GPU needs one, scoring another, and libraries have threads.
 FEWEST_CORES = 4
 
 # Fewest rows for sharing the work: fewer are scored before another process has loaded its libraries.
 MANY_ROWS = 5_000
+
+
+type Job = tuple[DatasetRun, str, Scoring]
+
+type Found = Scored | str
+"""What a job gave, or why it failed."""
 
 
 class Scorer:
@@ -36,11 +49,12 @@ class Scorer:
         scoring: What is scored and how; set again when the base is loaded, for perplexity's signature.
     """
 
-    def __init__(self, scoring: Scoring) -> None:
+    def __init__(self, scoring: Scoring, say: Callable[[str], None]) -> None:
         self.scoring = scoring
+        self._say = say
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._begun: dict[tuple[str, str], Future[list[Score] | None]] = {}
+        self._begun: dict[tuple[str, str], Future[Found]] = {}
 
     def __enter__(self) -> Scorer:
         return self
@@ -76,8 +90,13 @@ class Scorer:
         """A variant's scores, with all its files written.
 
         Raises:
-            LoraLiftError: What `score_variant` raises.
+            LoraLiftError: What `score_variant` and `write_scored` raise.
         """
+        scored = self._scored(dataset, variant)
+        write_scored(dataset, variant, self.scoring, scored)
+        return scored.scores
+
+    def _scored(self, dataset: DatasetRun, variant: str) -> Scored:
         begun = self._begun.pop((dataset.name, variant), None)
         if begun is None or begun.cancel():
             return score_variant(dataset, variant, self.scoring)
@@ -85,50 +104,63 @@ class Scorer:
             if not begun.done() and self._begun[dataset.name, other].cancel():
                 self._begun[dataset.name, other] = _known(score_variant(dataset, other, self.scoring))
         found = begun.result()
-        # after an error in the process it is scored here, where the same error is raised
-        return found if found is not None else score_variant(dataset, variant, self.scoring)
+        if isinstance(found, Scored):
+            return found
+        # scored here, where the same error is raised with its class if it is one of the answers and not of the process
+        self._say(f"{variant}: scoring beside failed ({found}), so it is scored here")
+        return score_variant(dataset, variant, self.scoring)
 
 
-def _known(scores: list[Score]) -> Future[list[Score] | None]:
-    """A finished future of scores."""
-    known: Future[list[Score] | None] = Future()
-    known.set_result(scores)
+def _known(scored: Scored) -> Future[Found]:
+    """A finished future."""
+    known: Future[Found] = Future()
+    known.set_result(scored)
     return known
 
 
 def start() -> subprocess.Popen[bytes]:
-    """The process that `main` is; it loads its libraries while it waits for work."""
+    """The process that `main` is; it loads its libraries while it waits for work, and shows its warnings as we do."""
     command = [sys.executable, "-c", "from loralift.workflow.scoring_process import main; main()"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def main() -> None:
-    """The process: reads pickled jobs from standard input and writes pickled scores to standard output."""
-    asked = sys.stdin.buffer
+    """The process: reads pickled jobs from standard input and writes pickled results to standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the other process ends this one
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # other output goes to standard error, so that only pickles are on standard output
-    with contextlib.suppress(EOFError):
+    jobs: SimpleQueue[Job] = SimpleQueue()
+    threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    while True:
+        job = jobs.get()
+        try:
+            found: Found = score_variant(*job)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other process scores again and raises it
+            found = f"{type(error).__name__}: {first_line(error)}"
+        _send(answers, found)
+
+
+def _read_jobs(stream: IO[bytes], jobs: SimpleQueue[Job]) -> None:
+    """Wait for jobs in a thread of its own, so that the end of the other process, even killed, ends this one too."""
+    try:
         while True:
-            job = pickle.load(asked)
-            try:
-                found: list[Score] | None = score_variant(*job)
-            except Exception:  # noqa: BLE001 - whatever it is, the other process scores again and raises it
-                found = None
-            _send(answers, found)
+            jobs.put(pickle.load(stream))
+    finally:
+        os._exit(0)
 
 
-def _ask(process: subprocess.Popen[bytes], job: tuple[DatasetRun, str, Scoring]) -> list[Score] | None:
-    """One job's scores; None after an error."""
+def _ask(process: subprocess.Popen[bytes], job: Job) -> Found:
+    """One job's result."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         _send(process.stdin, job)
-        found: list[Score] | None = pickle.load(process.stdout)
+        found: Found = pickle.load(process.stdout)
     except (OSError, EOFError, pickle.UnpicklingError):
-        return None
+        return f"its process ended with {process.poll()}"
     return found
 
 
 def _send(stream: IO[bytes], what: Any) -> None:
-    pickle.dump(what, stream)
+    pickle.dump(what, stream, protocol=pickle.HIGHEST_PROTOCOL)
     stream.flush()

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from loralift.errors import AdapterError, first_line, some
+from loralift.errors import AdapterError, ModelError, some
+from loralift.generation.adapter import fields
 from loralift.generation.adapter.mismatch import Expected, explain_keys, explain_shapes
+from loralift.generation.model.build import Limit, bounded
+from loralift.generation.model.held import LFS, read_header
+from loralift.generation.model.loading import NO_CODE, loading
 from loralift.generation.model.quiet import quiet_loading
 
 _PROOF = "loralift_proof"
 
-_LFS = b"version https://git-lfs"
-
 _DOWN = (".lora_A", ".lora_embedding_A")
 _UP = (".lora_B", ".lora_embedding_B")
-
-# what torch.load raises for a file that is no pickle of tensors
-_CORRUPT_PICKLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, struct.error)
 
 type Tensors = Mapping[str, torch.Tensor]
 
@@ -37,20 +33,19 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
     Raises:
         AdapterError: The file is corrupt, empty, a Git LFS pointer, or holds something else than tensors.
     """
-    with weights.open("rb") as file:
-        if file.read(len(_LFS)) == _LFS:
-            raise AdapterError(
-                f"`{argument}` has a Git LFS pointer for its {weights.name}, not the weights: run `git lfs pull` there"
-            )
-    try:
+    with loading(f"`{argument}` has a {weights.name} that cannot be read", AdapterError, "fetch or save it again"):
+        with weights.open("rb") as file:
+            if file.read(len(LFS)) == LFS:
+                raise AdapterError(
+                    f"`{argument}` has a Git LFS pointer for its {weights.name}, not the weights: run `git lfs pull` "
+                    "there"
+                )
         if weights.suffix == ".safetensors":
+            read_header(weights, AdapterError)
             tensors = load_file(weights)
         else:
             tensors = torch.load(weights, map_location="cpu", weights_only=True)
-    except (SafetensorError, *_CORRUPT_PICKLE) as cause:
-        reason = first_line(cause)
-        raise AdapterError(f"`{argument}` has a corrupt {weights.name}, fetch or save it again: {reason}") from cause
-    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(map(_plain_tensor, tensors.items())):
         raise AdapterError(
             f"`{argument}` has a {weights.name} that holds more than named tensors, save it again with save_pretrained"
         )
@@ -59,7 +54,9 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def check_fit(argument: str, config: Any, base_config: Any, tensors: Tensors) -> tuple[str, ...]:
+def check_fit(
+    argument: str, config: Any, base_config: Any, tensors: Tensors, limit: Limit | None = None
+) -> tuple[str, ...]:
     """Compare an adapter's keys and shapes with those that PEFT makes for the base.
 
     Args:
@@ -67,6 +64,7 @@ def check_fit(argument: str, config: Any, base_config: Any, tensors: Tensors) ->
         config: The adapter's PEFT configuration.
         base_config: The base's transformers configuration.
         tensors: The adapter's tensors, as the file names them.
+        limit: How large a base its files can fill; None: the largest there is.
 
     Returns:
         The keys that are weights of the base itself: PEFT saves the embeddings with an adapter that targets them.
@@ -74,7 +72,7 @@ def check_fit(argument: str, config: Any, base_config: Any, tensors: Tensors) ->
     Raises:
         AdapterError: A key is missing or unexpected, or a shape differs.
     """
-    model = _inject_on_meta(argument, config, base_config)
+    model = _inject_on_meta(argument, config, base_config, limit or Limit())
     state, own_weights = _adapter_state(model, _PROOF), model.state_dict()
     carried = {key for key in tensors.keys() - state.keys() if key in own_weights}
     text = base_config.get_text_config()
@@ -176,6 +174,18 @@ def verify_base_weights(argument: str, state: Tensors, tensors: Tensors, keys: I
             )
 
 
+def _plain_tensor(item: tuple[object, object]) -> bool:
+    """Whether a key and its value are a name and a tensor with numbers of its own, not sparse and not empty of them."""
+    key, value = item
+    return (
+        isinstance(key, str)
+        and isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and not value.is_meta
+        and not value.is_quantized
+    )
+
+
 def _plain_floats(tensor: torch.Tensor) -> bool:
     """Whether a tensor is not quantised; float8 and integers need scales, which are kept elsewhere."""
     return bool(tensor.is_floating_point()) and tensor.element_size() > 1
@@ -190,19 +200,18 @@ def _plain_name(key: str) -> str:
     return key.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
-def _inject_on_meta(argument: str, config: Any, base_config: Any) -> Any:
+def _inject_on_meta(argument: str, config: Any, base_config: Any, limit: Limit) -> Any:
     """The base with the adapter injected by PEFT, on the meta device: shapes without memory."""
-    with quiet_loading(), torch.device("meta"):
-        base = AutoModelForCausalLM.from_config(base_config)
-        try:
-            return PeftModel(base, config, adapter_name=_PROOF, low_cpu_mem_usage=True)
-        except ValueError as cause:
-            reason = first_line(cause)
-            kind = base_config.model_type
-            raise AdapterError(
-                f"`{argument}` does not fit the base, a {kind}; it was trained on {config.base_model_name_or_path!r}: "
-                f"give that as --model ({reason})"
-            ) from cause
+    kind, trained_on = base_config.model_type, config.base_model_name_or_path
+    what = f"the base's config.json describes no {kind} that can be built"
+    remedy = "put back the config.json of its training"
+    named = base_config.name_or_path or f"the base, a {kind},"
+    with loading(what, ModelError, remedy), bounded(limit, named), torch.device("meta"):
+        base = AutoModelForCausalLM.from_config(base_config, **NO_CODE)
+    fields.check_patterns(argument, vars(config), (name for name, _ in base.named_modules()))
+    what = f"`{argument}` does not fit the base, a {kind}; it was trained on {trained_on!r}: give that as --model"
+    with loading(what, AdapterError), torch.device("meta"):
+        return PeftModel(base, config, adapter_name=_PROOF, low_cpu_mem_usage=True)
 
 
 def _adapter_state(model: Any, adapter_name: str) -> dict[str, torch.Tensor]:

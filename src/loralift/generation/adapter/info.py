@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import math
 import re
@@ -13,10 +12,13 @@ from typing import Any
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, some, wrong_argument
-from loralift.generation.adapter import fit, origin
+from loralift.generation.adapter import fields, fit, origin
 from loralift.generation.model.base_model import ADAPTER_CONFIG
+from loralift.generation.model.build import Limit
+from loralift.generation.model.folder import refuse_irregular
 from loralift.generation.model.hub import find_folder, hash_files
-from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.model.loading import loading
+from loralift.reading import read_json
 from loralift.records import BASE
 
 logger = logging.getLogger(__name__)
@@ -95,7 +97,9 @@ class AdapterInfo:
         return f"rank {self.rank}, alpha {self.alpha:g}{largest}" if self.alpha is not None else f"rank {self.rank}"
 
 
-def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None = None) -> AdapterInfo:
+def inspect_adapter(
+    name: str, path: str, base_config: Any, revision: str | None = None, limit: Limit | None = None
+) -> AdapterInfo:
     """Prove that an adapter fits a base model, from files alone.
 
     The base is built without weights on the meta device, the adapter injected by PEFT, and every key and shape
@@ -110,15 +114,16 @@ def inspect_adapter(name: str, path: str, base_config: Any, revision: str | None
         allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
         raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
     folder, commit = find_folder(argument, path, revision, (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES), AdapterError)
+    refuse_irregular(folder, (ADAPTER_CONFIG, *WEIGHTS), AdapterError)
     raw, config = _read_config(argument, folder)
     _refuse_unsupported(argument, config)
     weights = _find_weights(argument, folder)
     origin.check_class(argument, config, base_config)
     tensors = fit.read_tensors(argument, weights)
-    base_weights = fit.check_fit(argument, config, base_config, tensors)
+    with loading(f"`{argument}` does not fit the base", AdapterError, f"check its {ADAPTER_CONFIG}"):
+        base_weights = fit.check_fit(argument, config, base_config, tensors, limit)
     fit.check_values(argument, tensors)
-    ignored = _ignored_settings(raw)
-    if ignored:
+    if ignored := _ignored_settings(raw):
         logger.warning("%s was saved by a newer PEFT; settings ignored: %s", argument, some(ignored))
     return AdapterInfo(
         name=name,
@@ -152,22 +157,16 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
             f"`{argument}` must be a folder with an {ADAPTER_CONFIG}, as save_pretrained writes it, but there is "
             f"none{hint}"
         )
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as cause:  # not JSON, or not UTF-8
-        reason = f"has an {ADAPTER_CONFIG} that is not JSON, fetch or save it again: {cause}"
-        raise AdapterError(f"`{argument}` {reason}") from cause
+    raw = read_json(path, AdapterError)
     kind = raw.get("peft_type") if isinstance(raw, dict) else None
     if kind not in PEFT_TYPES:
         raise AdapterError(
             f"`{argument}` must be a low-rank adapter ({', '.join(PEFT_TYPES)}), got peft_type {kind!r}: evaluate "
             "it with a tool that runs it, and give its answers to `loralift compare`"
         )
-    try:
-        with quiet_loading():
-            return raw, PeftConfig.from_pretrained(str(folder))
-    except (TypeError, ValueError) as cause:
-        raise AdapterError(f"`{argument}` has an {ADAPTER_CONFIG} that PEFT refuses: {cause}") from cause
+    fields.check_fields(argument, raw)
+    with loading(f"`{argument}` has an {ADAPTER_CONFIG} that PEFT refuses", AdapterError):
+        return raw, PeftConfig.from_pretrained(str(folder))
 
 
 def _refuse_unsupported(argument: str, config: Any) -> None:

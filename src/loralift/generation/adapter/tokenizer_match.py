@@ -13,10 +13,11 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from loralift.errors import ModelError, first_line, some
+from loralift.errors import AdapterError, ModelError, some
 from loralift.generation.adapter.info import TOKENIZER_FILES
 from loralift.generation.model.base_model import TOKENIZERS
-from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.model.folder import refuse_irregular
+from loralift.generation.model.loading import NO_CODE, loading
 from loralift.generation.model.tokenization import Texts
 from loralift.records import Prompt
 
@@ -68,15 +69,13 @@ def compare_tokenizers(folder: Path, base: Any, prompts: Sequence[Prompt], chat_
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
         return (f"Its folder has {some(there)} but no vocabulary: it could not be compared with the base's tokenizer.",)
     try:
-        with quiet_loading():
-            own = AutoTokenizer.from_pretrained(str(folder))
-    except (ValueError, OSError, ImportError, KeyError) as cause:
-        return (
-            "The tokenizer in its folder cannot be loaded, so it could not be compared with the base's: "
-            f"{first_line(cause)}.",
-        )
+        with loading("the tokenizer in its folder cannot be loaded", AdapterError):
+            refuse_irregular(folder, TOKENIZER_FILES, AdapterError)
+            own = AutoTokenizer.from_pretrained(str(folder), **NO_CODE)
+            differing = _differing_prompts(own, prompts, chat_template)
+    except AdapterError as error:
+        return (f"Its tokenizer could not be compared with the base's: {error}.",)
     notes = (*_vocabularies(own, base), *_special_tokens(own, base), *_templates(own, base, chat_template))
-    differing = _differing_prompts(own, prompts, chat_template)
     if differing:
         return (
             *notes,

@@ -130,7 +130,7 @@ class TransformersGenerator:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of how the model is run, one sentence each."""
-        return (*self._loaded.text.notes, *self._capability.notes)
+        return (*self._loaded.notes, *self._capability.notes)
 
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, device."""

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError
 from peft import PeftModel
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, first_line, some, wrong_argument
+from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, first_line, wrong_argument
 from loralift.generation.adapter import fit
 from loralift.generation.adapter.info import WEIGHTS, AdapterInfo
 from loralift.generation.model.base_model import BaseModel
-from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.model.build import bounded
+from loralift.generation.model.loading import NO_CODE, loading
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.batching import is_out_of_memory
+from loralift.generation.transformers_engine.sound import refuse_no_numbers, refuse_unlike_files
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -51,6 +51,7 @@ class Loaded:
         eos: Token ids that end an answer.
         pad: The padding token's id.
         parameters: How many numbers the base's weights have.
+        unused: How many tensors of its files are not used, being parts of the model that answer no text.
         texts: The class that tokenises and decodes.
     """
 
@@ -62,12 +63,19 @@ class Loaded:
     eos: tuple[int, ...]
     pad: int
     parameters: int
+    unused: int = 0
     texts: type[Texts] = Texts
 
     @property
     def text(self) -> Texts:
         """The tokenizer as the engines use it: encodes prompts, decodes answers."""
         return self.texts(self.tokenizer, self.eos)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know of the model's files and of its tokenizer, one sentence each."""
+        used = f"{self.unused} tensors of its files are not used: for pictures, sound, other tasks or further tokens."
+        return (*self.source.notes, *((used,) if self.unused else ()), *self.text.notes)
 
 
 def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> Loaded:
@@ -82,28 +90,32 @@ def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, devi
     if len(set(names)) < len(names):
         raise UsageError(wrong_argument("--adapter", "given once for each name", ", ".join(names)))
     place = choose_device(device)
-    tokenizer = _load_tokenizer(source)
-    base = _load_base(source, choose_dtype(dtype, place), place)
+    tokenizer = load_tokenizer(source)
+    base, unused = _load_base(source, choose_dtype(dtype, place), place)
     parameters = base.num_parameters()
-    eos = _eos_tokens(base, tokenizer)
+    eos = eos_tokens(source.source, base.generation_config, tokenizer, vocabulary(base))
     pad = tokenizer.pad_token_id
-    if pad is None:
+    if pad is None or not 0 <= pad < vocabulary(base):
         pad = eos[0] if eos else 0  # any token does: the attention mask hides padding
     # without the sampling, penalties and lengths that the model's makers recommend: the run's settings decide these
     base.generation_config = GenerationConfig(eos_token_id=list(eos) or None, pad_token_id=pad)
     model = base
-    plain = _probe(base, base) if infos else None
+    with loading(f"{source.source} cannot be run", ModelError, "check its config.json, or evaluate another"):
+        plain = _probe(base, base)
     adapters: dict[str, LoadedAdapter] = {}
     for number, info in enumerate(infos):
         adapter = LoadedAdapter(info, f"loralift_{number}")
         with about_adapter(info.name):
-            model = _add_adapter(model, adapter)
+            what = f"`{info.argument}` cannot be loaded"
+            with loading(what, AdapterError, "save it again with save_pretrained"):
+                model = _add_adapter(model, adapter)
         adapters[info.name] = adapter
     model.eval().requires_grad_(False)
     for name, adapter in adapters.items():
-        with about_adapter(name):
+        what = f"`{adapter.info.argument}` cannot be run"
+        with about_adapter(name), loading(what, AdapterError, "save it again with save_pretrained"):
             _check_effect(model, base, plain, adapter)
-    return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters)
+    return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters, unused)
 
 
 def choose_device(device: str) -> torch.device:
@@ -149,38 +161,48 @@ def context_window(base: Any) -> int | None:
     return window if isinstance(window, int) and window > 0 else None
 
 
-def _load_tokenizer(source: BaseModel) -> Any:
-    try:
-        with quiet_loading():
-            return AutoTokenizer.from_pretrained(source.source, revision=source.revision, padding_side="left")
-    except (ValueError, OSError, ImportError, KeyError) as cause:
-        raise ModelError(f"the tokenizer of {source.source} cannot be loaded: {first_line(cause)}") from cause
+def vocabulary(base: Any) -> int:
+    """How many tokens a model's embeddings have a row for."""
+    weight = getattr(base.get_input_embeddings(), "weight", None)
+    return int(base.config.get_text_config().vocab_size if weight is None else weight.shape[0])
 
 
-def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> Any:
-    """The base model; a weight missing in its files is an error, since transformers would fill in random numbers."""
-    options: dict[str, Any] = {"revision": source.revision, "dtype": dtype, "output_loading_info": True}
+def load_tokenizer(source: BaseModel) -> Any:
+    """The base's tokenizer.
+
+    Raises:
+        ModelError: It cannot be loaded.
+    """
+    with loading(f"the tokenizer of {source.source} cannot be loaded", ModelError):
+        tokenizer = AutoTokenizer.from_pretrained(
+            source.source, revision=source.revision, padding_side="left", **NO_CODE
+        )
+        Texts(tokenizer, ()).encode(["a"], True)  # some faults are found only when it is used
+    return tokenizer
+
+
+def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> tuple[Any, int]:
+    """The base model, and how many tensors of its files are not used."""
+    options: dict[str, Any] = {"revision": source.revision, "dtype": dtype, "output_loading_info": True, **NO_CODE}
     if device.type != "cpu":
         options["device_map"] = {"": device}  # straight to the device, without a copy in the CPU's memory
     try:
-        with quiet_loading():
+        with (
+            loading(f"the weights of {source.source} cannot be loaded", ModelError),
+            bounded(source.limit, source.source),
+        ):
             base, report = AutoModelForCausalLM.from_pretrained(source.source, **options)
-    except HfHubHTTPError as cause:
-        raise ModelError(f"the weights of {source.source} cannot be fetched: {first_line(cause)}") from cause
-    except (SafetensorError, OSError, ValueError, ImportError, EOFError) as cause:
-        raise ModelError(f"the weights of {source.source} cannot be loaded: {first_line(cause)}") from cause
-    except RuntimeError as cause:
+    except ModelError as error:
+        cause = error.__cause__
+        if not isinstance(cause, RuntimeError):
+            raise
         if is_out_of_memory(cause):
             remedy = "use a device with more memory or a smaller dtype (--dtype bfloat16)"
             raise ModelError(f"memory ran out while loading {source.source}: {remedy}") from cause
         raise ModelError(f"the weights of {source.source} do not fit its config.json: {first_line(cause)}") from cause
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelError(
-            f"the weights of {source.source} are incomplete or not those of a causal language model, missing: "
-            f"{len(missing)} ({some(missing, 2)}); fetch or save the model again"
-        )
-    return base.eval().requires_grad_(False)
+    unused = refuse_unlike_files(source.source, report, base.config)
+    refuse_no_numbers(source.source, base)
+    return base.eval().requires_grad_(False), unused
 
 
 def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
@@ -194,20 +216,18 @@ def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
         inside = model.get_base_model() if isinstance(model, PeftModel) else model
         state = {name.replace(".base_layer.", "."): tensor for name, tensor in inside.state_dict().items()}
         fit.verify_base_weights(argument, state, tensors, info.base_weights)
-    with quiet_loading():
-        device = str(model.device)
-        if isinstance(model, PeftModel):
-            model.load_adapter(info.path, adapter.key, torch_device=device)
-        else:
-            model = PeftModel.from_pretrained(model, info.path, adapter.key, torch_device=device)
+    device = str(model.device)
+    if isinstance(model, PeftModel):
+        model.load_adapter(info.path, adapter.key, torch_device=device)
+    else:
+        model = PeftModel.from_pretrained(model, info.path, adapter.key, torch_device=device)
     fit.verify_loaded(argument, model, adapter.key, tensors, info.base_weights)
     return model
 
 
 def _probe(model: Any, base: Any) -> torch.Tensor:
     """Logits of 16 tokens spread over the vocabulary, 1 x 16 x vocabulary; NaN is 0, so that results can be equal."""
-    vocabulary = base.config.get_text_config().vocab_size
-    tokens = torch.linspace(0, vocabulary - 1, 16, device=base.device).long()[None]
+    tokens = torch.linspace(0, vocabulary(base) - 1, 16, device=base.device).long()[None]
     with torch.inference_mode():
         return torch.nan_to_num(model(input_ids=tokens).logits)
 
@@ -240,9 +260,25 @@ def _check_effect(model: Any, base: Any, plain: Any, adapter: LoadedAdapter) -> 
         )
 
 
-def _eos_tokens(base: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Ids of all tokens that end an answer: the generation config's (chat models have several) and the tokenizer's."""
-    ids: set[int] = set()
-    for found in (base.generation_config.eos_token_id, tokenizer.eos_token_id):
-        ids.update(found if isinstance(found, list) else [] if found is None else [found])
-    return tuple(sorted(ids))
+def eos_tokens(source: str, generation_config: Any, tokenizer: Any, rows: int) -> tuple[int, ...]:
+    """Ids of all tokens that end an answer: the generation config's (chat models have several) and the tokenizer's.
+
+    Args:
+        source: The model, for the message.
+        generation_config: Its generation config.
+        tokenizer: Its tokenizer.
+        rows: How many tokens its embeddings have a row for.
+
+    Raises:
+        ModelError: One is no token of the model, so that its answers would not end where they should.
+    """
+    ids: list[Any] = []
+    for found in (generation_config.eos_token_id, tokenizer.eos_token_id):
+        ids += found if isinstance(found, list) else [] if found is None else [found]
+    wrong = [one for one in ids if not isinstance(one, int) or isinstance(one, bool) or not 0 <= one < rows]
+    if wrong:
+        raise ModelError(
+            f"eos_token_id in the generation_config.json, config.json or tokenizer of {source} must be tokens below "
+            f"{rows}, the rows of its embeddings, got {wrong[0]!r}: put back the tokens that end an answer"
+        )
+    return tuple(sorted(set(ids)))

@@ -64,7 +64,7 @@ class VllmGenerator:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of how prompts are tokenised, one sentence each."""
-        return self._engine.text.notes
+        return (*self._engine.source.notes, *self._engine.text.notes)
 
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, attention, how adapters act."""

@@ -7,21 +7,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from transformers import GenerationConfig
 
-from loralift.errors import ModelError, UsageError, about_adapter, first_line, wrong_argument
+from loralift.errors import ModelError, UsageError, about_adapter, wrong_argument
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.adapter.low_rank import LowRank, bytes_touched, read_updates
 from loralift.generation.base import Description
 from loralift.generation.model.base_model import BaseModel
-from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.model.loading import loading, why_not_loaded
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.describe import _describe_adapter
-from loralift.generation.transformers_engine.load import _eos_tokens, _load_tokenizer, choose_dtype
+from loralift.generation.transformers_engine.load import choose_dtype, eos_tokens, load_tokenizer
 from loralift.generation.vllm import start
 from loralift.generation.vllm.choose import refuse_unservable, serving_mode
 from loralift.generation.vllm.start import Work
@@ -165,8 +164,8 @@ def load_engine(
     refuse_unservable(infos, merged=merged)
     updates = {info.name: read_updates(info) for info in infos} if merged else {}
     kept = bytes_touched(list(updates.values()), chosen.itemsize)
-    tokenizer = _load_tokenizer(source)
-    text = Texts(tokenizer, _eos_tokens(SimpleNamespace(generation_config=_generation_config(source)), tokenizer))
+    tokenizer = load_tokenizer(source)
+    text = Texts(tokenizer, _eos(source, tokenizer))
     window = min(start.LONGEST, _own_window(source) or start.LONGEST)
     prepared = time.perf_counter()
     import vllm  # noqa: F401  # takes many seconds, measured apart from the engine's start
@@ -198,8 +197,9 @@ def _start(source: BaseModel, dtype: str, window: int, work: Work, kept: int, op
         return start.start(source.source, source.revision, dtype, window, work, kept, options)
     except torch.OutOfMemoryError as cause:
         raise ModelError(f"memory ran out while vLLM loaded {source.source}: use --engine transformers") from cause
-    except (ValueError, RuntimeError, OSError, KeyError) as cause:
-        raise ModelError(f"vLLM cannot load {source.source}: {first_line(cause)}; use --engine transformers") from cause
+    except Exception as cause:
+        why = why_not_loaded(cause)
+        raise ModelError(f"vLLM cannot load {source.source}: {why}; use --engine transformers") from cause
 
 
 def _lora_options(infos: Sequence[AdapterInfo]) -> dict[str, Any]:
@@ -207,13 +207,18 @@ def _lora_options(infos: Sequence[AdapterInfo]) -> dict[str, Any]:
     return {"enable_lora": True, "max_loras": 1, "max_cpu_loras": len(infos), "max_lora_rank": rank}
 
 
+def _eos(source: BaseModel, tokenizer: Any) -> tuple[int, ...]:
+    rows = source.config.get_text_config().vocab_size
+    return eos_tokens(source.source, _generation_config(source), tokenizer, rows)
+
+
 def _generation_config(source: BaseModel) -> Any:
     """The model's generation config, which lists the tokens that end an answer."""
-    try:
-        with quiet_loading():
+    with loading(f"the generation_config.json of {source.source} cannot be read", ModelError):
+        try:
             return GenerationConfig.from_pretrained(source.source, revision=source.revision)
-    except OSError:
-        return GenerationConfig.from_model_config(source.config)
+        except OSError:
+            return GenerationConfig.from_model_config(source.config)
 
 
 def _own_window(source: BaseModel) -> int | None:

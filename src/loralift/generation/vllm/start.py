@@ -189,6 +189,7 @@ def start(source: str, revision: str | None, dtype: str, window: int, work: Work
     options = {
         "model": source,
         "revision": revision,
+        "trust_remote_code": False,
         "dtype": dtype,
         "seed": 0,
         "skip_tokenizer_init": True,

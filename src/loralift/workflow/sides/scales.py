@@ -10,17 +10,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
+from numbers import Real
 
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.records import LARGEST, MetricInfo, Score
 from loralift.workflow.sides.scale_rules import UNIT, Column, Columns, Scale, completed, own_scale, undeclared, written
 from loralift.workflow.sides.side import Side
 
-_NUMBER = r"-?(?:\d+(?:\.\d*)?|\.\d+|inf)"
+_NUMBER = r"-?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}|inf)"
 _SCALE = re.compile(rf"({_NUMBER})(?:-|\.\.)({_NUMBER})")
-_ALLOWED = (
-    "METRIC=LOW-HIGH, such as rougeL=0-100, or baseline:METRIC=LOW-HIGH or candidate:METRIC=LOW-HIGH for one side"
-)
+SCALES = "METRIC=LOW-HIGH, such as rougeL=0-100, or baseline:METRIC=LOW-HIGH or candidate:METRIC=LOW-HIGH for one side"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def parse_scale(text: str) -> tuple[str, Scale]:
     name, _, scale = text.rpartition("=")
     found = _SCALE.fullmatch(scale.strip())
     if not name or found is None or not float(found[1]) < float(found[2]):
-        raise UsageError(wrong_argument("--scale", _ALLOWED, text))
+        raise UsageError(wrong_argument("--scale", SCALES, text))
     return name, (float(found[1]), float(found[2]))
 
 
@@ -75,6 +74,7 @@ def on_one_scale(before: Side, after: Side, metrics: Mapping[str, MetricInfo], d
         UsageError: A scale is declared for a metric that is not there, or values lie beyond it.
     """
     _check_names(metrics, declared)
+    declared = {key: _scale_of(key, scale) for key, scale in declared.items()}
     found = Scaled(before, after, dict(metrics), frozenset(), {})
     problems: dict[str, str] = {}
     for name, info in metrics.items():
@@ -100,11 +100,24 @@ def _keys(name: str) -> tuple[str, str, str]:
 
 def _check_names(metrics: Mapping[str, MetricInfo], declared: Mapping[str, Scale]) -> None:
     known = {key for name in metrics for key in _keys(name)}
-    for key, (low, high) in declared.items():
+    for key in declared:
         if key not in known:
             raise UsageError(wrong_argument("--scale", f"of a metric that both sides have ({some(metrics, 20)})", key))
-        if not low < high:
-            raise UsageError(wrong_argument("--scale", _ALLOWED, f"{key}={low:g}-{high:g}"))
+
+
+def _scale_of(key: str, value: object) -> Scale:
+    """A scale as Python gives it: two numbers, the smallest and the largest possible value.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    ends = list(value) if isinstance(value, list | tuple) else []
+    if len(ends) != 2 or not all(isinstance(end, Real) and not isinstance(end, bool) for end in ends):
+        raise UsageError(wrong_argument(f"scales[{key}]", "two numbers, (LOW, HIGH)", value))
+    low, high = (max(-LARGEST, min(LARGEST, end)) if isinstance(end, int) else float(end) for end in ends)
+    if not low < high:
+        raise UsageError(wrong_argument("--scale", SCALES, f"{key}={low:g}-{high:g}"))
+    return float(low), float(high)
 
 
 def _column(role: str, side: Side, info: MetricInfo, declared: Mapping[str, Scale]) -> Column:
