@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from loralift.cli import main
-from loralift.reporting import charts
+from loralift.reporting.charts import apart
+from loralift.workflow import reporting
 from tests.models import SUBJECTS
 from tests.shared import once
 
-REALLY_DRAW = charts.draw
+REALLY_DRAW = apart.draw_apart
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ def undrawn() -> Iterator[None]:
     What charts show is tested in tests/reporting.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(charts, "draw", lambda report: ())
+        patch.setattr(reporting, "draw_apart", lambda report: apart.Drawing())
         yield
 
 
 @pytest.fixture
 def drawn(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Charts after all."""
-    monkeypatch.setattr(charts, "draw", REALLY_DRAW)
+    monkeypatch.setattr(reporting, "draw_apart", REALLY_DRAW)
 
 
 @pytest.fixture(scope="session")

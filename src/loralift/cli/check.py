@@ -57,9 +57,8 @@ def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> N
         _check_parity(config, fmt)
         return
 
-    from rich.console import Console
-
     from loralift.cli.progress import TerminalWatcher
+    from loralift.reporting.console import Terminal
     from loralift.workflow.checking import check as check_workflow
     from loralift.workflow.codec import plain
 
@@ -67,7 +66,7 @@ def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> N
     if fmt == "json":
         click.echo(json.dumps(plain(checked), indent=2, ensure_ascii=False))
         return
-    console = Console()
+    console = Terminal()
     for one in checked:
         _print(one, console)
 
@@ -78,9 +77,8 @@ for parameter in check.params:
 
 
 def _check_parity(config: RunConfig, fmt: str) -> None:
-    from rich.console import Console
-
     from loralift.cli.progress import TerminalWatcher
+    from loralift.reporting.console import Terminal
     from loralift.reporting.terminal import print_parity
     from loralift.workflow.codec import plain
     from loralift.workflow.parity_check import check_parity
@@ -89,7 +87,7 @@ def _check_parity(config: RunConfig, fmt: str) -> None:
     if fmt == "json":
         click.echo(json.dumps(plain(found), indent=2, ensure_ascii=False))
     else:
-        print_parity(found, Console())
+        print_parity(found, Terminal())
     verdicts = {mode.verdict for mode in found.modes}
     if "MOVES" in verdicts:
         click.get_current_context().exit(1)
@@ -101,14 +99,15 @@ def _print(checked: CheckedAdapter, console: Any) -> None:
     """One adapter's proof, then what a reader must know."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=box.SIMPLE, title=checked.proof.adapter, title_justify="left", show_header=False)
+    from loralift.reporting.console import shown
+
+    table = Table(box=box.SIMPLE, title=shown(checked.proof.adapter), title_justify="left", show_header=False)
     for fine, what, found in _rows(checked):
-        table.add_row(Text("✓" if fine else "–", style="green" if fine else "yellow"), what, Text(found))
+        table.add_row(shown("✓" if fine else "–", style="green" if fine else "yellow"), what, shown(found))
     console.print(table)
     for note in checked.proof.notes:
-        console.print(Text(f"note: {note}"), soft_wrap=True)
+        console.print(shown(f"note: {note}"), soft_wrap=True)
 
 
 def _rows(checked: CheckedAdapter) -> Iterator[Row]:

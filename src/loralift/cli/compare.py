@@ -11,11 +11,14 @@ import click
 from loralift import arguments
 from loralift.cli.offline import offline_option
 from loralift.cli.options import Once, metric_names
-from loralift.errors import ComparisonError, UsageError, wrong_argument
+from loralift.errors import UsageError, wrong_argument
 
 if TYPE_CHECKING:
-    from loralift.records import MetricComparison
+    from loralift.records import Comparison
     from loralift.workflow.compare_inputs import Asked
+
+MIN_PAIRED = 0.9
+"""Least share of the rows that a gate judges by: missing rows are often the ones that failed."""
 
 FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusive"}}
 
@@ -39,6 +42,13 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
     cls=Once,
     metavar="worse|not-better",
     help="Exit with 1 when the verdict is so, with 2 when there is none.",
+)
+@click.option(
+    "--min-paired",
+    cls=Once,
+    metavar="X",
+    help="Least share of rows, above 0 and up to 1, with a value of the primary metric on both sides, else exit with 2 "
+    "[default: 0.9 with --fail-on].",
 )
 @click.option(
     "-o", "--output", cls=Once, type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON."
@@ -65,29 +75,39 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     fail_on = options["fail_on"]
     if fail_on is not None and fail_on not in FAIL_ON:
         raise UsageError(wrong_argument("--fail-on", " or ".join(FAIL_ON), fail_on))
-    asked = _asked(options)
+    asked, least = _asked(options), _least_share(options["min_paired"], fail_on)
 
-    from rich.console import Console
-
-    from loralift.reporting.terminal import print_comparison
-    from loralift.workflow import files
+    from loralift.workflow import output
     from loralift.workflow.compare_inputs import compare_read, read_sides
-    from loralift.workflow.comparing import comparison_document
+    from loralift.workflow.comparing import comparison_document, refuse_unpaired
     from loralift.workflow.sides.pairing import unpaired
 
+    if options["output"] is not None:
+        output.check(options["output"], (baseline, candidate))
     names = None if options["metrics"] is None else metric_names([options["metrics"]])
     sides = read_sides(baseline, candidate, names, options["filter_name"])
     comparison, tests = compare_read(*sides, asked)
-    if (lone := unpaired(*sides)) is not None:
-        click.echo(f"note: {lone}")
-    print_comparison(comparison, Console(), described=True)
+    _print(comparison, unpaired(*sides))
     if options["output"] is not None:
-        files.write_json(options["output"], comparison_document(comparison, tests))
-    for row in comparison.rows:
-        if row.metric == comparison.primary and row.difference is None:
-            raise ComparisonError(_nothing(row))
+        output.write_json(options["output"], comparison_document(comparison, tests))
+    refuse_unpaired(comparison, least)
     if fail_on is not None and set(comparison.verdicts.values()) & FAIL_ON[fail_on]:
         click.get_current_context().exit(1)
+
+
+def _print(comparison: Comparison, lone: str | None) -> None:
+    """The comparison, with how many rows it rests on where it is not all of them."""
+    from loralift.reporting.console import Terminal, shown
+    from loralift.reporting.terminal import print_comparison
+    from loralift.workflow.comparing import paired, primary_rows
+
+    console = Terminal()
+    if lone is not None:
+        console.print(shown(f"note: {lone}"), soft_wrap=True)
+    for row in primary_rows(comparison):
+        if row.dropped:
+            console.print(shown(f"note: {paired(row)}"), soft_wrap=True)
+    print_comparison(comparison, console, described=True)
 
 
 def _asked(options: Mapping[str, Any]) -> Asked:
@@ -105,10 +125,17 @@ def _asked(options: Mapping[str, Any]) -> Asked:
     )
 
 
-def _nothing(row: MetricComparison) -> str:
-    """Why there is no difference to judge."""
-    why = ", ".join(f"{count} rows {reason}" for reason, count in row.dropped_reasons.items())
-    return f"nothing could be compared: no row has a value of {row.metric} on both sides" + (f" ({why})" if why else "")
+def _least_share(text: str | None, fail_on: str | None) -> float:
+    """What `--min-paired` says; 0 where nothing is gated and nothing was asked for."""
+    if text is None:
+        return 0.0 if fail_on is None else MIN_PAIRED
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise UsageError(wrong_argument("--min-paired", "a share above 0 and up to 1, such as 0.9", text))
+    return share
 
 
 def _margin(text: str) -> tuple[str, str]:

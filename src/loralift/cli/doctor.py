@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from loralift import __version__
+from loralift.errors import first_line
 
 PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transformers", "sacrebleu", "datasets")
 EXTRAS = {
@@ -31,16 +32,25 @@ Row = tuple[str, bool, str]
 def doctor() -> None:
     """Show what works here: Python, packages, GPU, hub, extras."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
+
+    from loralift.reporting.console import Terminal, shown
 
     table = Table(box=box.SIMPLE_HEAD, title=f"loralift {__version__}", title_justify="left")
     for heading in ("", "what", "found"):
         table.add_column(heading)
-    for what, fine, found in (*_python(), *_packages(), *_device(), *_hub(), *_extras(), *_tools()):
-        table.add_row(Text("✓" if fine else "–", style="green" if fine else "yellow"), what, Text(found))
-    Console().print(table)
+    for what, looks in LOOKED_AT.items():
+        for place, fine, found in _found(what, looks):
+            table.add_row(shown("✓" if fine else "–", style="green" if fine else "yellow"), place, shown(found))
+    Terminal().print(table)
+
+
+def _found(what: str, looks: Callable[[], Iterator[Row]]) -> Iterator[Row]:
+    """What was found; of a part that is broken, what it says."""
+    try:
+        yield from looks()
+    except Exception as error:  # noqa: BLE001 - how an installation is broken is not known
+        yield what, False, f"broken: {type(error).__name__}: {first_line(error)}"
 
 
 def _python() -> Iterator[Row]:
@@ -96,3 +106,14 @@ def _tools() -> Iterator[Row]:
     beside_python = Path(sys.executable).parent / "nel"
     path = shutil.which("nel") or (str(beside_python) if beside_python.exists() else None)
     yield "nel", path is not None, path or "not found: it comes with nemo-evaluator"
+
+
+LOOKED_AT = {
+    "Python": _python,
+    "packages": _packages,
+    "GPU": _device,
+    "model hub": _hub,
+    "extras": _extras,
+    "nel": _tools,
+}
+"""What is looked at: its name to what looks."""

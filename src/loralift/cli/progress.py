@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from loralift.reporting.console import Terminal, shown
 from loralift.workflow.progress import Advance
 
 
@@ -34,17 +35,17 @@ class TerminalWatcher:
     """Shows a run's stages and bars; where standard error is no terminal, only the stages' lines."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or Terminal(stderr=True)
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self.console.print(Text(text))
+        self.console.print(shown(text))
 
     @contextmanager
     def task(self, description: str, total: int) -> Iterator[Advance]:
         """A bar for `total` rows."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             _TokensPerSecond(),
@@ -53,7 +54,7 @@ class TerminalWatcher:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as progress:
-            bar = progress.add_task(description, total=total, tokens=0)
+            bar = progress.add_task(shown(description).plain, total=total, tokens=0)
 
             def advance(rows: int, output_tokens: int = 0) -> None:
                 progress.update(bar, completed=rows, tokens=output_tokens)

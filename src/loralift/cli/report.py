@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from loralift.cli.run import show
 from loralift.errors import UsageError, wrong_argument
 
 FORMATS = ("html", "md", "json")
@@ -23,23 +24,27 @@ def report(run_dir: Path, fmt: str | None) -> None:
     if fmt is not None and fmt not in FORMATS:
         raise UsageError(wrong_argument("--format", " or ".join(FORMATS), fmt))
 
-    from rich.console import Console
-
-    from loralift.reporting import charts, markdown, page
-    from loralift.reporting.terminal import print_report
+    from loralift.reporting import markdown, page
+    from loralift.reporting.charts.apart import draw_apart
     from loralift.workflow.codec import plain
-    from loralift.workflow.reporting import build_report, write_report
+    from loralift.workflow.reporting import build_report, with_notes, write_report
     from loralift.workflow.run_directory import RunDirectory
 
     directory = RunDirectory(run_dir)
     built = build_report(directory)
-    if fmt == "html":
-        click.echo(page.render(built, charts.draw(built)))
-    elif fmt == "md":
-        click.echo(markdown.render(built))
-    elif fmt == "json":
-        click.echo(json.dumps(plain(replace(built, rows=())), indent=2, ensure_ascii=False))
-    else:
-        written = write_report(directory, built)
-        print_report(built, Console())
-        click.echo(f"report: {written[0]}")
+    match fmt:
+        case "html":
+            drawing = draw_apart(built)
+            _print(page.render(with_notes(built, drawing), drawing.charts))
+        case "md":
+            _print(markdown.render(built))
+        case "json":
+            _print(json.dumps(plain(replace(built, rows=())), indent=2, ensure_ascii=False))
+        case _:
+            written = write_report(directory, built)
+            show(written.report, written.files, written.unwritten)
+
+
+def _print(document: str) -> None:
+    """Print a document in UTF-8, which is what it says it is, whatever the terminal's encoding."""
+    click.echo(document.encode("utf-8", "backslashreplace"))

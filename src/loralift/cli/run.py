@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,12 @@ import click
 
 from loralift.cli.offline import offline_option
 from loralift.cli.options import config_options, given
+from loralift.errors import RunDirectoryError
+from loralift.visible import visible
 
 if TYPE_CHECKING:
     from loralift.config import RunConfig
+    from loralift.records import Report
 
 
 @click.command()
@@ -36,12 +40,28 @@ def run(config_file: Path | None, resume: bool, **options: Any) -> None:
 
 def run_and_show(config: RunConfig, *, resume: bool = False, command: str) -> None:
     """Run, print the report's tables and verdicts, and say where the report lies."""
-    from rich.console import Console
-
     from loralift.cli.progress import TerminalWatcher
-    from loralift.reporting.terminal import print_report
     from loralift.workflow.running import run as run_workflow
 
     result = run_workflow(config, resume=resume, watcher=TerminalWatcher(), command=command)
-    print_report(result.report, Console())
-    click.echo(f"report: {result.files[0]}")
+    show(result.report, result.files, result.unwritten)
+
+
+def show(report: Report, files: Sequence[Path], unwritten: Sequence[str]) -> None:
+    """Print the report's tables and verdicts, and where its page lies.
+
+    Raises:
+        RunDirectoryError: Not every file could be written.
+    """
+    from loralift.reporting.console import Terminal
+    from loralift.reporting.terminal import print_report
+
+    print_report(report, Terminal())
+    for why in unwritten:
+        click.echo(f"loralift: {why}", err=True)
+    if unwritten:
+        raise RunDirectoryError(
+            f"{len(unwritten)} files of the report could not be written: make room or make the folder writable, then "
+            "`loralift report` on the run writes them; the verdicts above are whole"
+        )
+    click.echo(f"report: {visible(str(files[0]))}")

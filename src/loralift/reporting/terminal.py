@@ -12,6 +12,10 @@ from rich.text import Text
 
 from loralift.records import Comparison, Finding, Parity, Report
 from loralift.reporting import parity, tables
+from loralift.reporting.console import shown
+
+MOST_IN_CELL = 100
+"""Characters of a name in a table."""
 
 VERDICT_STYLES = {
     "better": "bold green",
@@ -29,16 +33,16 @@ def print_report(report: Report, console: Console) -> None:
     """Print how the answers look, then the comparison of each candidate and the verdicts."""
     print_table(tables.description_table(report), console)
     for note in report.notes:
-        console.print(Text(f"note: {note}", style="dim"))
+        console.print(shown(f"note: {note}", style="dim"))
     if report.comparison is None:
         print_table(tables.summary_table(report), console)
     else:
         print_comparison(report.comparison, console, report.findings)
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:
-                console.print(Text(f"{name}: {tables.headline(comparison, candidate)}"))
+                console.print(shown(f"{name}: {tables.headline(comparison, candidate)}"))
     for name in report.refused:
-        console.print(Text(tables.refusal(report, name), style=VERDICT_STYLES["worse"]))
+        console.print(shown(tables.refusal(report, name), style=VERDICT_STYLES["worse"]))
 
 
 def print_comparison(
@@ -60,17 +64,17 @@ def print_comparison(
         print_table(tables.ranking_table(comparison), console)
     for candidate in comparison.candidates:
         for warning in tables.primary_row(comparison, candidate).warnings:
-            console.print(Text(f"note: {candidate}: {warning}", style="dim"))
+            console.print(shown(f"note: {candidate}: {warning}", style="dim"))
         for warning, titles in tables.shared_warnings(comparison, candidate).items():
-            console.print(Text(f"note: {candidate}: {', '.join(titles)}: {warning}", style="dim"))
+            console.print(shown(f"note: {candidate}: {', '.join(titles)}: {warning}", style="dim"))
         for sentence in tables.blind_spots(comparison, candidate):
-            console.print(Text(f"note: {candidate}: {sentence}", style="dim"))
+            console.print(shown(f"note: {candidate}: {sentence}", style="dim"))
     for finding in findings:
         mark, style = ("!", "yellow") if finding.severity == "warning" else ("·", "")
-        console.print(Text(f"{mark} {finding.text}", style=style))
+        console.print(shown(f"{mark} {finding.text}", style=style))
     for candidate in comparison.candidates:
         style = VERDICT_STYLES[comparison.verdicts[candidate]]
-        console.print(Text(tables.headline(comparison, candidate), style=style))
+        console.print(shown(tables.headline(comparison, candidate), style=style))
 
 
 def print_parity(found: Parity, console: Console) -> None:
@@ -78,34 +82,34 @@ def print_parity(found: Parity, console: Console) -> None:
     for table in parity.parity_tables(found):
         print_table(table, console)
     for note in parity.parity_notes(found):
-        console.print(Text(f"note: {note}", style="dim"))
+        console.print(shown(f"note: {note}", style="dim"))
     for verdict, sentence in parity.parity_sentences(found):
-        console.print(Text(f"! {sentence}", style=VERDICT_STYLES[verdict]))
-    console.print(Text(parity.parity_headline(found)))
+        console.print(shown(f"! {sentence}", style=VERDICT_STYLES[verdict]))
+    console.print(shown(parity.parity_headline(found)))
 
 
 def print_table(table: tables.Table, console: Console) -> None:
     """Print one table; on a narrow terminal without its expendable columns, and if need be in several pieces."""
-    dropped: set[str] = set()
-    for column in table.expendable:
-        if _width(_draw(table, dropped), console) <= console.width:
+    # by their places: an adapter's name may be that of another column
+    kept = list(range(len(table.columns)))
+    for heading in table.expendable:
+        if _width(_draw(table, kept), console) <= console.width:
             break
-        dropped.add(column)
-    for piece in _pieces(table, dropped, console):
-        console.print(_draw(table, set(table.columns) - piece))
+        kept.remove(max(place for place in kept if table.columns[place] == heading))
+    for piece in _pieces(table, kept, console):
+        console.print(_draw(table, piece))
 
 
-def _pieces(table: tables.Table, dropped: set[str], console: Console) -> list[set[str]]:
+def _pieces(table: tables.Table, kept: Sequence[int], console: Console) -> list[list[int]]:
     """Groups of columns that fit the terminal, each with the first column, so that no figure is cut off."""
-    first, *others = (column for column in table.columns if column not in dropped)
-    pieces = [{first}]
-    for column in others:
-        wider = pieces[-1] | {column}
-        fits = _width(_draw(table, set(table.columns) - wider), console) <= console.width
-        if fits or pieces[-1] == {first}:
+    first, *others = kept
+    pieces = [[first]]
+    for place in others:
+        wider = [*pieces[-1], place]
+        if _width(_draw(table, wider), console) <= console.width or pieces[-1] == [first]:
             pieces[-1] = wider
         else:
-            pieces.append({first, column})
+            pieces.append([first, place])
     return pieces
 
 
@@ -114,19 +118,22 @@ def _width(drawn: RichTable, console: Console) -> int:
     return Measurement.get(console, console.options.update(max_width=10_000), drawn).maximum
 
 
-def _draw(table: tables.Table, dropped: set[str]) -> RichTable:
-    kept = [position for position, column in enumerate(table.columns) if column not in dropped]
+def _draw(table: tables.Table, places: Sequence[int]) -> RichTable:
     drawn = RichTable(
-        title=Text(table.title, style="bold"),
-        caption=Text(table.caption) if table.caption else None,
+        title=shown(table.title, style="bold"),
+        caption=shown(table.caption) if table.caption else None,
         box=box.SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
-    for position in kept:
-        first_or_last = position == 0 or table.columns[position] == "verdict"
+    for place in places:
+        first_or_last = place == 0 or table.columns[place] == "verdict"
         justify: JustifyMethod = "left" if first_or_last else "right"
-        drawn.add_column(Text(table.columns[position]), justify=justify, no_wrap=True)
+        drawn.add_column(_cell(table.columns[place]), justify=justify, no_wrap=True)
     for row in table.rows:
-        drawn.add_row(*(Text(row[position], style=VERDICT_STYLES.get(row[position], "")) for position in kept))
+        drawn.add_row(*(_cell(row[place]) for place in places))
     return drawn
+
+
+def _cell(text: str) -> Text:
+    return shown(text, style=VERDICT_STYLES.get(text, ""), most=MOST_IN_CELL)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from loralift.comparison import Settings, compare, rank
 from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
-from loralift.records import Comparison, Confounds, Finding, MetricInfo, Score, SdkPairedTest
+from loralift.records import Comparison, Confounds, Finding, MetricComparison, MetricInfo, Score, SdkPairedTest
+from loralift.reporting.formatting import percent
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.run_directory import RunDirectory
@@ -81,6 +82,42 @@ def refuse_unscored(comparison: Comparison) -> None:
             f"{row.metric} cannot score {unscored} of {rows} rows of {row.candidate} and {row.baseline} "
             f"({'; '.join(row.unscored)}): {remedy(can_see)}"
         )
+
+
+def primary_rows(comparison: Comparison) -> list[MetricComparison]:
+    """The rows that decide, one a candidate."""
+    return [row for row in comparison.rows if row.metric == comparison.primary]
+
+
+def paired(row: MetricComparison) -> str:
+    """How many of the rows of either side are compared, in words, and why the others are not."""
+    rows = row.answers + row.dropped
+    said = f"{row.answers} of {rows} rows ({percent(row.answers / rows)}) have a value of {row.metric} on both sides"
+    why = "; ".join(f"{count} {reason}" for reason, count in row.dropped_reasons.items())
+    return f"{said}: {why}" if why else said
+
+
+def refuse_unpaired(comparison: Comparison, least: float) -> None:
+    """Refuse a verdict on too few of the rows.
+
+    Args:
+        comparison: It is judged by its primary metric.
+        least: Share of all rows that either side has which must be scored on both, 0 to 1; at 0 one row must.
+
+    Raises:
+        ComparisonError: There are fewer for a candidate, or none.
+    """
+    for row in primary_rows(comparison):
+        if row.difference is None:
+            why = ", ".join(f"{count} rows {reason}" for reason, count in row.dropped_reasons.items())
+            raise ComparisonError(
+                f"nothing could be compared: no row has a value of {row.metric} on both sides{why and f' ({why})'}"
+            )
+        if row.answers < least * (row.answers + row.dropped):
+            raise ComparisonError(
+                f"{row.candidate} is not judged, since only {paired(row)}; at least {percent(least)} must: give both "
+                "sides the same rows, or allow fewer with --min-paired SHARE"
+            )
 
 
 def remedy(can_see: Sequence[str], *, primary: str = "") -> str:

@@ -35,7 +35,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         RunDirectoryError: The disk is full or the folder cannot be written.
     """
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, encoded(text))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -45,19 +45,29 @@ def write_bytes(path: Path, content: bytes) -> None:
         RunDirectoryError: The disk is full or the folder cannot be written.
     """
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+        replace(path, content)
+
+
+def replace(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Put a whole file in place atomically, and make the folders that it needs.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # not by the file's own name, which may be as long as the file system admits already
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=TEMPORARY)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -81,7 +91,17 @@ def remove_leftovers(folders: Iterable[Path]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON document atomically; NaN and infinity are refused, they are not JSON."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """One JSON document; NaN and infinity are refused."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8; half a surrogate pair, which has none and which a name or an answer may hold, as JSON escapes it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -100,7 +120,7 @@ def appending(path: Path) -> Iterator[TextIO]:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(path)
-        file = path.open("a", encoding="utf-8")
+        file = path.open("a", encoding="utf-8", errors="backslashreplace")
     try:
         yield file
         with disk_errors(path):

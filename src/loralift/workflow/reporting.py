@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loralift.comparison import cut_columns, question_of
 from loralift.errors import RunDirectoryError
+from loralift.reading import reason_of
 from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
 from loralift.reporting import charts, markdown, page
+from loralift.reporting.charts.apart import Drawing, draw_apart
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.comparing import read_comparison
@@ -73,24 +76,64 @@ def _name(source: str) -> str:
     return Path(source).name if local else source
 
 
-@memory.looked_for_seldom()
-def write_report(directory: RunDirectory, report: Report) -> list[Path]:
-    """Write report.html, report.md, report.json and the charts.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a report's files.
 
-    Returns:
-        The files; the page to open first is the first.
+    Attributes:
+        report: The report, with a note on each chart that could not be drawn.
+        files: Those that were written; the page to open first is the first.
+        unwritten: Why the others could not be, a sentence each.
     """
-    drawn = charts.draw(report)
-    pictures = [directory.charts / f"{chart.name}.png" for chart in drawn]
+
+    report: Report
+    files: tuple[Path, ...]
+    unwritten: tuple[str, ...]
+
+
+@memory.looked_for_seldom()
+def write_report(directory: RunDirectory, report: Report) -> Written:
+    """Write report.html, report.md, report.json and the charts; what cannot be written keeps nothing else back."""
+    drawing = draw_apart(report)
+    report = with_notes(report, drawing)
+    pictures = {directory.charts / f"{chart.name}.png": chart for chart in drawing.charts}
+    shown = {chart.alt: f"{directory.charts.name}/{chart.name}.png" for chart in charts.leading(drawing.charts)}
+    content: dict[Path, Callable[[], bytes]] = {
+        directory.report("html"): lambda: files.encoded(page.render(report, drawing.charts)),
+        directory.report("md"): lambda: files.encoded(markdown.render(report, shown)),
+        directory.report("json"): lambda: files.encoded(
+            files.json_text(plain(replace(report, rows=())))
+        ),  # rows have files
+        **{path: partial(bytes, picture) for path, picture in zip(pictures, drawing.pictures, strict=True)},
+    }
+    written, unwritten = [], []
+    for path, made in content.items():
+        try:
+            files.write_bytes(path, made())
+            written.append(path)
+        except RunDirectoryError as error:
+            unwritten.append(str(error))
+    return Written(report, tuple(written), (*unwritten, *_remove_old(directory, set(pictures))))
+
+
+def _json(report: Report) -> str:
+    """The report without its rows, which have files of their own."""
+    return files.json_text(plain(replace(report, rows=())))
+
+
+def with_notes(report: Report, drawing: Drawing) -> Report:
+    """The report, with a note on each chart that could not be drawn."""
+    return replace(report, notes=(*report.notes, *drawing.missing)) if drawing.missing else report
+
+
+def _remove_old(directory: RunDirectory, pictures: Collection[Path]) -> Iterator[str]:
+    """Remove the pictures of an earlier report, perhaps with other metrics; says which could not be."""
     for picture in directory.charts.glob("*.png"):
-        picture.unlink()  # of an earlier report, perhaps with other metrics
-    for picture, chart in zip(pictures, drawn, strict=True):
-        files.write_bytes(picture, charts.png(chart))
-    files.write_text(directory.report("html"), page.render(report, drawn))
-    shown = {chart.alt: f"{directory.charts.name}/{chart.name}.png" for chart in charts.leading(drawn)}
-    files.write_text(directory.report("md"), markdown.render(report, shown))
-    files.write_json(directory.report("json"), plain(replace(report, rows=())))  # rows have files
-    return [*(directory.report(suffix) for suffix in ("html", "md", "json")), *pictures]
+        try:
+            if picture not in pictures:
+                picture.unlink()
+        except OSError as error:
+            yield f"cannot remove {picture}, which is of an earlier report: {reason_of(error)}"
 
 
 def _rows(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loralift.config import RunConfig
 from loralift.data import read_training_texts
-from loralift.errors import UsageError
+from loralift.errors import RunDirectoryError, UsageError
 from loralift.generation import Generator
 from loralift.records import BASE, AdapterProof, Comparison, Finding, Prompt, Report, Score
 from loralift.reporting.findings import findings
@@ -44,12 +44,14 @@ class RunResult:
     Attributes:
         directory: The run's folder.
         report: The results.
-        files: The report's files; the page to open first is the first.
+        files: The report's files that were written; the page to open first is the first.
+        unwritten: Why other files could not be, a sentence each; a full disk or a folder that became read-only.
     """
 
     directory: Path
     report: Report
     files: tuple[Path, ...]
+    unwritten: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,16 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
             dataset.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
             comparison = _score_and_compare(context, dataset, scorer, _Known(training, proofs, lost))
             lost += forgetting(dataset.name, comparison) if dataset.name and comparison else ()
+    unwritten = []
     for dataset in datasets:
-        finish(dataset.directory, clock.seconds)
+        try:
+            finish(dataset.directory, clock.seconds)
+        except RunDirectoryError as error:  # a full disk: what was found is shown all the same
+            unwritten.append(str(error))
     reports = [build_report(dataset.directory) for dataset in reversed(datasets)]
     written = [write_report(of.directory, report) for of, report in zip(reversed(datasets), reports, strict=True)]
-    return RunResult(directory.root, reports[-1], tuple(written[-1]))
+    unwritten += [why for each in written for why in each.unwritten]
+    return RunResult(directory.root, written[-1].report, written[-1].files, tuple(unwritten))
 
 
 def _directory(config: RunConfig, resume: bool) -> RunDirectory:

@@ -6,9 +6,9 @@ Altair and vl-convert take a second to load and are imported when the first char
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from loralift.records import Comparison, Report
+from loralift.records import Report
 from loralift.reporting.charts.answers import failure_shares, lengths
 from loralift.reporting.charts.chart import Chart
 from loralift.reporting.charts.differences import difference
@@ -19,19 +19,16 @@ from loralift.reporting.charts.scatter import scatter
 from loralift.reporting.charts.slices import slices
 from loralift.reporting.charts.style import PALETTE
 
-__all__ = ["PALETTE", "Chart", "draw", "leading", "png"]
+__all__ = ["PALETTE", "Chart", "draw", "drawers", "leading", "png"]
+
+Drawer = Callable[[], Chart | None]
 
 PNG_SCALE = 2
 
 
 def draw(report: Report) -> tuple[Chart, ...]:
     """Every chart that the report's data allow, in reading order; none without a comparison."""
-    if report.comparison is None:
-        return ()
-    from altair.utils.schemapi import debug_mode
-
-    with debug_mode(False):  # no validation: it takes as long as the drawing, and the tests have done it
-        return tuple(chart for chart in _drawn(report, report.comparison) if chart is not None)
+    return tuple(chart for _, drawer in drawers(report) if (chart := drawer()) is not None)
 
 
 def png(chart: Chart) -> bytes:
@@ -48,14 +45,30 @@ def leading(charts: Sequence[Chart]) -> tuple[Chart, ...]:
     return (*(chart for chart in charts if chart.name == "effects"), *differences[:1])
 
 
-def _drawn(report: Report, comparison: Comparison) -> Iterator[Chart | None]:
-    yield effects(comparison)
+def drawers(report: Report) -> Iterator[tuple[str, Drawer]]:
+    """What each chart is called, and what draws it; that gives None where the data do not allow it."""
+    comparison = report.comparison
+    if comparison is None:
+        return
+    yield "effects", _unchecked(effects, comparison)
     for info in judged(comparison):
-        yield difference(comparison, info)
+        yield f"difference-{info.name}", _unchecked(difference, comparison, info)
     for candidate in comparison.candidates:
         pairs = pairs_of(report, comparison, candidate)
-        yield distribution(comparison, candidate, pairs)
-        yield scatter(comparison, candidate, pairs)
-        yield slices(comparison, candidate, report.confounds.slices)
-    yield lengths(report, comparison)
-    yield failure_shares(report, comparison)
+        yield f"distribution-{candidate}", _unchecked(distribution, comparison, candidate, pairs)
+        yield f"scatter-{candidate}", _unchecked(scatter, comparison, candidate, pairs)
+        yield f"slices-{candidate}", _unchecked(slices, comparison, candidate, report.confounds.slices)
+    yield "lengths", _unchecked(lengths, report, comparison)
+    yield "failures", _unchecked(failure_shares, report, comparison)
+
+
+def _unchecked[**Given](draws: Callable[Given, Chart | None], *given: Given.args, **named: Given.kwargs) -> Drawer:
+    """Without Altair's validation: it takes as long as the drawing, and the tests have done it."""
+
+    def drawer() -> Chart | None:
+        from altair.utils.schemapi import debug_mode
+
+        with debug_mode(False):
+            return draws(*given, **named)
+
+    return drawer

@@ -11,6 +11,10 @@ Section = Literal["change", "where", "why"]
 _NO_FILE_NAME = re.compile(r"[^\w.-]+")
 
 
+MOST_IN_NAME = 60
+"""Characters, of up to four bytes; a file system admits 255 bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chart:
     """One picture, drawn.
@@ -36,5 +40,5 @@ class Chart:
 
 
 def stem(*parts: str) -> str:
-    """A file's stem; a metric that came from elsewhere may have any name."""
-    return _NO_FILE_NAME.sub("_", "-".join(parts))
+    """A file's stem; a metric that came from elsewhere may have any name, of any length."""
+    return _NO_FILE_NAME.sub("_", "-".join(parts))[:MOST_IN_NAME]
