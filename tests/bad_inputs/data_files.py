@@ -37,7 +37,7 @@ def parquet_of(kind: str, values: list[Any]) -> bytes:
     import pyarrow as pa
 
     types = {
-        "timestamp": pa.timestamp("s"),
+        "timestamp": pa.timestamp("us"),
         "duration": pa.duration("ns"),
         "binary": pa.binary(),
         "struct": pa.struct([("a", pa.string())]),

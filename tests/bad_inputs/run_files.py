@@ -45,7 +45,7 @@ REPORTED = (
     Case("seconds a text", ("run.json", setting(seconds="long")), "run.json"),
     Case("seconds of texts", ("run.json", setting(seconds={"data": "long"})), "run.json"),
     Case("parameters a text", ("run.json", setting(hardware__parameters="many")), "run.json"),
-    Case("proofs a map", ("run.json", setting(proofs={})), "run.json", 0),
+    Case("proofs a map", ("run.json", setting(proofs={})), "run.json"),
     Case("proofs of numbers", ("run.json", setting(proofs=[7])), "run.json"),
     Case("refused a list", ("run.json", setting(refused=["letters"])), "run.json"),
     Case("refused null", ("run.json", setting(refused={"x": None})), "run.json"),
@@ -112,7 +112,6 @@ COMPARED = (
 RESUMED = (
     Case("run.json empty", ("run.json", ""), "run.json"),
     Case("run.json a list", ("run.json", "[]"), "run.json"),
-    Case("run.json without sessions", ("run.json", lacking("sessions")), "run.json"),
     Case("another fingerprint", ("run.json", setting(fingerprint__generation={})), "resumed"),
     Case("a fingerprint that is a text", ("run.json", setting(fingerprint="x")), "run"),
     Case("answers of text", ("letters/answers.jsonl", "text\n"), "answers.jsonl"),
