@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import math
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -30,6 +31,7 @@ _EVERY = 0.05
 
 _lock = Lock()
 _process: subprocess.Popen[str] | None = None
+_until = math.inf  # when the request that it works on must be done, by time.monotonic
 
 
 def render(template: str, messages: Sequence[Mapping[str, str]], tokens: Mapping[str, Any]) -> str:
@@ -59,7 +61,7 @@ def render(template: str, messages: Sequence[Mapping[str, str]], tokens: Mapping
 
 
 def _running() -> subprocess.Popen[str]:
-    """The process, started where there is none."""
+    """The process, started where there is none, and a thread that watches it."""
     global _process
     if _process is None or _process.poll() is not None:
         program = str(Path(__file__).with_name("chat_process.py"))
@@ -68,20 +70,18 @@ def _running() -> subprocess.Popen[str]:
         _process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
         )
+        Thread(target=_watch, args=(_process,), daemon=True).start()
         if _ask(_process, None, START) is None:
-            raise ModelError(
-                "the process that renders chat templates did not start: try again, or leave out --chat-template"
-            )
+            raise ModelError("the process that renders chat templates did not start: leave out --chat-template")
     return _process
 
 
 def _ask(process: subprocess.Popen[str], request: str | None, patience: float) -> str | None:
     """A process's reply, a line; None where it was ended."""
+    global _until
     assert process.stdin is not None
     assert process.stdout is not None
-    done = Event()
-    guard = Thread(target=_guard, args=(process, done, patience), daemon=True)
-    guard.start()
+    _until = time.monotonic() + patience
     try:
         if request is not None:
             process.stdin.write(f"{request}\n")
@@ -90,22 +90,22 @@ def _ask(process: subprocess.Popen[str], request: str | None, patience: float) -
     except OSError:
         reply = ""
     finally:
-        done.set()
-        guard.join()
+        _until = math.inf
     if reply.endswith("\n"):
         return reply
     _end(process)
     return None
 
 
-def _guard(process: subprocess.Popen[str], done: Event, patience: float) -> None:
+def _watch(process: subprocess.Popen[str]) -> None:
     """End a process that is not done in time, or takes too much memory."""
-    until = time.monotonic() + patience
-    while not done.wait(_EVERY):
-        with contextlib.suppress(psutil.Error):
-            if time.monotonic() > until or psutil.Process(process.pid).memory_info().rss > MEMORY:
+    with contextlib.suppress(psutil.Error):
+        seen = psutil.Process(process.pid)
+        while process.poll() is None:
+            if time.monotonic() > _until or seen.memory_info().rss > MEMORY:
                 process.kill()
                 return
+            time.sleep(_EVERY)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
