@@ -85,17 +85,27 @@ def device_of(settings: MetricSettings) -> str:
     return settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
+OWN_CODE = "it needs code of its own, which LoraLift does not run"
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps transformers from drawing progress bars and logging warnings; afterwards all is as it was."""
+    """Keeps transformers from drawing progress bars, logging warnings and asking; afterwards all is as it was.
+
+    It asks on the terminal whether to run a model's own code, and runs it after a "y". With no time to answer it is
+    refused instead; bert_score takes no ``trust_remote_code``.
+    """
+    from transformers import dynamic_module_utils
     from transformers.utils import logging
 
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    patience, dynamic_module_utils.TIME_OUT_REMOTE_CODE = dynamic_module_utils.TIME_OUT_REMOTE_CODE, 0
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
         yield
     finally:
+        dynamic_module_utils.TIME_OUT_REMOTE_CODE = patience
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
