@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,14 +73,19 @@ def batches(windows: Sequence[Window], size: int) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
+_DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]{1,3})?")
+
+
 def device_of(settings: MetricSettings) -> str:
     """The device that the settings name, else CUDA where there is one, else the CPU.
 
     Raises:
-        UsageError: They name CUDA, and there is none.
+        UsageError: They name none that there is, or CUDA where torch sees no GPU.
     """
     import torch
 
+    if settings.device is not None and _DEVICE.fullmatch(settings.device) is None:
+        raise UsageError(wrong_argument("--device", "cpu, cuda, cuda:N or mps", settings.device))
     if settings.device and settings.device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(wrong_argument("--device", "cpu where torch sees no CUDA GPU", settings.device))
     return settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
