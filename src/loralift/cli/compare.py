@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loralift import arguments
+from loralift.cli.offline import offline_option
 from loralift.cli.options import Once, metric_names
 from loralift.errors import UsageError, wrong_argument
 
@@ -53,6 +54,7 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
     "-o", "--output", cls=Once, type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON."
 )
 @click.option("--seed", cls=Once, metavar="N", help="Of every resampling [default: the run's, or 0].")
+@offline_option
 def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     """Compare CANDIDATE with BASELINE, on rows paired by id.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loralift.comparison import Settings, compare, rank
-from loralift.errors import ComparisonError
+from loralift.errors import ComparisonError, RunDirectoryError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
 from loralift.records import Comparison, Confounds, Finding, MetricComparison, MetricInfo, Score, SdkPairedTest
 from loralift.reporting.formatting import percent
@@ -174,11 +174,24 @@ def read_comparison(directory: RunDirectory) -> Compared:
         RunDirectoryError: It is damaged.
     """
     document = files.read_json(directory.comparison)
-    tests, findings = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
-    confounds = decode(Confounds, document.pop("confounds", {}))
-    return Compared(
-        decode(Comparison, document),
-        tuple(decode(SdkPairedTest, test) for test in tests),
-        confounds,
-        tuple(decode(Finding, finding) for finding in findings),
-    )
+    with files.as_written(directory.comparison):
+        tests, findings = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
+        confounds = decode(Confounds, document.pop("confounds", {}))
+        comparison = decode(Comparison, document)
+        _refuse_strangers(comparison)
+        return Compared(
+            comparison,
+            tuple(decode(SdkPairedTest, test) for test in tests),
+            confounds,
+            tuple(decode(Finding, finding) for finding in findings),
+        )
+
+
+def _refuse_strangers(comparison: Comparison) -> None:
+    """Make sure that a comparison's rows are of its own candidates and metrics."""
+    rows = [(row.candidate, row.metric) for row in comparison.rows]
+    wanted = [(candidate, metric) for candidate in comparison.candidates for metric in comparison.metrics]
+    if comparison.primary not in comparison.metrics:
+        raise RunDirectoryError(f"it has no metric {comparison.primary!r}, which is its primary one")
+    if rows != wanted:
+        raise RunDirectoryError("its rows are not those of its candidates and metrics")

@@ -6,22 +6,39 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from loralift.comparison import cut_columns, question_of
-from loralift.errors import RunDirectoryError
+from loralift.comparison import cut_columns, repeat_id
+from loralift.errors import RunDirectoryError, some
 from loralift.reading import reason_of
-from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
+from loralift.records import BASE, AdapterProof, Answer, Confounds, Report, Row
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.comparing import read_comparison
+from loralift.workflow.comparing import Compared, read_comparison
 from loralift.workflow.confounds import columns_of
 from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
+
+NEEDED = ("variants", "config", "data", "hardware", "versions", "seconds", "sessions", "proofs", "notes", "also")
+"""What of run.json a report is made of, besides the fingerprint."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What run.json says of a run, as a report shows it."""
+
+    title: str
+    variants: tuple[str, ...]
+    also: tuple[str, ...]
+    proofs: tuple[AdapterProof, ...]
+    facts: Mapping[str, str]
+    notes: tuple[str, ...]
+    refused: Mapping[str, str]
+    repeats: int
+    training: str
 
 
 @memory.looked_for_seldom()
@@ -32,38 +49,66 @@ def build_report(directory: RunDirectory) -> Report:
         directory: The run, or one of its further data sets.
 
     Raises:
-        RunDirectoryError: The folder is no run, or the run is not finished.
+        RunDirectoryError: The folder is no run, the run is not finished, or one of its files is damaged.
     """
-    run = directory.read_run()
-    variants = tuple(run["variants"])
+    made = _made(directory)
+    variants = made.variants
     read = {variant: read_summaries(directory, variant) for variant in variants}
-    if len(variants) > 1 and not directory.comparison.exists():
-        raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
-    compared = read_comparison(directory) if len(variants) > 1 else None
-    questions = directory.read_questions()
-    also = {name: RunDirectory(directory.root / "also" / name) for name in run["also"]}
+    compared = _compared(directory, variants) if len(variants) > 1 else None
+    confounds = compared.confounds if compared else Confounds()
+    also = {name: RunDirectory(directory.root / "also" / name) for name in made.also}
     return Report(
-        title=f"{_name(run['config']['model'])} on {_name(run['data']['source'])}",
+        title=made.title,
         variants=variants,
         metrics=read[variants[0]][0],
         summaries={variant: summaries for variant, (_, summaries) in read.items()},
         comparison=compared.comparison if compared else None,
         sdk_tests=compared.tests if compared else (),
-        confounds=compared.confounds if compared else Confounds(),
+        confounds=confounds,
         findings=compared.findings if compared else (),
-        proofs=tuple(decode(AdapterProof, proof) for proof in run["proofs"]),
+        proofs=made.proofs,
         also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
-        facts=facts_of(run),
-        notes=(*run["notes"], *_clean(compared.confounds if compared else Confounds(), run["config"])),
-        rows=_rows(directory, variants, questions, repeated=run["config"]["repeats"] > 1),
-        refused=run.get("refused", {}),
+        facts=made.facts,
+        notes=(*made.notes, *_clean(confounds, made.training)),
+        rows=_rows(directory, variants, made.repeats),
+        refused=made.refused,
     )
 
 
-def _clean(confounds: Confounds, config: Mapping[str, Any]) -> Iterator[str]:
+def _made(directory: RunDirectory) -> _Made:
+    run = directory.read_run()
+    with files.as_written(directory.run):
+        if lacking := [name for name in NEEDED if name not in run]:
+            raise RunDirectoryError(f"{directory.run} lacks {some(lacking)}: {files.PUT_BACK}")
+        if run["variants"][:1] != [BASE]:
+            raise RunDirectoryError(f"{directory.run}: the variants must begin with {BASE!r}: {files.PUT_BACK}")
+        config = run["config"]
+        return decode(
+            _Made,
+            {
+                "title": f"{_name(config['model'])} on {_name(run['data']['source'])}",
+                **{name: run[name] for name in ("variants", "also", "proofs", "notes")},
+                "facts": facts_of(run),
+                "refused": run.get("refused", {}),
+                "repeats": config["repeats"],
+                "training": str(config["train_data"]),
+            },
+        )
+
+
+def _compared(directory: RunDirectory, variants: Sequence[str]) -> Compared:
+    if not directory.comparison.exists():
+        raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
+    compared = read_comparison(directory)
+    if compared.comparison.candidates != tuple(variants[1:]):
+        raise RunDirectoryError(f"{directory.comparison} is not of the variants of {directory.run}: {files.PUT_BACK}")
+    return compared
+
+
+def _clean(confounds: Confounds, training: str) -> Iterator[str]:
     """A sentence that no row leaked, if that was checked; leaks are findings."""
     if confounds.leaks and not any(confounds.leaks.values()):
-        yield f"no question and no reference was found in the training data ({_name(str(config['train_data']))})"
+        yield f"no question and no reference was found in the training data ({_name(training)})"
 
 
 def _name(source: str) -> str:
@@ -136,18 +181,26 @@ def _remove_old(directory: RunDirectory, pictures: Collection[Path]) -> Iterator
             yield f"cannot remove {picture}, which is of an earlier report: {reason_of(error)}"
 
 
-def _rows(
-    directory: RunDirectory, variants: tuple[str, ...], questions: Sequence[Question], *, repeated: bool
-) -> tuple[Row, ...]:
-    """Every row of the run as a reader sees it."""
+def _rows(directory: RunDirectory, variants: tuple[str, ...], repeats: int) -> tuple[Row, ...]:
+    """Every row of the run as a reader sees it, in the order of the data.
+
+    Raises:
+        RunDirectoryError: A variant has no answer or no score of a row.
+    """
+    questions = directory.read_questions()
     answers = {variant: read_records(directory.answers(variant), Answer) for variant in variants}
     values = {variant: {s.id: s.values for s in read_scores(directory, variant)} for variant in variants}
+    asked = {
+        repeat_id(question.id, number) if repeats > 1 else question.id: question
+        for question in questions
+        for number in range(repeats)
+    }
+    for variant in variants:
+        _refuse_missing(directory.answers(variant), asked, answers[variant])
+        _refuse_missing(directory.scores(variant), asked, values[variant])
     columns = cut_columns(columns_of(questions)).columns
-    by_id = {question.id: question for question in questions}
-    question_by_row = {row: by_id[question_of(row) if repeated else row] for row in answers[variants[0]]}
-    place = {question.id: number for number, question in enumerate(questions)}  # answers come longest prompt first
     rows = []
-    for row, question in sorted(question_by_row.items(), key=lambda item: place[item[1].id]):
+    for row, question in asked.items():
         parts = {name: column.part_of.get(question.id) for name, column in columns.items()}
         rows.append(
             Row(
@@ -157,7 +210,12 @@ def _rows(
                 {variant: answers[variant][row].text for variant in variants},
                 {variant: values[variant][row] for variant in variants},
                 {name: part for name, part in parts.items() if part is not None},
-                question_id=question.id if repeated else "",
+                question_id=question.id if repeats > 1 else "",
             )
         )
     return tuple(rows)
+
+
+def _refuse_missing(path: Path, asked: Collection[str], there: Collection[str]) -> None:
+    if missing := [row for row in asked if row not in there]:
+        raise RunDirectoryError(f"{path} lacks {some(missing)}: add --resume to its run")
