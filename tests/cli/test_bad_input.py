@@ -151,13 +151,13 @@ def test_a_full_disk_says_so_and_keeps_what_was_written(
     sync = os.fsync
     calls = []
 
-    def full_at_the_third(descriptor: int) -> None:
+    def full_at_the_fifth(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) == 3:
+        if len(calls) == 5:  # dataset.jsonl and run.json are there, each with its folder
             raise OSError(28, os.strerror(28))
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", full_at_the_third)
+    monkeypatch.setattr(os, "fsync", full_at_the_fifth)
     outcome = cli(*arguments, "--limit", "4", "-o", tmp_path / "run")
     assert outcome.code == 2
     assert "No space left on device" in outcome.err.splitlines()[-1]
