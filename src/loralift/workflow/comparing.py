@@ -12,6 +12,7 @@ from loralift.records import Comparison, Confounds, Finding, MetricComparison, M
 from loralift.reporting.formatting import percent
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
+from loralift.workflow.damage import consistent, within
 from loralift.workflow.run_directory import RunDirectory
 
 DEFAULT_PRIMARY = "semantic_similarity"
@@ -173,12 +174,14 @@ def read_comparison(directory: RunDirectory) -> Compared:
     Raises:
         RunDirectoryError: It is damaged.
     """
-    document = files.read_json(directory.comparison)
-    tests, findings = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
-    confounds = decode(Confounds, document.pop("confounds", {}))
-    return Compared(
-        decode(Comparison, document),
-        tuple(decode(SdkPairedTest, test) for test in tests),
-        confounds,
-        tuple(decode(Finding, finding) for finding in findings),
-    )
+    place = directory.comparison
+    document = files.read_json(place)
+    with within(place):
+        tests, found = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
+        confounds = document.pop("confounds", {})
+        return Compared(
+            consistent(decode(Comparison, document), place),
+            tuple(decode(SdkPairedTest, test) for test in tests),
+            decode(Confounds, confounds),
+            tuple(decode(Finding, finding) for finding in found),
+        )

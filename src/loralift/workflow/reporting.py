@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loralift.comparison import cut_columns, question_of
-from loralift.errors import RunDirectoryError
-from loralift.reading import reason_of
-from loralift.records import AdapterProof, Answer, Confounds, Question, Report, Row
+from loralift.comparison import cut_columns, repeat_id
+from loralift.errors import MOST_CHARACTERS, RunDirectoryError, first_line, some
+from loralift.reading import reading, reason_of
+from loralift.records import AdapterProof, Answer, Confounds, MetricInfo, MetricSummary, Question, Report, Row
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
+from loralift.visible import one_line
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.comparing import read_comparison
+from loralift.workflow.comparing import Compared, read_comparison
 from loralift.workflow.confounds import columns_of
+from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.run_directory import RunDirectory
@@ -35,29 +37,69 @@ def build_report(directory: RunDirectory) -> Report:
         RunDirectoryError: The folder is no run, or the run is not finished.
     """
     run = directory.read_run()
-    variants = tuple(run["variants"])
-    read = {variant: read_summaries(directory, variant) for variant in variants}
-    if len(variants) > 1 and not directory.comparison.exists():
+    with within(directory.run):
+        of = decode(_RunFile, run)
+    if not of.variants:
+        raise RunDirectoryError(f"{directory.run}: it names no variant; {REMEDY}")
+    if len(of.variants) > 1 and not directory.comparison.exists():
         raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
-    compared = read_comparison(directory) if len(variants) > 1 else None
-    questions = directory.read_questions()
-    also = {name: RunDirectory(directory.root / "also" / name) for name in run["also"]}
+    read = {variant: _summaries(directory, variant) for variant in of.variants}
+    compared = _compared(directory, of.variants) if len(of.variants) > 1 else None
+    with reading(directory.run, RunDirectoryError, REMEDY):
+        questions = directory.read_questions()
+    also = {name: RunDirectory(directory.root / "also" / name) for name in of.also}
+    known = {name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()}
+    with within(directory.run):
+        facts = decode(dict[str, str], facts_of(run))
+        title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}"
+        clean = tuple(_clean(compared.confounds if compared else Confounds(), run["config"]))
+        repeats = int(run["config"]["repeats"])
     return Report(
-        title=f"{_name(run['config']['model'])} on {_name(run['data']['source'])}",
-        variants=variants,
-        metrics=read[variants[0]][0],
+        title=title,
+        variants=of.variants,
+        metrics=read[of.variants[0]][0],
         summaries={variant: summaries for variant, (_, summaries) in read.items()},
         comparison=compared.comparison if compared else None,
         sdk_tests=compared.tests if compared else (),
         confounds=compared.confounds if compared else Confounds(),
         findings=compared.findings if compared else (),
-        proofs=tuple(decode(AdapterProof, proof) for proof in run["proofs"]),
-        also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
-        facts=facts_of(run),
-        notes=(*run["notes"], *_clean(compared.confounds if compared else Confounds(), run["config"])),
-        rows=_rows(directory, variants, questions, repeated=run["config"]["repeats"] > 1),
-        refused=run.get("refused", {}),
+        proofs=of.proofs,
+        also=known,
+        facts=facts,
+        notes=(*of.notes, *clean),
+        rows=_rows(directory, of.variants, questions, repeats),
+        refused=of.refused,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _RunFile:
+    """What the report takes from run.json as it is."""
+
+    variants: tuple[str, ...]
+    also: tuple[str, ...]
+    notes: tuple[str, ...]
+    proofs: tuple[AdapterProof, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def _summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricInfo], dict[str, MetricSummary]]:
+    place = directory.results(variant)
+    with within(place):
+        infos, summaries = read_summaries(directory, variant)
+        for problem in described(infos.values()):
+            raise RunDirectoryError(problem)
+        return infos, summaries
+
+
+def _compared(directory: RunDirectory, variants: Sequence[str]) -> Compared:
+    compared = read_comparison(directory)
+    if set(variants) != {compared.comparison.baseline, *compared.comparison.candidates}:
+        raise RunDirectoryError(
+            f"{directory.comparison}: it compares {some(compared.comparison.candidates)} with "
+            f"{compared.comparison.baseline}, and run.json names {some(variants)}; {REMEDY}"
+        )
+    return compared
 
 
 def _clean(confounds: Confounds, config: Mapping[str, Any]) -> Iterator[str]:
@@ -113,6 +155,10 @@ def write_report(directory: RunDirectory, report: Report) -> Written:
             written.append(path)
         except RunDirectoryError as error:
             unwritten.append(str(error))
+        except Exception as error:  # noqa: BLE001 - of a damaged run as much as possible is shown
+            unwritten.append(
+                one_line(f"cannot make {path}: {type(error).__name__}: {first_line(error)}", MOST_CHARACTERS)
+            )
     return Written(report, tuple(written), (*unwritten, *_remove_old(directory, set(pictures))))
 
 
@@ -137,17 +183,27 @@ def _remove_old(directory: RunDirectory, pictures: Collection[Path]) -> Iterator
 
 
 def _rows(
-    directory: RunDirectory, variants: tuple[str, ...], questions: Sequence[Question], *, repeated: bool
+    directory: RunDirectory, variants: Sequence[str], questions: Sequence[Question], repeats: int
 ) -> tuple[Row, ...]:
-    """Every row of the run as a reader sees it."""
-    answers = {variant: read_records(directory.answers(variant), Answer) for variant in variants}
-    values = {variant: {s.id: s.values for s in read_scores(directory, variant)} for variant in variants}
+    """Every row of the run as a reader sees it, in the order of the data."""
+    numbered = range(repeats)
+    asked = {
+        row: question
+        for question in questions
+        for row in ([question.id] if repeats == 1 else [repeat_id(question.id, number) for number in numbered])
+    }
+    answers: dict[str, Mapping[str, Answer]] = {}
+    values: dict[str, Mapping[str, Mapping[str, float | None]]] = {}
+    for variant in variants:
+        with within(directory.answers(variant)):
+            answers[variant] = read_records(directory.answers(variant), Answer)
+        with within(directory.scores(variant)):
+            values[variant] = {score.id: score.values for score in read_scores(directory, variant)}
+        whole(answers[variant], asked, directory.answers(variant))
+        whole(values[variant], asked, directory.scores(variant))
     columns = cut_columns(columns_of(questions)).columns
-    by_id = {question.id: question for question in questions}
-    question_by_row = {row: by_id[question_of(row) if repeated else row] for row in answers[variants[0]]}
-    place = {question.id: number for number, question in enumerate(questions)}  # answers come longest prompt first
     rows = []
-    for row, question in sorted(question_by_row.items(), key=lambda item: place[item[1].id]):
+    for row, question in asked.items():
         parts = {name: column.part_of.get(question.id) for name, column in columns.items()}
         rows.append(
             Row(
@@ -157,7 +213,7 @@ def _rows(
                 {variant: answers[variant][row].text for variant in variants},
                 {variant: values[variant][row] for variant in variants},
                 {name: part for name, part in parts.items() if part is not None},
-                question_id=question.id if repeated else "",
+                question_id=question.id if repeats > 1 else "",
             )
         )
     return tuple(rows)
