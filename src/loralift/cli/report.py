@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from loralift.cli.run import show
-from loralift.errors import UsageError, wrong_argument
+from loralift.errors import RunDirectoryError, UsageError, wrong_argument
+from loralift.reading import reading
 
 FORMATS = ("html", "md", "json")
 
@@ -27,24 +28,24 @@ def report(run_dir: Path, fmt: str | None) -> None:
     from loralift.reporting import markdown, page
     from loralift.reporting.charts.apart import draw_apart
     from loralift.workflow.codec import plain
+    from loralift.workflow.damage import REMEDY
     from loralift.workflow.reporting import build_report, with_notes, write_report
     from loralift.workflow.run_directory import RunDirectory
 
     directory = RunDirectory(run_dir)
     built = build_report(directory)
-    match fmt:
-        case "html":
-            drawing = draw_apart(built)
-            _print(page.render(with_notes(built, drawing), drawing.charts))
-        case "md":
-            _print(markdown.render(built))
-        case "json":
-            _print(json.dumps(plain(replace(built, rows=())), indent=2, ensure_ascii=False))
-        case _:
-            written = write_report(directory, built)
-            show(written.report, written.files, written.unwritten)
-
-
-def _print(document: str) -> None:
-    """Print a document in UTF-8, which is what it says it is, whatever the terminal's encoding."""
+    if fmt is None:
+        written = write_report(directory, built)
+        show(written.report, written.files, written.unwritten)
+        return
+    with reading(f"the run in {run_dir}", RunDirectoryError, REMEDY):
+        match fmt:
+            case "html":
+                drawing = draw_apart(built)
+                document = page.render(with_notes(built, drawing), drawing.charts)
+            case "md":
+                document = markdown.render(built)
+            case _:
+                document = json.dumps(plain(replace(built, rows=())), indent=2, ensure_ascii=False)
+    # in UTF-8, which is what it says it is, whatever the terminal's encoding
     click.echo(document.encode("utf-8", "backslashreplace"))

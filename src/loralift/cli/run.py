@@ -61,7 +61,7 @@ def show(report: Report, files: Sequence[Path], unwritten: Sequence[str]) -> Non
         click.echo(f"loralift: {why}", err=True)
     if unwritten:
         raise RunDirectoryError(
-            f"{len(unwritten)} files of the report could not be written: make room or make the folder writable, then "
-            "`loralift report` on the run writes them; the verdicts above are whole"
+            f"the verdicts above are whole, but {len(unwritten)} files could not be written, as said above; "
+            "`loralift report` on the run writes its report once they can be"
         )
     click.echo(f"report: {visible(str(files[0]))}")

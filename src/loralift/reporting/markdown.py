@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from loralift.errors import MOST_CHARACTERS
 from loralift.records import Report, Row
 from loralift.reporting import tables
 from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
+from loralift.visible import one_line
 
 # Characters that are markup in Markdown or HTML.
 _MARKUP = re.compile(r"([\\`*_\[\]|<>~&])")
-# What GitHub turns into a link or a notification: @name, #12, GH-12, https://…, www.…
-_REFERENCE = re.compile(r"(?<!\w)@(?=\w)|#(?=\d)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.ASCII | re.IGNORECASE)
+# What GitHub turns into a link or a notification: @name, name@host, #12, GH-12, https://…, www.…
+_REFERENCE = re.compile(
+    r"(?<!\w)@(?=\w)|@(?=[\w-]+\.\w)|#(?=\d)|\bGH-(?=\d)|:(?=//)|\bwww(?=\.)", re.ASCII | re.IGNORECASE
+)
 _NOTHING = "&#8203;"  # a space without width; as an entity @ would still be one to GitHub
 
 CLIP = 1_000
@@ -52,12 +56,13 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Escape text that a model wrote, so that it is shown as it is and notifies nobody.
+    r"""Escape text that a model wrote, so that it is shown as it is, on one line, and notifies nobody.
 
     >>> print(escape("*@octocat*, see #12 and https://x.org"))
     \*@&#8203;octocat\*, see #&#8203;12 and https:&#8203;//x.org
     """
-    return _REFERENCE.sub(rf"\g<0>{_NOTHING}", _MARKUP.sub(r"\\\1", " ".join(text.split())))
+    shown = one_line(text, MOST_CHARACTERS)
+    return _REFERENCE.sub(rf"\g<0>{_NOTHING}", _MARKUP.sub(r"\\\1", shown))
 
 
 def _table(table: tables.Table) -> str:

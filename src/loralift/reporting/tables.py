@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from loralift.records import Comparison, MetricComparison, MetricInfo, MetricSummary, Report
 from loralift.reporting import formatting
+from loralift.visible import clipped
 
 PRIMARY_MARK = "★"
+
+MOST_IN_HEADLINE = 300
+"""Characters of each name in the sentence of a verdict."""
 
 NOT_SCORED = "not scored"
 """In place of a verdict where the metric can score no row."""
@@ -195,7 +199,9 @@ def headline(comparison: Comparison, candidate: str) -> str:
         "inconclusive": "is UNDECIDED against",
     }
     verdict = words[comparison.verdicts[candidate]]
-    return f"{candidate} {verdict} {comparison.baseline} on {info.title}: {_evidence(row, info)}, n = {row.n}"
+    # names are cut first, so that no clipping further on takes the verdict with it
+    name, base, title = (clipped(text, MOST_IN_HEADLINE) for text in (candidate, comparison.baseline, info.title))
+    return f"{name} {verdict} {base} on {title}: {_evidence(row, info)}, n = {row.n}"
 
 
 def _evidence(row: MetricComparison, info: MetricInfo) -> str:

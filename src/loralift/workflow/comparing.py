@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loralift.comparison import Settings, compare, rank
-from loralift.errors import ComparisonError, RunDirectoryError
+from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
 from loralift.records import Comparison, Confounds, Finding, MetricComparison, MetricInfo, Score, SdkPairedTest
 from loralift.reporting.formatting import percent
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
+from loralift.workflow.damage import consistent, within
 from loralift.workflow.run_directory import RunDirectory
 
 DEFAULT_PRIMARY = "semantic_similarity"
@@ -173,25 +174,14 @@ def read_comparison(directory: RunDirectory) -> Compared:
     Raises:
         RunDirectoryError: It is damaged.
     """
-    document = files.read_json(directory.comparison)
-    with files.as_written(directory.comparison):
-        tests, findings = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
-        confounds = decode(Confounds, document.pop("confounds", {}))
-        comparison = decode(Comparison, document)
-        _refuse_strangers(comparison)
+    place = directory.comparison
+    document = files.read_json(place)
+    with within(place):
+        tests, found = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
+        confounds = document.pop("confounds", {})
         return Compared(
-            comparison,
+            consistent(decode(Comparison, document), place),
             tuple(decode(SdkPairedTest, test) for test in tests),
-            confounds,
-            tuple(decode(Finding, finding) for finding in findings),
+            decode(Confounds, confounds),
+            tuple(decode(Finding, finding) for finding in found),
         )
-
-
-def _refuse_strangers(comparison: Comparison) -> None:
-    """Make sure that a comparison's rows are of its own candidates and metrics."""
-    rows = [(row.candidate, row.metric) for row in comparison.rows]
-    wanted = [(candidate, metric) for candidate in comparison.candidates for metric in comparison.metrics]
-    if comparison.primary not in comparison.metrics:
-        raise RunDirectoryError(f"it has no metric {comparison.primary!r}, which is its primary one")
-    if rows != wanted:
-        raise RunDirectoryError("its rows are not those of its candidates and metrics")

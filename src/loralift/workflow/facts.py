@@ -14,7 +14,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
     """Label to value, in the order in which a reader asks.
 
     Args:
-        run: What run.json holds.
+        run: What run.json holds, as this version writes it: whoever reads another's turns any error into one line.
     """
     config, data, machine = run["config"], run["data"], run["hardware"]
     fingerprint = run["fingerprint"]

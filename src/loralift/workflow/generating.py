@@ -23,6 +23,7 @@ from loralift.generation import GenerationSettings, Generator
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
+from loralift.workflow.damage import within
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import RunContext, Watcher
 from loralift.workflow.run_directory import RunDirectory
@@ -171,12 +172,12 @@ def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
         RunDirectoryError: The file is damaged, or has an id twice.
     """
     records: dict[str, Record] = {}
-    for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
-        with files.as_written(path):
+    with within(path):
+        for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
             record = decode(kind, row)
-        if row["id"] in records:
-            raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
-        records[row["id"]] = record
+            if row["id"] in records:
+                raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
+            records[row["id"]] = record
     return records
 
 

@@ -58,13 +58,26 @@ def draw_apart(report: Report) -> Drawing:
             timeout=SECONDS,
             check=False,
         )
-    except (OSError, subprocess.SubprocessError) as error:
-        return Drawing(missing=(f"The charts are left out: {one_line(str(error), MOST_CHARACTERS)}.",))
-    sent = list(_received(process.stdout))
+    except subprocess.TimeoutExpired:
+        return Drawing(missing=(f"The charts are left out: drawing them takes more than {SECONDS} s.",))
+    except OSError as error:
+        reason = one_line(str(error), MOST_CHARACTERS)
+        return Drawing(missing=(f"The charts are left out: no process can be started to draw them: {reason}.",))
+    return received(process.returncode, process.stdout)
+
+
+def received(code: int, content: bytes) -> Drawing:
+    """What the process sent before it ended.
+
+    Args:
+        code: Its exit code; below 0 the signal.
+        content: Pickles, perhaps cut.
+    """
+    sent = list(_items(content))
     drawn = [item for item in sent if isinstance(item, tuple)]
     missing = [item for item in sent if isinstance(item, str)]
-    if process.returncode:
-        missing.append(f"{'The other' if drawn else 'The'} charts are left out: {_ending(process.returncode)}.")
+    if code:
+        missing.append(f"{'The other' if drawn else 'The'} charts are left out: {_ending(code)}.")
     return Drawing(
         tuple(_each_named_once(chart for chart, _ in drawn)), tuple(picture for _, picture in drawn), tuple(missing)
     )
@@ -96,8 +109,8 @@ def main() -> None:
         out.flush()
 
 
-def _received(content: bytes) -> Iterator[tuple[Chart, bytes] | str | None]:
-    """What the process sent before it ended, perhaps in the middle of a chart."""
+def _items(content: bytes) -> Iterator[tuple[Chart, bytes] | str | None]:
+    """Each chart with its picture, why there is none, or None where the data do not allow it."""
     stream = io.BytesIO(content)
     try:
         while stream.tell() < len(content):

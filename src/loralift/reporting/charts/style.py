@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loralift.records import MetricInfo
+from loralift.visible import clipped, visible
 
 Layer = dict[str, Any]
 """One mark with its encoding and its data, as Vega-Lite writes it."""
@@ -58,12 +59,16 @@ PADDING = 8
 SIGNED = "datum.value == 0 ? '0' : format(datum.value, '+,.4~r')"
 """A Vega expression: the label of a tick on an axis of differences."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+MOST_SAID = 1_000
+MOST_IN_TITLE = 200
+
+_NO_XML = re.compile(r"[\ufffe\uffff]")
 
 
 def shorten(text: str, most: int) -> str:
     """At most so many letters; what goes is the middle, since names of adapters differ at their ends."""
-    text = printable(text)
+    text = text if len(text) <= MOST_SAID else text[:most] + text[-most:]
+    text = _NO_XML.sub(" ", visible(text))
     if len(text) <= most:
         return text
     tail = (most - 1) // 2
@@ -71,8 +76,8 @@ def shorten(text: str, most: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Without the characters that XML knows no way to write."""
-    return _CONTROL.sub(" ", text)
+    """What a picture says: control characters escaped, none that XML knows no way to write, and no megabytes."""
+    return _NO_XML.sub(" ", visible(clipped(text, MOST_SAID)))
 
 
 def lookup(labels: Mapping[str, str]) -> str:
@@ -126,7 +131,7 @@ def side_by_side(candidates: Sequence[str], baseline: str | None = None) -> dict
 
 def axis_title(info: MetricInfo, words: str = "") -> str:
     """The metric, or what is said of it, with its unit."""
-    return (words or shorten(info.title, 42)) + (f" ({info.unit})" if info.unit else "")
+    return (words or shorten(info.title, 42)) + (f" ({shorten(info.unit, 20)})" if info.unit else "")
 
 
 def counted(number: int, what: str, many: str = "") -> str:
@@ -215,7 +220,7 @@ def svg(
     specification = {
         "$schema": SCHEMA,
         "title": {
-            "text": _wrapped(title, width / TITLE_LETTER),
+            "text": _wrapped(shorten(title, MOST_IN_TITLE), width / TITLE_LETTER),
             "subtitle": _wrapped(subtitle, width / LETTER),
         },
         "layer": list(layers),

@@ -19,10 +19,11 @@ from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.examples import telling_rows
 from loralift.reporting.failures import failure_modes_of, failure_table, failures
 from loralift.reporting.page import tables as tables_of_page
-from loralift.reporting.page.rows import FailureModes, PackedRows, pack
+from loralift.reporting.page.rows import FailureModes, PackedRows, in_sight, pack
 from loralift.reporting.page.theme import chart_css, strips
 from loralift.reporting.page.word_differences import word_differences
 from loralift.reporting.page.words import WORDS, answer, findings_by_candidate
+from loralift.visible import clipped, visible
 
 MOST_BYTES = 5_000_000
 """What the file may have: it is mailed and attached to pull requests."""
@@ -35,6 +36,9 @@ SCRIPTS = ("data.js", "view.js", "row.js", "rows.js", "page.js")
 
 CLIP = 2_000
 """Characters of a text that the page shows before its script runs."""
+
+MOST_CHARACTERS = 10_000
+"""Of any other text, such as a name or a fact."""
 
 _INSIDE_FIGURE = re.compile(r"(?<=\d) (?=%)| (?=[=<] )|(?<= [=<]) ")
 _NUMBER = re.compile(r"\[?[<+−]?\d|–$|$")
@@ -122,11 +126,22 @@ def _tables(report: Report) -> dict[str, tables.Table | None]:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("loralift.reporting.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("loralift.reporting.page"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["tight"] = _tight
     environment.filters["numeric_columns"] = _numeric_columns
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """What every expression of the templates goes through: control characters and direction marks shown escaped."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return visible(clipped(value, MOST_CHARACTERS), lines=True)
+    return value
 
 
 def _tight(text: str) -> str:
@@ -168,6 +183,7 @@ def _hash(source: str) -> str:
 
 def _example(report: Report, row: Row) -> dict[str, Any]:
     """A row as the page shows it before its script runs: parts of texts, marked or not."""
+    row = in_sight(row)
     base, *adapters = report.variants
     first = row.answers.get(base, "")
     answers = []

@@ -7,13 +7,14 @@ import gzip
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from loralift.records import Report, Row
 from loralift.reporting.charts.pairs import difference_of
 from loralift.reporting.page.word_differences import Unmarked, compact, word_differences
+from loralift.visible import visible
 
 FailureModes = Callable[[Row, str], tuple[str, ...]]
 
@@ -112,8 +113,19 @@ def _head(report: Report, dictionary: _Dictionary) -> dict[str, Any]:
     }
 
 
-def _row(report: Report, row: Row, failure_modes: FailureModes, dictionary: _Dictionary) -> dict[str, Any]:
+def in_sight(row: Row) -> Row:
+    """The row with the control characters and direction marks of its texts shown escaped."""
+    return replace(
+        row,
+        question=visible(row.question, lines=True),
+        reference=visible(row.reference, lines=True),
+        answers={variant: visible(text, lines=True) for variant, text in row.answers.items()},
+    )
+
+
+def _row(report: Report, asked: Row, failure_modes: FailureModes, dictionary: _Dictionary) -> dict[str, Any]:
     base, *adapters = report.variants
+    row = in_sight(asked)
     return {
         "id": row.id,
         **({"question_id": row.question_id} if row.question_id else {}),
@@ -122,7 +134,7 @@ def _row(report: Report, row: Row, failure_modes: FailureModes, dictionary: _Dic
         "answers": [row.answers.get(variant, "") for variant in report.variants],
         "values": [[_number(row, variant, name, base) for name in report.metrics] for variant in report.variants],
         "parts": {column: dictionary.place(part) for column, part in row.parts.items()},
-        "modes": [[dictionary.place(mode) for mode in failure_modes(row, variant)] for variant in report.variants],
+        "modes": [[dictionary.place(mode) for mode in failure_modes(asked, variant)] for variant in report.variants],
         "marks": [_marks(row.answers.get(base, ""), row.answers.get(adapter, "")) for adapter in adapters],
     }
 
