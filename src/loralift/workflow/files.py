@@ -19,6 +19,9 @@ TEMPORARY = ".loralift-tmp"
 PUT_BACK = "put the file back as the run wrote it"
 
 
+JSON_LINES = "each line must be one whole JSON object; a list or a table must be converted to such lines"
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or a missing permission into one line that names the file; nothing written is lost."""
@@ -189,9 +192,9 @@ def as_written(path: Path) -> Iterator[None]:
 
 
 def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
-    row = reading.parse_json(line, f"{path}, line {number}", RunDirectoryError)
+    row = reading.parse_json(line, f"{path}, line {number}", RunDirectoryError, JSON_LINES)
     if not isinstance(row, dict):
-        raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}")
+        raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}: {JSON_LINES}")
     return row
 
 

@@ -68,6 +68,7 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
         device=config.device or "auto",
         decoding=config.decoding,
         rows=rows,
+        full_hash=config.full_hash,
     )
     for note in generator.notes:
         watcher.say(f"model: {note}")
