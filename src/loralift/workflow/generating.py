@@ -18,7 +18,7 @@ from loralift.data import (
     chat_messages,
     render_prompt,
 )
-from loralift.errors import RunDirectoryError, some
+from loralift.errors import ModelError, RunDirectoryError, some
 from loralift.generation import GenerationSettings, Generator
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
@@ -82,7 +82,11 @@ def system_prompt(config: RunConfig) -> str:
 
 
 def render_prompts(generator: Generator, questions: Sequence[Question], config: RunConfig) -> list[Prompt]:
-    """Render and tokenise every prompt, once for all variants."""
+    """Render and tokenise every prompt, once for all variants.
+
+    Raises:
+        ModelError: The chat template refuses, takes too long, or writes nothing.
+    """
     system = system_prompt(config)
     if config.chat_template:
         texts = [generator.render_chat(chat_messages(q.question, system)) for q in questions]
@@ -90,6 +94,10 @@ def render_prompts(generator: Generator, questions: Sequence[Question], config: 
         texts = [render_prompt(q.question, system) for q in questions]
     # A chat template writes its own special tokens; adding them again would double the BOS.
     ids = generator.encode(texts, add_special_tokens=not config.chat_template)
+    if empty := [question.id for question, tokens in zip(questions, ids, strict=True) if not tokens]:
+        raise ModelError(
+            f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"
+        )
     return [Prompt(q.id, text, tokens) for q, text, tokens in zip(questions, texts, ids, strict=True)]
 
 
