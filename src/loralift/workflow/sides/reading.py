@@ -89,19 +89,16 @@ def _refuse_refused(path: Path) -> None:
 
 def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     directory = RunDirectory(path.parent)
-    also = not directory.run.is_file() and path.parent.parent.name == "also"  # a further data set of a run
-    if not also and not directory.run.is_file():
-        raise ComparisonError(
-            f"{path} is a folder, and no variant of a run (RUN/base): {directory.root} has no run.json"
-        )
-    run = (RunDirectory(path.parents[2]) if also else directory).read_run()
+    if not directory.run.is_file():
+        raise ComparisonError(f"{path} is no variant of a run, as RUN/base is: {directory.root} has no run.json")
+    run = directory.read_run()
     infos, _ = read_summaries(directory, path.name)
     if metrics is not None:
         asked = expand_names(metrics)
         _refuse_none(path, [name for name in infos if name in asked], list(infos))
         infos = {name: info for name, info in infos.items() if name in asked}
     scores = read_scores(directory, path.name)
-    made = _settings_of(directory if not also else RunDirectory(path.parents[2]), run)
+    made = _settings_of(directory, run)
     repeated = made.repeats > 1
     asked_by_id = _asked(directory)
     questions = {score.id: question_of(score.id) if repeated else score.id for score in scores}
