@@ -91,6 +91,15 @@ def test_documents_that_do_not_fit(
         assert name in outcome.err or "other_results.json" in outcome.err
 
 
+def test_paths_that_no_system_has(cli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in ("x" * 5_000, tmp_path / "loop", "", "/dev/null"):
+        outcome = cli("report", path)
+        assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+        outcome = cli("compare", path, path)
+        assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+
+
 def _refused(outcome: Any, path: Path) -> None:
     assert (outcome.code, outcome.out, len(outcome.err.splitlines())) == (2, "", 1)
     assert path.name in outcome.err

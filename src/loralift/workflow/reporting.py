@@ -36,8 +36,8 @@ def build_report(directory: RunDirectory) -> Report:
     Raises:
         RunDirectoryError: The folder is no run, or the run is not finished.
     """
-    run = directory.read_run()
     with within(directory.run):
+        run = directory.read_run()
         of = decode(_RunFile, run)
     if not of.variants:
         raise RunDirectoryError(f"{directory.run}: it names no variant; {REMEDY}")
