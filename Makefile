@@ -7,8 +7,10 @@ UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
 # a module's tests stay together, since what they share is made once a module
 TESTS  := pytest -n 2 --dist loadfile
+# of each of the fuzzed targets; with the slow ones' shares a million in all
+RUNS   ?= 60000
 
-.PHONY: help setup demo test lowest check format bench chaos simulate architectures notebook lock clean
+.PHONY: help setup demo test lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,12 +44,13 @@ lowest: .lowest/.ready  ## all tests on the lowest torch, transformers and PEFT 
 	$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
 	@touch $@
 
-check: setup     ## style, types, the rooms' borders, sizes of files and functions
+check: setup     ## style, types, the rooms' borders, sizes of files and functions, known vulnerabilities of what is pinned
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m pytest tests/test_house_style.py
+	$(PYTHON) tools/audit.py requirements.txt requirements-dev.txt
 
 format: setup    ## let ruff mend what it can
 	$(VENV)/bin/ruff check --fix .
@@ -68,13 +71,24 @@ chaos: setup     ## 100 runs killed and starved at random moments, full disks, o
 simulate: setup  ## the simulations behind docs/statistics.md, ten minutes
 	$(PYTHON) -m benchmarks.verdicts
 
+# atheris has no part in LoraLift, and no wheel for every system: it lies beside the environment
+fuzz: setup .fuzz/.ready  ## feed everything that reads or shows with spoiled inputs; RUNS of each target, FUZZ=--plain without atheris
+	PYTHONPATH=.fuzz $(PYTHON) -m benchmarks.fuzzing --runs $(RUNS) $(FUZZ)
+
+.fuzz/.ready: benchmarks/requirements-fuzzing.txt | $(UV)
+	$(UV) pip install --quiet --python $(PYTHON) --require-hashes --target $(@D) -r $<
+	@touch $@
+
+properties: setup  ## the property tests with fifty times as many examples, others each time
+	HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest tests/properties
+
 architectures: setup  ## every causal LM of transformers beside plain generate and PEFT, half an hour: docs/architectures.md
 	CUDA_VISIBLE_DEVICES= OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m benchmarks.architectures --out docs/architectures.md
 
 notebook: setup  ## execute the notebook from scratch and save it with its outputs
 	$(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb
 
-lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest, -lowest.txt for make lowest, the benchmarks' rivals
+lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest, -lowest.txt for make lowest, the benchmarks' rivals, the fuzzer
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
@@ -88,6 +102,8 @@ lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest
 	python3 tools/only_the_rest.py requirements.txt requirements-lowest.txt
 	echo 'lm-eval[hf]' rouge-score | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt - -o benchmarks/requirements-rivals.txt
+	echo atheris | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links - -o benchmarks/requirements-fuzzing.txt
 
 clean:           ## remove what make made
-	rm -rf $(VENV) .uv .bench .lowest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .uv .bench .lowest .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
 import loralift
 from loralift import Evaluator
-from loralift.errors import ComparisonError, UsageError
+from loralift.errors import ComparisonError, LoraLiftError, UsageError
 
 REFERENCES = ["The bank pays you interest.", "A bond is a loan.", "Diversify your savings."] * 4
 GOOD = ["The bank pays interest to you.", "A bond is a kind of loan.", "You should diversify savings."] * 4
@@ -96,3 +98,53 @@ def test_the_public_api_is_what_all_names() -> None:
     assert all(hasattr(loralift, name) for name in loralift.__all__)
     with pytest.raises(AttributeError, match="nothing_like_it"):
         loralift.nothing_like_it  # noqa: B018
+
+
+NONSENSE = [True, 3, 1.5, b"x", object(), {1: 2}, [None], [["f1"]], "", "a\0b", float("nan")]
+
+
+@pytest.mark.parametrize("value", NONSENSE)
+def test_an_argument_of_any_type_is_refused_in_our_words(value: object, tmp_path: Path) -> None:
+    evaluator = Evaluator(metrics=["f1"])
+    fine = evaluator.evaluate(GOOD, REFERENCES)
+    rows = tmp_path / "s.jsonl"
+    rows.write_text("".join(f'{{"id": {n}, "f1": {n / 9}}}\n' for n in range(9)), "utf-8")
+    calls = [
+        lambda: evaluator.compare(value, fine),
+        lambda: evaluator.compare(fine, value),
+        lambda: evaluator.compare(fine, fine, primary=value),
+        lambda: evaluator.compare(fine, fine, margins={"f1": value}),
+        lambda: evaluator.evaluate(GOOD, REFERENCES, name=value),
+        lambda: evaluator.evaluate(value, REFERENCES),
+        lambda: Evaluator(metrics=value),
+        lambda: Evaluator(semantic_similarity_model=value),
+        lambda: loralift.compare(value, rows),
+        lambda: loralift.compare(rows, value),
+        lambda: loralift.compare(rows, rows, metrics=value),
+        lambda: loralift.compare(rows, rows, primary=value),
+        lambda: loralift.compare(rows, rows, margins=value or 0),
+        lambda: loralift.compare(rows, rows, scales={"f1": value}),
+        lambda: loralift.compare(rows, rows, higher_is_better=value or 0.5),
+        lambda: loralift.compare(rows, rows, seed=value if value != 3 else -3),
+    ]
+    for number, call in enumerate(calls):
+        try:
+            call()
+        except LoraLiftError:
+            continue
+        pytest.fail(f"call {number} took {value!r}")
+
+
+@pytest.mark.parametrize(
+    "scale", ["0-1", (0,), (0, 1, 2), (1, 0), ("0", "1"), (None, 1), (float("nan"), 1), (False, True)]
+)
+def test_a_scale_is_two_numbers(scale: object, tmp_path: Path) -> None:
+    rows = tmp_path / "s.jsonl"
+    rows.write_text("".join(f'{{"id": {n}, "f1": {n / 9}}}\n' for n in range(9)), "utf-8")
+    with pytest.raises(UsageError, match="scale"):
+        loralift.compare(rows, str(rows), scales={"f1": scale})
+
+
+def test_evaluations_are_what_is_compared() -> None:
+    with pytest.raises(UsageError, match=r"`a` must be what Evaluator.evaluate gives, got \{'f1': 0.5\}"):
+        Evaluator(metrics=["f1"]).compare({"f1": 0.5}, {"f1": 0.5})

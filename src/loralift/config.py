@@ -87,6 +87,9 @@ Seed = Annotated[int, _whole(0, arguments.LARGEST_SEED)]
 SEEDS = f"an integer from 0 to {arguments.LARGEST_SEED:,}"
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 class RunConfig(BaseModel):
     """Everything that `loralift run` can be told; see `docs/configuration.md`.
 
@@ -301,10 +304,23 @@ def parse(values: Mapping[str, Any]) -> RunConfig:
     """
     if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
         raise UsageError(wrong_argument("CONFIG", "a mapping of field to value", values))
+    for name, value in values.items():
+        if not _is_unicode(value):
+            raise UsageError(wrong_argument(flag_of(name), "text that UTF-8 can hold", value))
     try:
         return RunConfig.model_validate(dict(values))
     except ValidationError as error:
         raise UsageError(_first_problem(error)) from None
+
+
+def _is_unicode(value: object) -> bool:
+    """Whether texts can be written: half a character comes from a shell's bytes that are no UTF-8, or from an escape.
+
+    Only one level deep, as all fields are: what YAML's aliases make may be endless.
+    """
+    inside = (*value, *value.values()) if isinstance(value, Mapping) else value
+    texts = inside if isinstance(inside, list | tuple) else [value]
+    return not any(isinstance(text, str) and _HALF.search(text) for text in texts)
 
 
 def load(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:

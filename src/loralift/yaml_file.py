@@ -66,5 +66,5 @@ def read_yaml(path: Path) -> dict[str, Any]:
             reason = " ".join(str(error).split())
             raise UsageError(f"`CONFIG` must be a readable YAML file, got {str(path)!r}: {reason}") from None
     if not isinstance(content, dict):
-        raise UsageError(wrong_argument("CONFIG", "a YAML mapping of field to value", content))
+        raise UsageError(f"{path}: {wrong_argument('CONFIG', 'a YAML mapping of field to value', content)}")
     return content

@@ -110,7 +110,8 @@ def test_a_metric_that_there_is_not(refused: Callable[..., str], arguments: list
 @pytest.mark.parametrize("flag", ["--primary", "--margin"])
 def test_a_metric_that_is_not_judged(refused: Callable[..., str], arguments: list[str], flag: str) -> None:
     value = "answer_words" + ("=1" if flag == "--margin" else "")
-    assert f"`{flag}` must name one of the metrics" in refused(*arguments, flag, value)
+    changed = replaced(arguments, flag, value) if flag in arguments else [*arguments, flag, value]
+    assert f"`{flag}` must name one of the metrics" in refused(*changed)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,12 @@ def test_a_metric_that_is_not_judged(refused: Callable[..., str], arguments: lis
         (["--also", "x/a.jsonl", "--also", "x/A.csv"], "`--also` must name each differently, got 'a' and 'A', which"),
         (["--margin", "f1=1", "--margin", "f1=2"], "`--margin` names 'f1' twice: '1' and '2'"),
         (["--column", "id=a", "--column", "id=b"], "`--column` names 'id' twice: 'a' and 'b'"),
+        (["--limit", "5", "--limit", "6"], "`--limit` may be given once, got '5' and '6'"),
+        (["--model", "a"], "`--model` may be given once, got "),
+        (["--metrics", "f1"], "`--metrics` names 'f1' twice; name it once"),
+        (["--metrics", ","], "`--metrics` must be a list of metric names, each once, got ','"),
+        (["--revision", ""], "`--revision` must be a branch, tag or commit of the model's repository, got ''"),
+        (["--column", "question="], "`--column` must be question|reference|id=COLUMN, got 'question='"),
         (["--engine", "magic"], "`--engine` must be auto, transformers or vllm, got 'magic'"),
         (["--no-such-flag"], "No such option '--no-such-flag'"),
         (["--eval-indices", "a.json", "--eval-fraction", "0.1"], "exclude each other"),
@@ -144,13 +151,13 @@ def test_a_full_disk_says_so_and_keeps_what_was_written(
     sync = os.fsync
     calls = []
 
-    def full_at_the_third(descriptor: int) -> None:
+    def full_at_the_fifth(descriptor: int) -> None:
         calls.append(descriptor)
-        if len(calls) == 3:
+        if len(calls) == 5:  # dataset.jsonl and run.json are there, each with its folder
             raise OSError(28, os.strerror(28))
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", full_at_the_third)
+    monkeypatch.setattr(os, "fsync", full_at_the_fifth)
     outcome = cli(*arguments, "--limit", "4", "-o", tmp_path / "run")
     assert outcome.code == 2
     assert "No space left on device" in outcome.err.splitlines()[-1]

@@ -94,8 +94,9 @@ def test_no_adapter_and_no_format(checked: Callable[..., Any], cli: Callable[...
     assert "`--format` must be table or json, got 'xml'" in outcome.err
 
 
-def test_a_doubled_bos_is_caught(checked: Callable[..., Any]) -> None:
-    outcome = checked("--system-prompt", "<s>You are a banker.")
+def test_a_doubled_bos_is_caught(cli: Callable[..., Any], tiny_base: Path, tiny_adapter: Path) -> None:
+    plain = ["<s>You are a banker." if text == "" else text for text in PLAIN]
+    outcome = cli("check", "--model", tiny_base, "--adapter", f"letters={tiny_adapter}", *plain)
     assert outcome.code == 2
     assert "149 of 149 prompts begin with two BOS tokens ('<s>'" in outcome.err
 

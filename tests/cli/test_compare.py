@@ -246,6 +246,62 @@ def test_a_further_data_set_of_a_run_has_its_variants(finished: Path, cli: Calla
     assert (outcome.code, "letters against base" in outcome.out) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("base/scores.jsonl", lambda text: "".join(text.splitlines(True)[:-1]), "were scored (baseline_results.json)"),
+        ("base/scores.jsonl", lambda text: text + text.splitlines(True)[-1], "is there more than once"),
+        ("baseline_results.json", lambda text: "null", "it has no metrics; score again"),
+        ("baseline_results.json", lambda text: text.replace('"info"', '"inf"', 1), "KeyError: 'info': score again"),
+        ("run.json", lambda text: text.replace('"repeats": 1', '"repeats": "x"'), "field 'repeats'"),
+        ("run.json", lambda text: text.replace('"primary": "f1"', '"primary": 3'), "field 'primary'"),
+        (
+            "run.json",
+            lambda text: text.replace('"resamples": 1000', '"resamples": 1000000000000'),
+            "`resamples` must be",
+        ),
+        ("run.json", lambda text: text.replace('"seed": 0', '"seed": -1'), "`seed` must be"),
+    ],
+)
+def test_files_of_a_run_that_were_changed_are_one_line(
+    finished: Path, cli: Callable[..., Any], tmp_path: Path, file: str, change: Callable[[str], str], said: str
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / file).write_text(change((run / file).read_text("utf-8")), "utf-8")
+    outcome = cli("compare", run / "base", run / "letters")
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--metrics", ","], "`--metrics` must be a list of metric names, each once, got ','"),
+        (["--metrics", ""], "`--metrics` must be a list of metric names, each once, got ''"),
+        (["--metrics", "f1,f1"], "`--metrics` names 'f1' twice"),
+        (["--primary", ""], "`--primary` must be the name of a metric, got ''"),
+        (["--primary", "f1", "--primary", "em"], "`--primary` may be given once, got 'f1' and 'em'"),
+        (["--margin", "f1="], "`--margin` must be METRIC=X with X a positive number, got ''"),
+        (["--margin", "f1=1_0"], "`--margin` must be METRIC=X with X a positive number, got '1_0'"),
+        (["--margin", "f1=1", "--margin", "f1=2"], "`--margin` names 'f1' twice: '1' and '2'"),
+        (["--scale", "f1=0-1", "--scale", "f1=0-100"], "`--scale` names 'f1' twice: (0.0, 1.0) and (0.0, 100.0)"),
+        (["--seed", "\u0663"], "`--seed` must be an integer from 0"),
+        (["--seed", "9" * 5_000], "`--seed` must be an integer from 0"),
+        (["--seed", "1", "--seed", "2"], "`--seed` may be given once, got '1' and '2'"),
+        (["--higher-is-better", ""], "`--higher-is-better` must be names of metrics"),
+    ],
+)
+def test_flags_that_say_nothing_or_two_things_are_refused(
+    cli: Callable[..., Any], tmp_path: Path, flags: list[str], said: str
+) -> None:
+    rows = tmp_path / "s.jsonl"
+    rows.write_text('{"id": 1, "f1": 0.5}\n{"id": 2, "f1": 0.5}\n', "utf-8")
+    outcome = cli("compare", rows, rows, *flags)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert said in outcome.err
+
+
 def test_what_a_column_does_not_say_can_be_said(cli: Callable[..., Any], tmp_path: Path) -> None:
     before = write(tmp_path / "before.jsonl", [{"id": i, "regret": 0.2 + i % 3 / 50, "f1": 0.5} for i in range(30)])
     after = write(tmp_path / "after.jsonl", [{"id": i, "regret": 50 + i % 4, "f1": 50} for i in range(30)])

@@ -71,7 +71,7 @@ CHANGES: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("comparison.json", ("metrics", "f1", "decimals"), -1),
     ("comparison.json", ("confounds",), 1),
     ("letters_results.json", ("metrics",), 1),
-    ("letters_results.json", ("metrics", "f1", "info", "decimals"), 10**9),
+    ("baseline_results.json", ("metrics", "f1", "info", "decimals"), 10**9),
 ]
 
 
@@ -156,4 +156,4 @@ def test_charts_that_cannot_be_drawn_are_a_note(
     assert (outcome.code, "note: The charts are left out: x." in outcome.out) == (0, True)
     for name in ("report.html", "report.md"):
         assert "The charts are left out: x." in (run / name).read_text("utf-8")
-    assert list((run / "charts").iterdir()) == []
+    assert not list((run / "charts").glob("*.png"))

@@ -115,7 +115,9 @@ def test_a_resume_gives_what_an_uninterrupted_run_gives(
 def test_a_resume_with_something_else_is_refused_and_says_what(
     half_done: Path, arguments: list[str], cli: Callable[..., Any], change: list[str], named: str
 ) -> None:
-    outcome = cli(*arguments, *change, "-o", half_done, "--resume")
+    flag, value = change
+    at = arguments.index(flag) if flag in arguments else len(arguments)
+    outcome = cli(*arguments[:at], flag, value, *arguments[at + 2 :], "-o", half_done, "--resume")
     assert outcome.code == 2
     assert named in outcome.err
     assert "Traceback" not in outcome.err

@@ -9,7 +9,7 @@ from loralift.comparison import Settings, compare
 from loralift.errors import RunDirectoryError
 from loralift.metrics import METRICS, MetricSettings
 from loralift.records import Answer, Comparison, MetricInfo, Score
-from loralift.workflow.codec import decode, plain, score_of, score_row
+from loralift.workflow.codec import decode, plain, score_of, score_row, scores_of
 
 
 def test_a_score_comes_back_as_it_was() -> None:
@@ -63,3 +63,20 @@ def test_another_tools_metric_may_have_that_name() -> None:
     assert score_of({"id": "a", "unscored": 3.0}) == Score("a", {"unscored": 3.0})
     with pytest.raises(RunDirectoryError, match="unscored"):
         score_of({"id": "a", "unscored": "three"})
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"id": "a", "f1": 1.0}, "row 2: the id a is there more than once"),
+        ({"id": "b", "statistics": {"bleu": [1.0]}}, "row 2: the statistics of bleu must be 2 finite numbers"),
+        (
+            {"id": "b", "statistics": {"bleu": [1.0, math.inf]}},
+            "row 2: the statistics of bleu must be 2 finite numbers",
+        ),
+        ({"id": "b", "f1": []}, "row 2: not a Score"),
+    ],
+)
+def test_lines_that_are_not_of_one_file_of_scores_are_refused(row: dict, said: str) -> None:
+    with pytest.raises(RunDirectoryError, match=f"^scores.jsonl, {said}"):
+        scores_of("scores.jsonl", [{"id": "a", "statistics": {"bleu": [1.0, 2.0]}}, row])

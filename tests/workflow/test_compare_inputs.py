@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from loralift.errors import ComparisonError, UsageError
+from loralift.data import load_questions
+from loralift.errors import ComparisonError, RunDirectoryError, UsageError
 from loralift.metrics import METRICS, MetricSettings
 from loralift.records import Comparison, MetricSummary
 from loralift.workflow.codec import plain
@@ -32,7 +33,8 @@ def run(root: Path, *, rows: int = 20, gain: float = 0.0, asked: str = "how many
     scores = [{"id": row, "f1": 0.3 + gain + 0.01 * (i * 7 % 5)} for row, i in ids]
     write(root / "mine" / "scores.jsonl", scores)
     write(root / "dataset.jsonl", [document(i, asked) for i in range(rows)])
-    (root / "run.json").write_text(json.dumps({"fingerprint": {}, "config": config}), encoding="utf-8")
+    made_of = {"data": {"sha256": load_questions(str(root / "dataset.jsonl")).sha256, "rows": rows}}
+    (root / "run.json").write_text(json.dumps({"fingerprint": made_of, "config": config}), encoding="utf-8")
     summary = MetricSummary("f1", rows, 0, 0.3, 0.3, 0.3, 0.1, None)
     results = {"metrics": {"f1": {**plain(summary), "info": plain(INFO)}}}
     (root / "mine_results.json").write_text(json.dumps(results), encoding="utf-8")
@@ -81,6 +83,15 @@ def test_where_one_side_knows_no_documents_nothing_is_refused(tmp_path: Path) ->
     assert compared(ours, scores).rows[0].n == 20
     (tmp_path / "run" / "dataset.jsonl").unlink()
     assert compared(ours, run(tmp_path / "other", asked="how few")).rows[0].n == 20
+
+
+def test_questions_that_are_not_the_runs_are_refused(tmp_path: Path) -> None:
+    ours, scores = run(tmp_path / "run"), write(tmp_path / "scores.jsonl", [{"id": i, "f1": 0.5} for i in range(20)])
+    with (tmp_path / "run" / "dataset.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(document(20, "how many")) + "\n")
+    said = r"dataset\.jsonl is not as the run wrote it \(21 rows, the run had 20\)"
+    with pytest.raises(RunDirectoryError, match=said):
+        compared(ours, scores)
 
 
 def test_repeats_in_score_files_are_one_observation(tmp_path: Path) -> None:

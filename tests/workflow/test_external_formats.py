@@ -130,7 +130,7 @@ def test_one_answer_and_one_target_are_texts(filtered: Any, target: Any, texts: 
 
 
 def test_a_line_without_a_document_is_refused() -> None:
-    with pytest.raises(ComparisonError, match=r"a.jsonl must have a doc_id in every line"):
+    with pytest.raises(ComparisonError, match=r"a.jsonl, row 2: must have a doc_id"):
         read_sample_log("a.jsonl", [line(0), {"id": 1}])
 
 
@@ -171,14 +171,14 @@ def test_the_spellings_of_prediction_and_reference(row: dict[str, Any], texts: t
     ],
 )
 def test_what_nobody_can_know_is_refused_in_one_line(row: dict[str, Any]) -> None:
-    with pytest.raises(ComparisonError, match=r"^a.jsonl.* prediction and\s?reference.*got id") as error:
+    with pytest.raises(ComparisonError, match=r"^a.jsonl.* prediction and\s?reference.*got ") as error:
         read_texts("a.jsonl", [{"id": "1", **row}])
     assert "\n" not in str(error.value)
 
 
 def test_a_later_row_without_texts_is_named() -> None:
     rows = [{"id": "1", "response": "a", "target": "b"}, {"id": "2", "response": None, "target": "b"}]
-    with pytest.raises(ComparisonError, match=r"a.jsonl, row 2: must have texts .* \(response and target\), got id"):
+    with pytest.raises(ComparisonError, match=r"a.jsonl, row 2: must have texts .* \(response and target\), got None"):
         read_texts("a.jsonl", rows)
 
 

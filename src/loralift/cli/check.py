@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loralift.cli.offline import offline_option
 from loralift.cli.options import config_options, given
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 
@@ -32,6 +33,7 @@ Row = tuple[bool, str, str]
 @config_options
 @click.option("--parity", is_flag=True, help="Answer in every mode that a run may take, and compare them.")
 @click.option("-f", "--format", "fmt", default="table", metavar="table|json", help="How the proof is printed.")
+@offline_option
 def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> None:
     """Prove that each adapter is whole, fits its base, and acts on it.
 

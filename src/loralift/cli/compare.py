@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loralift import arguments
+from loralift.cli.offline import offline_option
 from loralift.cli.options import Once, metric_names
 from loralift.errors import UsageError, wrong_argument
 
@@ -53,6 +54,7 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
     "-o", "--output", cls=Once, type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON."
 )
 @click.option("--seed", cls=Once, metavar="N", help="Of every resampling [default: the run's, or 0].")
+@offline_option
 def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     """Compare CANDIDATE with BASELINE, on rows paired by id.
 
@@ -127,13 +129,7 @@ def _least_share(text: str | None, fail_on: str | None) -> float:
     """What `--min-paired` says; 0 where nothing is gated and nothing was asked for."""
     if text is None:
         return 0.0 if fail_on is None else MIN_PAIRED
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise UsageError(wrong_argument("--min-paired", "a share above 0 and up to 1, such as 0.9", text))
-    return share
+    return arguments.number("--min-paired", text, 0, 1, "a share above 0 and up to 1, such as 0.9", above=True)
 
 
 def _margin(text: str) -> tuple[str, str]:

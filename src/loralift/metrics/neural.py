@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,30 +73,45 @@ def batches(windows: Sequence[Window], size: int) -> Iterator[list[int]]:
         yield order[start : start + size]
 
 
+_DEVICE = re.compile(r"cpu|mps|cuda(:[0-9]{1,3})?")
+
+
 def device_of(settings: MetricSettings) -> str:
     """The device that the settings name, else CUDA where there is one, else the CPU.
 
     Raises:
-        UsageError: They name CUDA, and there is none.
+        UsageError: They name none that there is, or CUDA where torch sees no GPU.
     """
     import torch
 
+    if settings.device is not None and _DEVICE.fullmatch(settings.device) is None:
+        raise UsageError(wrong_argument("--device", "cpu, cuda, cuda:N or mps", settings.device))
     if settings.device and settings.device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(wrong_argument("--device", "cpu where torch sees no CUDA GPU", settings.device))
     return settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
+OWN_CODE = "it needs code of its own, which LoraLift does not run"
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps transformers from drawing progress bars and logging warnings; afterwards all is as it was."""
+    """Keeps transformers from drawing progress bars, logging warnings and asking; afterwards all is as it was.
+
+    It asks on the terminal whether to run a model's own code, and runs it after a "y". With no time to answer it is
+    refused instead; bert_score takes no ``trust_remote_code``.
+    """
+    from transformers import dynamic_module_utils
     from transformers.utils import logging
 
     bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    patience, dynamic_module_utils.TIME_OUT_REMOTE_CODE = dynamic_module_utils.TIME_OUT_REMOTE_CODE, 0
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
         yield
     finally:
+        dynamic_module_utils.TIME_OUT_REMOTE_CODE = patience
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()

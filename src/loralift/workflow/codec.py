@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from loralift.errors import RunDirectoryError
+from loralift.errors import RunDirectoryError, shown
+from loralift.reading import reading
 from loralift.records import Score
 
 UNSCORED = "unscored"
@@ -39,15 +40,15 @@ def decode[Record](kind: type[Record], value: Any) -> Record:
     Raises:
         RunDirectoryError: The value does not have the record's fields; the message names the first wrong one.
     """
-    try:
-        record: Record = _adapter(cast(Hashable, kind)).validate_python(value)
-        return record
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise RunDirectoryError(
-            f"not a {kind.__name__}: field {where!r}: {first['msg']}, got {str(value)[:80]}"
-        ) from None
+    with reading(f"a {kind.__name__}", RunDirectoryError):
+        try:
+            record: Record = _adapter(cast(Hashable, kind)).validate_python(value)
+            return record
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            said = f"not a {kind.__name__}: field {where!r}: {first['msg']}, got {shown(first['input'])}"
+            raise RunDirectoryError(said) from None
 
 
 def score_row(score: Score) -> dict[str, Any]:
@@ -78,6 +79,36 @@ def score_of(row: Mapping[str, Any]) -> Score:
     fields = {"id": row.get("id"), "values": values, "statistics": row.get("statistics", {})}
     score = decode(Score, fields)
     return dataclasses.replace(score, unscored=reasons) if reasons else score
+
+
+def scores_of(place: object, rows: Iterable[Mapping[str, Any]]) -> list[Score]:
+    """The scores of a file's lines.
+
+    Args:
+        place: The file, for messages.
+        rows: Its lines.
+
+    Raises:
+        RunDirectoryError: A line is no score, its id was there before, or its statistics of a metric are not as many
+            finite numbers as in other lines; the message names the line.
+    """
+    scores: list[Score] = []
+    sizes: dict[str, int] = {}
+    ids: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        try:
+            score = score_of(row)
+        except RunDirectoryError as error:
+            raise RunDirectoryError(f"{place}, row {number}: {error}") from None
+        if score.id in ids:
+            raise RunDirectoryError(f"{place}, row {number}: the id {score.id} is there more than once; keep one row")
+        for metric, of in score.statistics.items():
+            if len(of) != sizes.setdefault(metric, len(of)) or not all(map(math.isfinite, of)):
+                wanted = f"{sizes[metric]} finite numbers, as in other rows"
+                raise RunDirectoryError(f"{place}, row {number}: the statistics of {metric} must be {wanted}")
+        ids.add(score.id)
+        scores.append(score)
+    return scores
 
 
 def reasons_of(row: Mapping[str, Any]) -> dict[str, str]:

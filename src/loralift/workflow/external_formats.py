@@ -14,11 +14,13 @@ out. ``perplexity`` is the line's log-likelihood, of which more is better.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loralift.errors import ComparisonError, UsageError, some, wrong_argument
+from loralift.errors import ComparisonError, UsageError, shown, some, wrong_argument
+from loralift.records import LARGEST
 from loralift.workflow.codec import UNSCORED, reasons_of
 
 Row = Mapping[str, Any]
@@ -107,8 +109,12 @@ def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -
         ComparisonError: A line has no ``doc_id``.
         UsageError: No line is of the chosen filter.
     """
-    if any("doc_id" not in row for row in rows):
-        raise ComparisonError(f"{name} must have a doc_id in every line, as --log_samples writes it")
+    for number, row in enumerate(rows, start=1):
+        if not is_id(row.get("doc_id")):
+            raise ComparisonError(f"{name}, row {number}: must have a doc_id, as --log_samples writes it in every line")
+        listed = row.get("metrics")
+        if listed is not None and not (isinstance(listed, list) and all(isinstance(one, str) for one in listed)):
+            raise ComparisonError(f"{name}, row {number}: metrics must be a list of names, got {shown(listed)}")
     kept, notes = _of_one_filter(name, rows, chosen)
     ids = _ids(kept)
     names = list(dict.fromkeys(metric for row in kept for metric in row.get("metrics") or _numeric(row)))
@@ -145,7 +151,7 @@ def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
         if not isinstance(answer, str) or not isinstance(right, str):
             raise ComparisonError(
                 f"{name}, row {number}: must have texts as prediction and reference ({prediction} and {reference}), "
-                f"got {some(row)}"
+                f'got {shown(answer)} and {shown(right)}: write a number as text, and no answer as ""'
             )
         prompt = _question_column(row) in PROMPTS
         texts.append(Texts(str(row["id"]), answer, right, _question(row), prompt, _others(given)))
@@ -155,6 +161,13 @@ def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
 def has_ids(rows: Sequence[Row]) -> bool:
     """Whether any line has one of IDS."""
     return any(row.get(column) is not None for row in rows for column in IDS)
+
+
+def is_id(value: object) -> bool:
+    """Whether a value can be a row's id: text that says something, or a number; a whole float is what pandas makes."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def numbered(rows: Sequence[Row]) -> list[Row]:
@@ -177,6 +190,10 @@ def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
     column = next((column for column in IDS if rows and column in rows[0]), None)
     if column is None or any(row.get(column) is None for row in rows):
         raise ComparisonError(without_ids(name, rows))
+    for number, row in enumerate(rows, start=1):
+        if not is_id(row[column]):
+            wrong = f"the id ({column}) must be text or an integer, got {shown(row[column])}"
+            raise ComparisonError(f"{name}, row {number}: {wrong}")
     return [{"id": str(row[column])} | {key: row[key] for key in row if key != column} for row in rows]
 
 
@@ -198,6 +215,8 @@ def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
         for column, value in row.items():
             if value is not None and not _is_number(value):
                 other.setdefault(column, number)
+            elif isinstance(value, int) and abs(value) > LARGEST:
+                raise ComparisonError(f"{name}, row {number}: {column} is larger than a number may be; write null")
     for column in dict.fromkeys(column for row in rows for column in row):
         if column in kept or column not in other:
             kept.add(column)
@@ -206,7 +225,18 @@ def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
             raise ComparisonError(
                 f"{name}, row {other[column]}: {column} must be a number or null, as in other rows, got {value[:80]}"
             )
+        if column in kept and column not in ("id", UNSCORED):
+            _refuse_mixed(name, column, rows)
     return [{column: value for column, value in row.items() if column in kept} for row in rows]
+
+
+def _refuse_mixed(name: str, column: str, rows: Sequence[Row]) -> None:
+    """Truth values are 0 and 1; beside 0.3 they are most likely something else."""
+    values = [row[column] for row in rows if row.get(column) is not None]
+    truths = [isinstance(value, bool) for value in values]
+    if any(truths) and any(not truth and value not in (0, 1) for truth, value in zip(truths, values, strict=True)):
+        number = next(number for number, row in enumerate(rows, start=1) if isinstance(row.get(column), bool))
+        raise ComparisonError(f"{name}, row {number}: {column} must be a number, as in other rows, got a truth value")
 
 
 def numbers_as_texts(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -214,9 +244,20 @@ def numbers_as_texts(name: str, rows: Sequence[Row]) -> tuple[str, ...]:
     columns = dict.fromkeys(column for row in rows for column in row if column != "id")
     values = {column: [row[column] for row in rows if row.get(column) is not None] for column in columns}
     found = [column for column, texts in values.items() if texts and all(map(_is_written_number, texts))]
+    nested = [column for column, objects in values.items() if objects and all(map(_holds_numbers, objects))]
+    if nested:
+        inner = next(iter(values[nested[0]][0]))
+        return (
+            f"{name}: {', '.join(nested)} left out, for its numbers are nested: write each as a column of its own, "
+            f'{{"id": …, {inner!r}: …}}.',
+        )
     if not found:
         return ()
     return (f"{name}: {', '.join(found)} left out, for its values are texts, not numbers: {values[found[0]][0]!r}.",)
+
+
+def _holds_numbers(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(map(_is_number, value.values()))
 
 
 def _is_written_number(value: object) -> bool:
@@ -259,7 +300,15 @@ def _numeric(row: Row) -> list[str]:
 
 def _numbers(row: Row, metrics: Sequence[str]) -> dict[str, float | None]:
     """A line's values of these metrics, None where it holds no number."""
-    return {_renamed(metric): float(row[metric]) if _is_number(row.get(metric)) else None for metric in metrics}
+    return {_renamed(metric): _float(row[metric]) if _is_number(row.get(metric)) else None for metric in metrics}
+
+
+def _float(value: float) -> float:
+    """A number as a float; an integer that none can hold is infinite, as a float of that size would be."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def _is_number(value: object) -> bool:

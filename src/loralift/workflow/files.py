@@ -16,6 +16,11 @@ from loralift.errors import RunDirectoryError
 TEMPORARY = ".loralift-tmp"
 """How the name of a file ends that a killed process may leave beside the one that it was writing."""
 
+PUT_BACK = "put the file back as the run wrote it"
+
+
+JSON_LINES = "each line must be one whole JSON object; a list or a table must be converted to such lines"
+
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
@@ -170,10 +175,26 @@ def read_json(path: Path) -> Any:
     return reading.read_json(path, RunDirectoryError)
 
 
+@contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with the content of a file of a run into one line that names the file.
+
+    Raises:
+        RunDirectoryError: Something failed inside.
+    """
+    try:
+        with reading.reading(path, RunDirectoryError, PUT_BACK):
+            yield
+    except RunDirectoryError as error:
+        if str(path) in str(error):
+            raise
+        raise RunDirectoryError(f"{path}: {error}: {PUT_BACK}") from error
+
+
 def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
-    row = reading.parse_json(line, f"{path}, line {number}", RunDirectoryError)
+    row = reading.parse_json(line, f"{path}, line {number}", RunDirectoryError, JSON_LINES)
     if not isinstance(row, dict):
-        raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}")
+        raise RunDirectoryError(f"{path}, line {number}: must be a JSON object, got {line[:40]!r}: {JSON_LINES}")
     return row
 
 

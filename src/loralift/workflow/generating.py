@@ -68,6 +68,7 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
         device=config.device or "auto",
         decoding=config.decoding,
         rows=rows,
+        full_hash=config.full_hash,
     )
     for note in generator.notes:
         watcher.say(f"model: {note}")
@@ -171,7 +172,8 @@ def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
     """
     records: dict[str, Record] = {}
     for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
-        record = decode(kind, row)
+        with files.as_written(path):
+            record = decode(kind, row)
         if row["id"] in records:
             raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
         records[row["id"]] = record

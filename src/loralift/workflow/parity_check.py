@@ -101,8 +101,8 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     rehearse(scoring, questions[0])
     for note in refuse_blind(scoring, questions):
         watcher.say(f"metrics: {note}")
-    base = inspect_base(config.model, config.revision)
-    infos = [inspect_adapter(name, path, base.config) for name, path in config.adapters.items()]
+    base = inspect_base(config.model, config.revision, full_hash=config.full_hash)
+    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in config.adapters.items()]
     model = _Model(config, watcher, base, infos)
     asked = _ask_transformers(model, questions)
     release_memory()

@@ -58,6 +58,7 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
             "part": dataset.name,
             "also": [other.name for other in datasets if other.name] if not dataset.name else [],
             "fingerprint": made_of[dataset.name],
+            "base_hash": _how_hashed(str(made_of[dataset.name].get("base", ""))),
             "variants": list(ready.generator.variants),
             "refused": dict(ready.refused),
             "data": _data_facts(config, dataset),
@@ -67,6 +68,17 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
             "sessions": sessions,
         }
         files.write_json(dataset.directory.run, document)
+
+
+def _how_hashed(base: str) -> str:
+    """What the base's hash is of, in words."""
+    if base.startswith("hub:"):
+        return "the hub's commit"
+    if base.startswith("sampled-"):
+        return (
+            "samples of its files, since they are large, and safetensors' whole headers; --full-hash reads all of them"
+        )
+    return "all of its files"
 
 
 def _session(command: str, model: Description) -> dict[str, Any]:

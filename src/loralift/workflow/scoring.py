@@ -10,7 +10,7 @@ from typing import Any
 
 from loralift.comparison import Settings
 from loralift.config import RunConfig
-from loralift.errors import RunDirectoryError, UsageError, some
+from loralift.errors import RunDirectoryError, UsageError, shown, some
 from loralift.generation import Generator
 from loralift.metrics import (
     DEFAULT_METRICS,
@@ -22,9 +22,10 @@ from loralift.metrics import (
     expand_names,
     score_examples,
 )
+from loralift.reading import reading
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
 from loralift.workflow import files, memory
-from loralift.workflow.codec import decode, plain, score_of, score_row
+from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import AGAIN, asked_again, read_answers, read_records
@@ -32,6 +33,8 @@ from loralift.workflow.run_directory import RunDirectory
 
 # Descriptive metrics, always computed: they are cheap, and show other explanations of a difference.
 CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
+
+AGAIN_SCORED = "score again with loralift run … --resume"
 
 LOOKED_AT = 1_000
 """How many references, spread over the data, are checked for whether the metrics can score them."""
@@ -225,16 +228,36 @@ def read_scores(directory: RunDirectory, variant: str) -> list[Score]:
     """The scores of a variant that was scored.
 
     Raises:
-        RunDirectoryError: There are none, or the file is damaged.
+        RunDirectoryError: There are none, the file is damaged, or it has other rows than were scored.
     """
-    return [score_of(row) for row in files.read_jsonl(directory.scores(variant))]
+    scores = scores_of(directory.scores(variant), files.read_jsonl(directory.scores(variant)))
+    rows = _read_results(directory, variant).get("rows")
+    if rows is not None and rows != len(scores):
+        raise RunDirectoryError(
+            f"{directory.scores(variant)} has {len(scores)} rows, and {shown(rows)} were scored "
+            f"({directory.results(variant).name}): score again with loralift run … --resume"
+        )
+    return scores
 
 
 def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricInfo], dict[str, MetricSummary]]:
-    """The metrics and their aggregates that a variant's results file holds."""
-    metrics = files.read_json(directory.results(variant))["metrics"]
-    infos = {name: decode(MetricInfo, entry.pop("info")) for name, entry in metrics.items()}
-    return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
+    """The metrics and their aggregates that a variant's results file holds.
+
+    Raises:
+        RunDirectoryError: The file is not there, or not as it was written.
+    """
+    metrics = _read_results(directory, variant)["metrics"]
+    with reading(directory.results(variant), RunDirectoryError, AGAIN_SCORED):
+        infos = {name: decode(MetricInfo, entry.pop("info")) for name, entry in metrics.items()}
+        return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
+
+
+def _read_results(directory: RunDirectory, variant: str) -> dict[str, Any]:
+    path = directory.results(variant)
+    found: dict[str, Any] = files.read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("metrics"), dict):
+        raise RunDirectoryError(f"{path} was not written by loralift: it has no metrics; {AGAIN_SCORED}")
+    return found
 
 
 def _examples(dataset: DatasetRun, variant: str) -> list[Example]:

@@ -120,8 +120,9 @@ def _known(scored: Scored) -> Future[Found]:
 
 def start() -> subprocess.Popen[bytes]:
     """The process that `main` is; it loads its libraries while it waits for work, and shows its warnings as we do."""
-    command = [sys.executable, "-c", "from loralift.workflow.scoring_process import main; main()"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # the same modules as here: without -P a stranger's numpy.py in the working directory would run
+    code = f"import sys; sys.path[:] = {sys.path!r}; from loralift.workflow.scoring_process import main; main()"
+    return subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def main() -> None:

@@ -107,10 +107,10 @@ BROKEN = {
     "lora_b_all_zero": Broken(each(torch.zeros_like, "lora_B"), "all 14 lora_B tensors are zero, as before", TRAINED),
     "lora_a_all_zero": Broken(each(torch.zeros_like, "lora_A"), "all 14 lora_A tensors are zero", TRAINED),
     "lora_alpha_0": Broken(
-        settings(lora_alpha=0), "a lora_alpha that is a number and not 0, got 0", "put back the value"
+        settings(lora_alpha=0), "a lora_alpha that is a number above 0, got 0", "put back the value"
     ),
-    "lora_alpha_nan": Broken(settings(lora_alpha=float("nan")), "a number and not 0, got nan", "put back the value"),
-    "lora_alpha_a_text": Broken(settings(lora_alpha="16"), "a number and not 0, got '16'", "put back the value"),
+    "lora_alpha_nan": Broken(settings(lora_alpha=float("nan")), "a number above 0, got nan", "put back the value"),
+    "lora_alpha_a_text": Broken(settings(lora_alpha="16"), "a number above 0, got '16'", "put back the value"),
     "lora_alpha_all_but_0": Broken(settings(lora_alpha=1e-5), "acts on nothing: on 13 prompts it shifts the", TRAINED),
     "lora_b_underflows": Broken(
         each(lambda tensor: tensor * 1e-30, "lora_B"),

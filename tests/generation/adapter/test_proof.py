@@ -199,9 +199,9 @@ def test_a_base_that_computes_no_numbers(generator, prompts):
 def test_a_base_that_overflows_is_not_taken_for_a_dead_adapter(tiny_base, copy, tmp_path, prompts):
     base = shutil.copytree(tiny_base, tmp_path / "base")
     weights = load_file(base / "model.safetensors")
-    weights["model.norm.weight"] *= 1e6
+    weights["model.norm.weight"] *= 2e4
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="the base computes NaN on 13 of 13 prompts"):
+    with pytest.raises(ModelError, match=r"the base computes NaN on 1. of 13 prompts"):
         prove(load_transformers(str(base), {"mine": str(copy)}, dtype="float16"), prompts)
 
 

@@ -46,6 +46,7 @@ ORIGINAL = 32
 """Tokens at which the frequencies of `LONGROPE` change."""
 LONGROPE = Phi3Config(
     **SIZE,
+    eos_token_id=None,  # its own is beyond so small a vocabulary
     original_max_position_embeddings=ORIGINAL,
     rope_parameters={
         "rope_type": "longrope",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from loralift.errors import ComparisonError
+from loralift.errors import ComparisonError, LoraLiftError
 from loralift.workflow.compare_inputs import compare_sides, read_sides
 from loralift.workflow.sides.reading import read_side
 
@@ -92,3 +92,74 @@ def test_rows_without_ids_whose_order_may_be_another_are_refused(tmp_path: Path,
         with pytest.raises(ComparisonError, match=r"must have lines of JSON with an id") as error:
             read_sides(one, two, None if "f1" in other[0] else ["f1"])
         assert why.replace("12 and 11", "1") in str(error.value)
+
+
+SCORE = {"id": "1", "f1": 0.5}
+LOG = {"doc_id": 1, "doc": {}, "target": "t", "resps": [["r"]], "filter": "none", "metrics": ["acc"], "acc": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{**SCORE, "id": ["a"]}], "row 1: the id (id) must be text or an integer, got ['a']"),
+        ([{**SCORE, "id": True}], "row 1: the id (id) must be text or an integer, got True"),
+        ([SCORE, {**SCORE, "id": " "}], "row 2: the id (id) must be text or an integer, got ' '"),
+        ([SCORE, {**SCORE, "id": 1}], "row 2: the id 1 is there more than once"),
+        ([SCORE, {**SCORE, "id": "2", "f1": True}], "row 2: f1 must be a number, as in other rows, got a truth value"),
+        ([{**SCORE, "f1": 10**400}], "row 1: f1 is larger than a number may be"),
+        ([{**SCORE, "statistics": {"bleu": [1.0, 2.0]}}], "statistics of bleu"),
+        ([{**SCORE, "statistics": {"bleu": [float("nan")] * 10}}], "row 1: the statistics of bleu must be 10 finite"),
+        ([{**LOG, "metrics": 3}], "row 1: metrics must be a list of names, got 3"),
+        ([{**LOG, "metrics": [3]}], "row 1: metrics must be a list of names, got [3]"),
+        ([{**LOG, "doc_id": None}], "row 1: must have a doc_id"),
+        ([{"id": 1, "prediction": 3, "reference": "x"}], "got 3 and 'x': write a number as text"),
+        ([{"id": 1, "prediction": None, "reference": "x"}], "got None and 'x': write a number as text, and no answer"),
+    ],
+)
+def test_lines_that_may_be_meant_otherwise_are_refused(tmp_path: Path, rows: list, said: str) -> None:
+    with pytest.raises(ComparisonError) as error:
+        read_side(write(tmp_path / "s.jsonl", rows), None)
+    assert said in str(error.value)
+
+
+def test_truth_values_alone_are_0_and_1(tmp_path: Path) -> None:
+    rows = [{"id": n, "acc": value} for n, value in enumerate((True, False, 1, 0.0))]
+    assert [score.values["acc"] for score in read_side(write(tmp_path / "s.jsonl", rows), None).scores] == [1, 0, 1, 0]
+
+
+def test_numbers_nested_in_an_object_are_named_with_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", [{"id": n, "scores": {"f1": 1}} for n in range(3)])
+    with pytest.raises(ComparisonError, match="scores left out, for its numbers are nested: write each as a column"):
+        compare_sides(path, path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'[{"id": 1, "f1": 1}]', "a list or a table must be converted to such lines"),
+        (b"id,f1\n1,0.5\n", "a list or a table must be converted to such lines"),
+        (b'{"id": 1, "f1": 0.5}\n{"id": 2, "f1"', "line 2"),
+        (b"\xff\xfe{\x00", "UTF-16"),
+        (b"\x1f\x8b\x08", "compressed"),
+        (b"[" * 100_000, "line 1: it is nested too deeply"),
+        (b'{"id": 1, "id": 2}', "line 1: the key 'id' is there twice"),
+        (b"\n \n", "an empty file"),
+    ],
+)
+def test_a_file_of_anything_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(LoraLiftError, match=r"s\.jsonl") as error:
+        read_side(path, None)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"scoring_details": None}, {"metadata": 3}, {"scoring_details": {"f1": []}}, {"repeat": "x"}, {"repeat": {}}],
+)
+def test_results_of_nel_that_are_none_are_one_line(tmp_path: Path, row: dict) -> None:
+    fine = {"problem_idx": 1, "repeat": 0, "scoring_details": {"f1": 0.5}, "metadata": {"id": "a"}}
+    write(tmp_path / "results.jsonl", [fine, {**fine, "problem_idx": 2, **row}])
+    with pytest.raises(LoraLiftError):
+        compare_sides(tmp_path, tmp_path)

@@ -13,7 +13,7 @@ from typing import Any
 from loralift.errors import AdapterError, first_line
 from loralift.generation.model.base_model import ADAPTER_CONFIG
 
-PATIENCE = 10.0
+PATIENCE = 3.0
 """Seconds that all patterns together may take: those of real adapters take milliseconds."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.\-]*")
@@ -83,7 +83,6 @@ _TEXT: Check = (_text, "a text")
 # null is allowed everywhere: it is what PEFT writes for a setting that is off
 _FIELDS: Mapping[str, Check] = {
     "r": (_count, "a positive integer"),
-    "lora_alpha": (_number, "a number"),
     "alpha": (_number, "a number"),
     "lora_dropout": (_number, "a number"),
     "target_modules": _NAMES,

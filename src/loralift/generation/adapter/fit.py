@@ -15,7 +15,7 @@ from loralift.errors import AdapterError, ModelError, some
 from loralift.generation.adapter import fields
 from loralift.generation.adapter.mismatch import Expected, explain_keys, explain_shapes
 from loralift.generation.model.build import Limit, bounded
-from loralift.generation.model.held import LFS, read_header
+from loralift.generation.model.held import LFS
 from loralift.generation.model.loading import NO_CODE, loading
 from loralift.generation.model.quiet import quiet_loading
 
@@ -33,7 +33,7 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
     Raises:
         AdapterError: The file is corrupt, empty, a Git LFS pointer, or holds something else than tensors.
     """
-    with loading(f"`{argument}` has a {weights.name} that cannot be read", AdapterError, "fetch or save it again"):
+    with loading(f"`{argument}` has a corrupt {weights.name}, fetch or save it again", AdapterError):
         with weights.open("rb") as file:
             if file.read(len(LFS)) == LFS:
                 raise AdapterError(
@@ -41,7 +41,6 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
                     "there"
                 )
         if weights.suffix == ".safetensors":
-            read_header(weights, AdapterError)
             tensors = load_file(weights)
         else:
             tensors = torch.load(weights, map_location="cpu", weights_only=True)

@@ -157,7 +157,11 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
             f"`{argument}` must be a folder with an {ADAPTER_CONFIG}, as save_pretrained writes it, but there is "
             f"none{hint}"
         )
-    raw = read_json(path, AdapterError)
+    try:
+        raw = read_json(path, AdapterError)
+    except AdapterError as cause:
+        reason = f"has an {ADAPTER_CONFIG} that is not JSON, fetch or save it again: {cause}"
+        raise AdapterError(f"`{argument}` {reason}") from cause
     kind = raw.get("peft_type") if isinstance(raw, dict) else None
     if kind not in PEFT_TYPES:
         raise AdapterError(
@@ -184,9 +188,10 @@ def _refuse_unsupported(argument: str, config: Any) -> None:
             "layers, so the base could not be evaluated beside it; merge it and evaluate that as --model"
         )
     alpha = getattr(config, "lora_alpha", 1.0)
-    if not isinstance(alpha, int | float) or not math.isfinite(alpha) or (alpha == 0 and not config.alpha_pattern):
+    number = isinstance(alpha, int | float) and not isinstance(alpha, bool) and math.isfinite(alpha)
+    if not number or alpha < 0 or (alpha == 0 and not config.alpha_pattern):
         raise AdapterError(
-            f"`{argument}` must have a lora_alpha that is a number and not 0, got {alpha!r}: the update is scaled by "
+            f"`{argument}` must have a lora_alpha that is a number above 0, got {alpha!r}: the update is scaled by "
             "lora_alpha / r; put back the value it was trained with"
         )
     init = getattr(config, "init_lora_weights", None)

@@ -53,7 +53,7 @@ class Asked(Protocol):
 
 
 def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:
-    """Prove on real prompts that every adapter acts, and tell what of its training differs from this evaluation.
+    """Prove on real prompts that the base computes numbers, that every adapter acts, and what of its training differs.
 
     For up to ``MOST_PROMPTS`` evenly spaced prompts, the adapter's next-token distribution is compared with the base's
     in the same batch, by KL divergence. The noise of rounding is measured: the base is evaluated again with batch size
@@ -74,8 +74,6 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
     tokenizer_match.refuse_doubled_bos(generator.tokenizer, prompts)
     if not chat_template:  # chat templates may end every turn with an EOS token
         tokenizer_match.refuse_ended(generator.tokenizer, prompts)
-    if not generator.adapters:
-        return ()
     few = spread(prompts)
     base = generator.next_token_log_probabilities(BASE, few)
     if broken := _not_numbers(base, few):
@@ -83,6 +81,8 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
             f"the base computes NaN on {len(broken)} of {len(few)} prompts ({some(broken, 3)}): evaluate it with "
             "--dtype bfloat16 or float32, and check that its weights are whole"
         )
+    if not generator.adapters:
+        return ()
     noise = divergences(generator.next_token_log_probabilities(BASE, few, batch_size=1), base)
     proofs = []
     for name, info in generator.adapters.items():

@@ -69,12 +69,12 @@ def compare_tokenizers(folder: Path, base: Any, prompts: Sequence[Prompt], chat_
     if not any(any(folder.glob(pattern)) for pattern in TOKENIZERS):
         return (f"Its folder has {some(there)} but no vocabulary: it could not be compared with the base's tokenizer.",)
     try:
-        with loading("the tokenizer in its folder cannot be loaded", AdapterError):
+        with loading("it cannot be read", AdapterError):
             refuse_irregular(folder, TOKENIZER_FILES, AdapterError)
             own = AutoTokenizer.from_pretrained(str(folder), **NO_CODE)
             differing = _differing_prompts(own, prompts, chat_template)
     except AdapterError as error:
-        return (f"Its tokenizer could not be compared with the base's: {error}.",)
+        return (f"The tokenizer in its folder cannot be loaded, so it could not be compared with the base's: {error}.",)
     notes = (*_vocabularies(own, base), *_special_tokens(own, base), *_templates(own, base, chat_template))
     if differing:
         return (

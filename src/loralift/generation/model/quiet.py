@@ -6,12 +6,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from transformers import dynamic_module_utils
 from transformers.utils import logging as transformers_logging
 
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """No progress bars, no load reports, and no PEFT warnings that LoraLift's own checks replace."""
+    """No progress bars, no load reports, no PEFT warnings that LoraLift's own checks replace, and no question.
+
+    transformers asks on the terminal whether to run a stranger's code; with no time to answer it is not run.
+    """
+    patience, dynamic_module_utils.TIME_OUT_REMOTE_CODE = dynamic_module_utils.TIME_OUT_REMOTE_CODE, 0
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
@@ -33,6 +38,7 @@ def quiet_loading() -> Iterator[None]:
             )
             yield
     finally:
+        dynamic_module_utils.TIME_OUT_REMOTE_CODE = patience
         transformers_logging.set_verbosity(verbosity)
         if bars:
             transformers_logging.enable_progress_bar()

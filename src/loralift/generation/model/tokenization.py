@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
 
 from loralift.errors import ModelError
+from loralift.generation.model import chat
+from loralift.reading import reading
 
 _PROBE = "a"
 """A text to find out which special tokens a tokenizer puts before and after every text."""
@@ -74,8 +76,10 @@ class Texts:
         """
         if self.tokenizer.chat_template is None:
             raise ModelError("`--chat-template` needs a model with a chat template, and this one's tokenizer has none")
-        plain = [dict(message) for message in messages]
-        try:
-            return str(self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True))
-        except TemplateError as cause:
-            raise ModelError(f"the model's chat template refuses these messages: {cause}") from cause
+        with reading("the model's chat template", ModelError, "leave out --chat-template"):
+            if type(self.tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template:
+                # a class of transformers' own that uses no template
+                plain = [dict(message) for message in messages]
+                return str(self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True))
+            template = self.tokenizer.get_chat_template()
+            return chat.render(template, messages, self.tokenizer.special_tokens_map)

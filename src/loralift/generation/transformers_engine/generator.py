@@ -18,7 +18,9 @@ from loralift.generation.base import (
     Description,
     GenerationSettings,
     OnProgress,
+    refuse_no_number,
     refuse_too_long,
+    refuse_unknown_tokens,
     refuse_unknown_variant,
 )
 from loralift.generation.model.base_model import BaseModel
@@ -31,7 +33,7 @@ from loralift.generation.transformers_engine.capability import (
     threads_may_share,
 )
 from loralift.generation.transformers_engine.describe import describe
-from loralift.generation.transformers_engine.load import Loaded, context_window, load_model
+from loralift.generation.transformers_engine.load import Loaded, context_window, load_model, vocabulary
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
 from loralift.generation.transformers_engine.loop.scheduler import ContinuousBatch, Scheduler
 from loralift.generation.transformers_engine.rope import meeting, restart
@@ -244,6 +246,7 @@ class TransformersGenerator:
         """
         refuse_unknown_variant(variant, self.variants)
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
+        refuse_unknown_tokens(pairs, vocabulary(self._loaded.base))
         return self._score_pairs(variant, pairs, _Tally(on_progress))
 
     def next_token_log_probabilities(
@@ -272,7 +275,7 @@ class TransformersGenerator:
         rows = [pair for pair in pairs if pair.id not in left_out]
         rows.sort(key=lambda pair: (-len(pair.token_ids), pair.id))
         base = self._loaded.base
-        vocabulary = base.config.get_text_config().vocab_size
+        columns = base.config.get_text_config().vocab_size
         keeps = likelihood.takes(base, "logits_to_keep")
         on_cpu = base.device.type == "cpu"
         budget = likelihood.CPU_LOGITS_BYTES if on_cpu else likelihood.LOGITS_BYTES
@@ -280,7 +283,7 @@ class TransformersGenerator:
         together = self._together()
 
         def fits(rest: Sequence[likelihood.Pair]) -> int:
-            return likelihood.rows_that_fit(rest[: together(rest)], vocabulary, keeps, budget)
+            return likelihood.rows_that_fit(rest[: together(rest)], columns, keeps, budget)
 
         found = run_in_batches(
             rows,
@@ -291,6 +294,7 @@ class TransformersGenerator:
             at_once=BATCHES_A_SIDE * sides() if on_cpu and self._threads(variant) else 1,
         )
         for one in found:
+            refuse_no_number(variant, one)
             tally.finished(1, one.tokens)
             yield one
 
@@ -319,6 +323,7 @@ class TransformersGenerator:
 
     def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))
+        refuse_unknown_tokens(prompts, vocabulary(self._loaded.base))
         single = [prompt.id for prompt in prompts if len(prompt.token_ids) == 1]
         if single and self._loaded.base.config.model_type in KEEPS_STATE:
             raise ModelError(

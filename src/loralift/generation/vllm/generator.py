@@ -18,6 +18,7 @@ from loralift.generation.base import (
     Description,
     GenerationSettings,
     OnProgress,
+    refuse_no_number,
     refuse_too_long,
     refuse_unknown_variant,
 )
@@ -180,7 +181,9 @@ class VllmGenerator:
                 for one in finished:
                     reference = fitting[one.key].reference
                     own = one.prompt_logprobs[-reference:] if reference else ()
-                    yield ReferenceLikelihood(one.key, math.fsum(own), reference)
+                    found = ReferenceLikelihood(one.key, math.fsum(own), reference)
+                    refuse_no_number(variant, found)
+                    yield found
 
     def _run(
         self,

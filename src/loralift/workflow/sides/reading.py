@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
 
 from loralift.comparison import question_of, repeat_id
 from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
 from loralift.metrics import METRICS, MetricSettings, expand_names
 from loralift.nemo.summaries import PREDICTION_METRICS
+from loralift.reading import reading
 from loralift.records import Answer, Example, Question, Score
 from loralift.workflow import files
-from loralift.workflow.codec import UNSCORED, score_of
+from loralift.workflow.codec import UNSCORED, decode, scores_of
 from loralift.workflow.external_formats import (
     Texts,
     has_ids,
@@ -27,7 +31,7 @@ from loralift.workflow.external_formats import (
     without_texts,
 )
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import read_summaries
+from loralift.workflow.scoring import read_scores, read_summaries
 from loralift.workflow.sides.columns import LOG_SIGNATURE, column_info
 from loralift.workflow.sides.side import DOC_HASH, Side, document
 from loralift.workflow.sides.thinking import thinking_in_answers, thinking_in_file
@@ -48,6 +52,11 @@ def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None
         ComparisonError: Its lines are neither scores nor predictions.
         UsageError: It has no such filter.
     """
+    with reading(path, ComparisonError, "see docs/compare.md for what a side may be"):
+        return _read_side(path, metrics, filter_name)
+
+
+def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None) -> Side:
     _refuse_refused(path)
     if path.is_dir() and (path / "results.jsonl").is_file():
         return _nel_results(path, metrics)
@@ -87,9 +96,9 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         asked = expand_names(metrics)
         _refuse_none(path, [name for name in infos if name in asked], list(infos))
         infos = {name: info for name, info in infos.items() if name in asked}
-    scores = [score_of(row) for row in files.read_jsonl(directory.scores(path.name))]
-    config = run["config"]
-    repeated = config.get("repeats", 1) > 1
+    scores = read_scores(directory, path.name)
+    made = _settings_of(directory if not also else RunDirectory(path.parents[2]), run)
+    repeated = made.repeats > 1
     asked_by_id = _asked(directory)
     questions = {score.id: question_of(score.id) if repeated else score.id for score in scores}
     documents = {row: asked_by_id[question] for row, question in questions.items() if question in asked_by_id}
@@ -98,7 +107,7 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         scores,
         infos,
         ours=True,
-        primary=config["primary"],
+        primary=made.primary,
         documents=documents,
         notes=thinking_in_file(path.name, directory.answers(path.name)),
         repeated=repeated,
@@ -106,10 +115,40 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     )
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What a comparison takes of a run's configuration."""
+
+    primary: str
+    repeats: Annotated[int, Field(ge=1)] = 1
+    margins: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    resamples: int = 10_000
+
+
+@dataclass(frozen=True)
+class _Fingerprint:
+    """The parts of a run's fingerprint that a comparison looks into."""
+
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    numerics: Mapping[str, Any] = field(default_factory=dict)
+    prompt: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _settings_of(directory: RunDirectory, run: Mapping[str, Any]) -> _Settings:
+    """A run's settings, after a check of all that is read of run.json later."""
+    try:
+        decode(_Fingerprint, run["fingerprint"])
+        return decode(_Settings, run.get("config"))
+    except RunDirectoryError as error:
+        raise RunDirectoryError(f"{directory.run} is not as a run wrote it: {error}") from None
+
+
 def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Question id to its question and reference; empty where the run's data was not kept."""
-    rows = files.read_jsonl(directory.dataset) if directory.dataset.is_file() else []
-    return {str(row.get("id")): document(str(row.get("question", "")), str(row.get("reference", ""))) for row in rows}
+    if not directory.dataset.is_file():
+        return {}
+    return {question.id: document(question.question, question.reference) for question in directory.read_questions()}
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
@@ -119,11 +158,16 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
     """
     results = files.read_jsonl(path / "results.jsonl")
     repeated = any(row.get("repeat") for row in results)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in results:
-        details = row.get("scoring_details", {})
+        details, about = row.get("scoring_details", {}), row.get("metadata", {})
+        if not (isinstance(details, Mapping) and isinstance(about, Mapping) and isinstance(row.get("repeat", 0), int)):
+            raise ComparisonError(
+                f"{path / 'results.jsonl'}, row {len(rows) + 1}: scoring_details and metadata must be objects, and "
+                "repeat an integer, as nel writes them"
+            )
         numbers = {name: value for name, value in details.items() if name in METRICS or name == UNSCORED}
-        question = row.get("metadata", {}).get("id", row.get("problem_idx"))
+        question = about.get("id", row.get("problem_idx"))
         rows.append({**numbers, "id": repeat_id(question, row.get("repeat", 0)) if repeated else str(question)})
     if not rows or all(row.keys() == {"id"} for row in rows):
         raise ComparisonError(f"{path / 'results.jsonl'} holds no metric of ours: was it made with our benchmark?")
@@ -134,7 +178,11 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
 
 def _scores(path: Path, rows: Rows, metrics: Sequence[str] | None) -> Side:
     numbers = without_texts(str(path), rows)
-    scores = [_score(path, number, row) for number, row in enumerate(numbers, start=1)]
+    try:
+        scores = scores_of(path, ({**row, "id": str(row["id"])} for row in numbers))
+    except RunDirectoryError as error:
+        raise ComparisonError(str(error)) from None
+    _refuse_unusable(path, scores)
     names = list(dict.fromkeys(name for score in scores for name in score.values))
     wanted = names
     if metrics is not None:
@@ -153,11 +201,14 @@ def _document_beside(row: Mapping[str, Any]) -> dict[str, str]:
     return document(question, reference)
 
 
-def _score(path: Path, number: int, row: Mapping[str, Any]) -> Score:
-    try:
-        return score_of({**row, "id": str(row["id"])})
-    except RunDirectoryError as error:
-        raise ComparisonError(f"{path}, row {number}: {error}") from None
+def _refuse_unusable(path: Path, scores: Sequence[Score]) -> None:
+    """Make sure that statistics which another wrote beside a metric of ours are those of the metric."""
+    first = next((score for score in scores if score.statistics), None)
+    for metric, of in first.statistics.items() if first else ():
+        aggregate = METRICS[metric].aggregate if metric in METRICS else None
+        with reading(f"{path}, statistics of {metric}", ComparisonError, "leave the statistics out"):
+            if aggregate is not None:
+                aggregate(np.array([of], dtype=np.float64))
 
 
 def _spelled(metrics: Sequence[str]) -> set[str]:
@@ -203,6 +254,6 @@ def _sample_log(path: Path, rows: Rows, metrics: Sequence[str] | None, filter_na
         wanted = [metric for metric in own if metric in asked]
         _refuse_none(path, wanted, own, "" if log.texts else "; its answers are no texts that --metrics could score")
         infos = {metric: column_info(metric, LOG_SIGNATURE) for metric in wanted}
-        side = Side(name, [score_of(row) for row in log.values], infos)
+        side = Side(name, scores_of(path, log.values), infos)
     documents = {row: {DOC_HASH: digest} for row, digest in log.documents.items()}
     return replace(side, documents=documents, notes=(*log.notes, *side.notes), filtered=True)

@@ -1,0 +1,85 @@
+"""Configurations in YAML. `given` is the file; the fields that it does not name are the good ones of a run."""
+
+from __future__ import annotations
+
+from tests.bad_inputs.case import (
+    GZIP,
+    UTF16,
+    Case,
+    a_folder,
+    a_link_to_itself,
+    a_link_to_nothing,
+)
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+FILES = (
+    Case("a folder", a_folder, "bad.yaml"),
+    Case("a link to nothing", a_link_to_nothing, "bad.yaml"),
+    Case("a link to itself", a_link_to_itself, "bad.yaml"),
+    Case("UTF-16", "limit: 3".encode(UTF16), "UTF-16"),
+    Case("compressed", GZIP, "bad.yaml"),
+    Case("Latin-1", b"system_prompt: caf\xe9\n", "bad.yaml"),
+    Case("a NUL", "limit: 3\0\n", "bad.yaml"),
+    Case("empty", "", "bad.yaml"),
+    Case("only a comment", "# limit: 3\n", "bad.yaml"),
+    Case("a list", "- limit\n- 3\n", "mapping"),
+    Case("a text", "limit\n", "mapping"),
+    Case("a number", "3\n", "mapping"),
+    Case("two documents", "limit: 3\n---\nlimit: 4\n", "bad.yaml"),
+    Case("a tab", "limit: 3\n\tseed: 1\n", "bad.yaml"),
+    Case("not closed", "metrics: [f1\n", "bad.yaml"),
+    Case("a key twice", "limit: 3\nlimit: 4\n", "limit"),
+    Case("an unknown key", "limits: 3\n", "limit"),
+    Case("a number as a key", "3: limit\n", "3"),
+    Case("a list as a key", "? [a, b]\n: 3\n", "bad.yaml"),
+    Case("a Python object", "limit: !!python/object/apply:os.getpid []\n", "bad.yaml"),
+    Case("an unknown tag", "limit: !secret 3\n", "bad.yaml"),
+    Case("an unknown anchor", "limit: *three\n", "bad.yaml"),
+    Case("a billion laughs", LAUGHS, "a"),
+    Case("nested too deeply", "limit: " + "[" * 10_000 + "]" * 10_000, "bad.yaml"),
+    Case("a number of 5,000 digits", "limit: " + "9" * 5_000, "bad.yaml"),
+    Case("a date that is none", "limit: 2001-99-99\n", "bad.yaml"),
+)
+
+FIELDS = (
+    Case("limit true", "limit: true", "--limit"),
+    Case("limit a date", "limit: 2001-01-01", "--limit"),
+    Case("limit with a point", "limit: 1e3", "--limit"),
+    Case("limit not a number", "limit: .nan", "--limit"),
+    Case("limit a list", "limit: [3]", "--limit"),
+    Case("seed false", "seed: false", "--seed"),
+    Case("strict a number", "strict: 7", "--strict"),
+    Case("temperature true", "temperature: true", "--temperature"),
+    Case("temperature a word", "temperature: hot", "--temperature"),
+    Case("temperature infinite", "temperature: .inf", "--temperature"),
+    Case("model null", "model: null", "--model"),
+    Case("model a number", "model: 8", "--model"),
+    Case("model with a NUL", 'model: "a\\0b"', "--model"),
+    Case("dataset a list", "dataset: [a.jsonl]", "--dataset"),
+    Case("dataset with a NUL", 'dataset: "a\\0.jsonl"', "--dataset"),
+    Case("adapters a list", "adapters: [./x]", "--adapter"),
+    Case("adapters an anchor in itself", "adapters: &a\n  x: *a", "adapter"),
+    Case("adapters a text", "adapters: ./x", "--adapter"),
+    Case("adapters with a number as name", "adapters: {1: ./x}", "--adapter"),
+    Case("adapters with null as path", "adapters: {a: null}", "--adapter"),
+    Case("adapters with a NUL in the path", 'adapters: {a: "./x\\0"}', "--adapter"),
+    Case("metrics a number", "metrics: 3", "--metrics"),
+    Case("metrics an empty list", "metrics: []", "--metrics"),
+    Case("metrics with null", "metrics: [f1, null]", "--metrics"),
+    Case("margins a text", "margins: f1=1", "--margin"),
+    Case("margins true", "margins: {f1: true}", "--margin"),
+    Case("stop with an empty text", 'stop: ["a", ""]', "--stop"),
+    Case("stop with half a character", 'stop: ["\\ud800"]', ""),
+    Case("stop of a number", "stop: [3]", "--stop"),
+    Case("system prompt a map", "system_prompt: {a: b}", "--system-prompt"),
+    Case("output with a NUL", 'output_dir: "a\\0b"', "--output-dir"),
+    Case("output of 300 characters", f"output_dir: {'x' * 300}", "x" * 100),
+    Case("columns a list", "columns: [question]", "--column"),
+    Case("columns with null", "columns: {question: null}", "--column"),
+    Case("resamples beyond memory", "resamples: 1000000000000", "--resamples"),
+    Case("eval indices a list", "eval_indices: [1, 2]", "--eval-indices"),
+    Case("indices and fraction", "eval_indices: a.json\neval_fraction: 0.1", "exclude each other"),
+)
