@@ -11,7 +11,7 @@ from typing import Any
 
 from loralift.comparison import cut_columns, repeat_id
 from loralift.errors import MOST_CHARACTERS, RunDirectoryError, first_line, some
-from loralift.reading import reason_of
+from loralift.reading import reading, reason_of
 from loralift.records import BASE, AdapterProof, Answer, Confounds, Report, Row
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
@@ -81,8 +81,9 @@ def build_report(directory: RunDirectory) -> Report:
 
 
 def _made(directory: RunDirectory) -> _Made:
-    with files.as_written(directory.run):
+    with reading(directory.root, RunDirectoryError):
         run = directory.read_run()
+    with files.as_written(directory.run):
         if lacking := [name for name in NEEDED if name not in run]:
             raise RunDirectoryError(f"{directory.run} lacks {some(lacking)}: {files.PUT_BACK}")
         if run["variants"][:1] != [BASE]:
