@@ -133,6 +133,7 @@ def of_run(name: str, read_from: Callable[[RunDirectory], Any]) -> Make:
         directory = RunDirectory(folder)
         path = folder / name
         path.parent.mkdir(exist_ok=True)
+        directory.results("base").write_text('{"metrics": {}}', encoding="utf-8")
 
         def read(content: bytes) -> None:
             path.write_bytes(content)

@@ -19,7 +19,7 @@ ROWS: list[dict[str, object]] = [
     {"id": 2, "question": "What is it?", "reference": ["It", "is"], "n": 1.5},
 ]
 SCORES: list[dict[str, object]] = [
-    {"id": "1", "f1": 0.5, "statistics": {"bleu": [1.0, 2.0]}, "unscored": {"x": "no"}},
+    {"id": "1", "f1": 0.5, "statistics": {"x": [1.0, 2.0]}, "unscored": {"x": "no"}},
     {"id": "2", "f1": 1},
 ]
 ANSWERS: list[dict[str, object]] = [

@@ -23,6 +23,9 @@ MARK = "<zq"
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What acts on a terminal, hides, or turns text around."""
 
+RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What must not be in the page; direction marks stand between <bdi> and </bdi>, and line separators are white space."""
+
 VOID = frozenset({"meta", "link", "br", "img", "input", "hr", "wbr", "col", "source"})
 
 
@@ -88,7 +91,7 @@ def of_page(folder: Path) -> Target:
         tags.close()
         if tags.wrong or tags.open:
             raise AssertionError(f"not well-formed: {tags.wrong} {tags.open}")
-        _refuse_raw(shown)
+        _refuse_raw(shown, RAW)
 
     return show
 
@@ -143,9 +146,9 @@ SHOWING: dict[str, Make] = {
 }
 
 
-def _refuse_raw(shown: str) -> None:
+def _refuse_raw(shown: str, never: re.Pattern[str] = CONTROLS) -> None:
     if MARK in shown:
         raise AssertionError(f"raw: {shown[max(0, shown.index(MARK) - 60) : shown.index(MARK) + 60]!r}")
-    if found := CONTROLS.search(shown):
+    if found := never.search(shown):
         raise AssertionError(f"control: {shown[max(0, found.start() - 60) : found.end() + 60]!r}")
     shown.encode("utf-8")

@@ -99,8 +99,8 @@ ANSWER_FILES = (
          lines(*({"id": row["id"], "answer": "a", "response": "b"} for row in ANSWERS)),
          "prediction"),
     Case("an id twice", lines(*ANSWERS, ANSWERS[0]), "q0"),
-    Case("half a character", answers(prediction="\ud800"), "after.jsonl"),
-    Case("half a character in the id", answers(id="\ud800"), "after.jsonl"),
+    Case("half a character, which JSON can carry", answers(prediction="\ud800"), "", 0),
+    Case("half a character in the id, likewise", answers(id="\ud800"), "", 0),
 )  # fmt: skip
 
 LOGS = (
@@ -109,7 +109,7 @@ LOGS = (
     Case("a score that is null everywhere", lines(*({**row, "f1": None} for row in LOG)), "after"),
     Case("metrics that are no list", log(metrics=7), "metrics"),
     Case("metrics of numbers", log(metrics=[7]), "metrics"),
-    Case("a document twice", lines(*LOG, {**LOG[0], "f1": 0.9}), "more than one row"),
+    Case("a document twice", lines(*LOG, {**LOG[0], "f1": 0.9}), "more than once"),
     Case("torn", lines(*LOG) + '{"doc_id": 8, "do', "line 9"),
     Case("targets nested too deeply", log(target="[" * 5_000), "f1", 0),
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from loralift.cli import main
+from loralift.generation.model import chat
 from tests.bad_inputs import adapters, compared, configs, data_files, flags, models, run_files
 from tests.bad_inputs.case import Case, lines, put
 from tests.models import SUBJECTS
@@ -84,6 +85,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, places: dict[str, Path]) 
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a bad input writes, it writes here; and no answer on standard input."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(chat, "PATIENCE", 3.0)
     with Path(os.devnull).open(encoding="utf-8") as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         yield

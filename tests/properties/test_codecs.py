@@ -120,7 +120,7 @@ def test_what_is_shown_is_one_line_that_does_nothing_to_a_terminal(text: str) ->
     assert visible(visible(text)) == visible(text)
 
 
-@given(st.integers(1, 10_000), st.integers(0, 2**31), st.floats(0.01, 10), st.lists(said, max_size=3))
+@given(st.integers(1, 10_000), st.integers(0, 2**31), st.floats(0.01, 10), st.lists(said, max_size=3, unique=True))
 def test_a_configuration_is_what_its_own_text_says(limit: int, seed: int, temperature: float, stop: list[str]) -> None:
     config = parse({"limit": limit, "seed": seed, "temperature": temperature, "stop": stop})
     assert parse(json.loads(config.model_dump_json(exclude_unset=True))) == config

@@ -27,8 +27,8 @@ def report(run_dir: Path, fmt: str | None) -> None:
 
     from loralift.reporting import markdown, page
     from loralift.reporting.charts.apart import draw_apart
-    from loralift.workflow import files
     from loralift.workflow.codec import plain
+    from loralift.workflow.damage import REMEDY
     from loralift.workflow.reporting import build_report, with_notes, write_report
     from loralift.workflow.run_directory import RunDirectory
 
@@ -38,7 +38,7 @@ def report(run_dir: Path, fmt: str | None) -> None:
         written = write_report(directory, built)
         show(written.report, written.files, written.unwritten)
         return
-    with reading(f"the run in {run_dir}", RunDirectoryError, files.PUT_BACK):
+    with reading(f"the run in {run_dir}", RunDirectoryError, REMEDY):
         match fmt:
             case "html":
                 drawing = draw_apart(built)

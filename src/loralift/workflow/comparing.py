@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loralift.comparison import Settings, compare, rank
-from loralift.errors import ComparisonError, RunDirectoryError
+from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
 from loralift.records import Comparison, Confounds, Finding, MetricComparison, MetricInfo, Score, SdkPairedTest
 from loralift.reporting.formatting import percent
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
+from loralift.workflow.damage import consistent, within
 from loralift.workflow.run_directory import RunDirectory
 
 DEFAULT_PRIMARY = "semantic_similarity"
-
-MOST_DECIMALS = 20
 
 SEEING = ("chrf", "exact_match")
 """Metrics that can score texts in every script."""
@@ -175,40 +174,14 @@ def read_comparison(directory: RunDirectory) -> Compared:
     Raises:
         RunDirectoryError: It is damaged.
     """
-    document = files.read_json(directory.comparison)
-    with files.as_written(directory.comparison):
-        tests, findings = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
-        confounds = decode(Confounds, document.pop("confounds", {}))
-        comparison = decode(Comparison, document)
-        _refuse_strangers(comparison)
+    place = directory.comparison
+    document = files.read_json(place)
+    with within(place):
+        tests, found = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
+        confounds = document.pop("confounds", {})
         return Compared(
-            comparison,
+            consistent(decode(Comparison, document), place),
             tuple(decode(SdkPairedTest, test) for test in tests),
-            confounds,
-            tuple(decode(Finding, finding) for finding in findings),
+            decode(Confounds, confounds),
+            tuple(decode(Finding, finding) for finding in found),
         )
-
-
-def _refuse_strangers(comparison: Comparison) -> None:
-    """Make sure that a comparison's rows are of its own candidates and metrics."""
-    rows = [(row.candidate, row.metric) for row in comparison.rows]
-    wanted = [(candidate, metric) for candidate in comparison.candidates for metric in comparison.metrics]
-    if comparison.primary not in comparison.metrics:
-        raise RunDirectoryError(f"it has no metric {comparison.primary!r}, which is its primary one")
-    if rows != wanted:
-        raise RunDirectoryError("its rows are not those of its candidates and metrics")
-    verdicts = {row.candidate: row.verdict for row in primary_rows(comparison) if row.verdict}
-    if verdicts != comparison.verdicts or not verdicts:
-        raise RunDirectoryError(f"its verdicts are not those of the rows of {comparison.primary!r}")
-    refuse_decimals(comparison.metrics)
-
-
-def refuse_decimals(infos: Mapping[str, MetricInfo]) -> None:
-    """Refuse descriptions of metrics by which no number can be written.
-
-    Raises:
-        RunDirectoryError: The decimals of one are below 0 or above MOST_DECIMALS.
-    """
-    for info in infos.values():
-        if not 0 <= info.decimals <= MOST_DECIMALS:
-            raise RunDirectoryError(f"the decimals of {info.name!r} must be 0 to {MOST_DECIMALS}, got {info.decimals}")

@@ -123,6 +123,8 @@ def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -
         notes.append(f"{name}: {', '.join(left)} left out, for a line holds no single number of it.")
     if "perplexity" in single:
         notes.append(f"{name}: perplexity is each line's log-likelihood, here {LOG_LIKELIHOOD}: more is better.")
+    for row in kept:
+        _refuse_texts(name, row, single)
     values = tuple({"id": row_id, **_numbers(row, single)} for row_id, row in zip(ids, kept, strict=True))
     texts = [_texts(row_id, row) for row_id, row in zip(ids, kept, strict=True)]
     whole = tuple(text for text in texts if text is not None)
@@ -296,6 +298,13 @@ def _ids(rows: Sequence[Row]) -> list[str]:
 
 def _numeric(row: Row) -> list[str]:
     return [key for key, value in row.items() if key not in _NO_METRIC and not isinstance(value, str)]
+
+
+def _refuse_texts(name: str, row: Row, metrics: Sequence[str]) -> None:
+    for metric in metrics:
+        if isinstance(row.get(metric), str):
+            place = f"{name}, doc_id {row['doc_id']}"
+            raise ComparisonError(f"{place}: {metric} must be a number, as in other lines, got {shown(row[metric])}")
 
 
 def _numbers(row: Row, metrics: Sequence[str]) -> dict[str, float | None]:

@@ -16,9 +16,6 @@ from loralift.errors import RunDirectoryError
 TEMPORARY = ".loralift-tmp"
 """How the name of a file ends that a killed process may leave beside the one that it was writing."""
 
-PUT_BACK = "put the file back as the run wrote it"
-
-
 JSON_LINES = "each line must be one whole JSON object; a list or a table must be converted to such lines"
 
 
@@ -173,22 +170,6 @@ def read_json(path: Path) -> Any:
         RunDirectoryError: The file is missing or no JSON.
     """
     return reading.read_json(path, RunDirectoryError)
-
-
-@contextmanager
-def as_written(path: Path) -> Iterator[None]:
-    """Turn whatever is wrong with the content of a file of a run into one line that names the file.
-
-    Raises:
-        RunDirectoryError: Something failed inside.
-    """
-    try:
-        with reading.reading(path, RunDirectoryError, PUT_BACK):
-            yield
-    except RunDirectoryError as error:
-        if str(path) in str(error):
-            raise
-        raise RunDirectoryError(f"{path}: {error}: {PUT_BACK}") from error
 
 
 def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from loralift.data import (
     chat_messages,
     render_prompt,
 )
-from loralift.errors import RunDirectoryError, some
+from loralift.errors import ModelError, RunDirectoryError, some
 from loralift.generation import GenerationSettings, Generator
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
+from loralift.workflow.damage import within
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import RunContext, Watcher
 from loralift.workflow.run_directory import RunDirectory
@@ -81,7 +82,11 @@ def system_prompt(config: RunConfig) -> str:
 
 
 def render_prompts(generator: Generator, questions: Sequence[Question], config: RunConfig) -> list[Prompt]:
-    """Render and tokenise every prompt, once for all variants."""
+    """Render and tokenise every prompt, once for all variants.
+
+    Raises:
+        ModelError: The chat template refuses, takes too long, or writes nothing.
+    """
     system = system_prompt(config)
     if config.chat_template:
         texts = [generator.render_chat(chat_messages(q.question, system)) for q in questions]
@@ -89,6 +94,10 @@ def render_prompts(generator: Generator, questions: Sequence[Question], config: 
         texts = [render_prompt(q.question, system) for q in questions]
     # A chat template writes its own special tokens; adding them again would double the BOS.
     ids = generator.encode(texts, add_special_tokens=not config.chat_template)
+    if empty := [question.id for question, tokens in zip(questions, ids, strict=True) if not tokens]:
+        raise ModelError(
+            f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"
+        )
     return [Prompt(q.id, text, tokens) for q, text, tokens in zip(questions, texts, ids, strict=True)]
 
 
@@ -171,12 +180,12 @@ def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
         RunDirectoryError: The file is damaged, or has an id twice.
     """
     records: dict[str, Record] = {}
-    for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
-        with files.as_written(path):
+    with within(path):
+        for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
             record = decode(kind, row)
-        if row["id"] in records:
-            raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
-        records[row["id"]] = record
+            if row["id"] in records:
+                raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
+            records[row["id"]] = record
     return records
 
 

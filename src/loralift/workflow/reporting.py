@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,36 +11,19 @@ from typing import Any
 from loralift.comparison import cut_columns, repeat_id
 from loralift.errors import MOST_CHARACTERS, RunDirectoryError, first_line, some
 from loralift.reading import reading, reason_of
-from loralift.records import BASE, AdapterProof, Answer, Confounds, Report, Row
+from loralift.records import BASE, AdapterProof, Answer, Confounds, MetricInfo, MetricSummary, Question, Report, Row
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
 from loralift.visible import one_line
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.comparing import Compared, read_comparison, refuse_decimals
+from loralift.workflow.comparing import Compared, read_comparison
 from loralift.workflow.confounds import columns_of
+from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
-
-NEEDED = ("variants", "config", "data", "hardware", "versions", "seconds", "sessions", "proofs", "notes", "also")
-"""What of run.json a report is made of, besides the fingerprint."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What run.json says of a run, as a report shows it."""
-
-    title: str
-    variants: tuple[str, ...]
-    also: tuple[str, ...]
-    proofs: tuple[AdapterProof, ...]
-    facts: Mapping[str, str]
-    notes: tuple[str, ...]
-    refused: Mapping[str, str]
-    repeats: int
-    training: str
 
 
 @memory.looked_for_seldom()
@@ -52,69 +34,79 @@ def build_report(directory: RunDirectory) -> Report:
         directory: The run, or one of its further data sets.
 
     Raises:
-        RunDirectoryError: The folder is no run, the run is not finished, or one of its files is damaged.
+        RunDirectoryError: The folder is no run, or the run is not finished.
     """
-    made = _made(directory)
-    variants = made.variants
-    read = {variant: read_summaries(directory, variant) for variant in variants}
-    with files.as_written(directory.results(variants[0])):
-        refuse_decimals(read[variants[0]][0])
-    compared = _compared(directory, variants) if len(variants) > 1 else None
-    confounds = compared.confounds if compared else Confounds()
-    also = {name: RunDirectory(directory.root / "also" / name) for name in made.also}
+    with reading(directory.root, RunDirectoryError):
+        run = directory.read_run()
+    with within(directory.run):
+        of = decode(_RunFile, run)
+    if of.variants[:1] != (BASE,):
+        raise RunDirectoryError(f"{directory.run}: its variants must begin with {BASE!r}; {REMEDY}")
+    if len(of.variants) > 1 and not directory.comparison.exists():
+        raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
+    read = {variant: _summaries(directory, variant) for variant in of.variants}
+    compared = _compared(directory, of.variants) if len(of.variants) > 1 else None
+    with reading(directory.run, RunDirectoryError, REMEDY):
+        questions = directory.read_questions()
+    also = {name: RunDirectory(directory.root / "also" / name) for name in of.also}
+    known = {name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()}
+    with within(directory.run):
+        facts = decode(dict[str, str], facts_of(run))
+        title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}"
+        clean = tuple(_clean(compared.confounds if compared else Confounds(), run["config"]))
+        repeats = int(run["config"]["repeats"])
     return Report(
-        title=made.title,
-        variants=variants,
-        metrics=read[variants[0]][0],
+        title=title,
+        variants=of.variants,
+        metrics=read[of.variants[0]][0],
         summaries={variant: summaries for variant, (_, summaries) in read.items()},
         comparison=compared.comparison if compared else None,
         sdk_tests=compared.tests if compared else (),
-        confounds=confounds,
+        confounds=compared.confounds if compared else Confounds(),
         findings=compared.findings if compared else (),
-        proofs=made.proofs,
-        also={name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()},
-        facts=made.facts,
-        notes=(*made.notes, *_clean(confounds, made.training)),
-        rows=_rows(directory, variants, made.repeats),
-        refused=made.refused,
+        proofs=of.proofs,
+        also=known,
+        facts=facts,
+        notes=(*of.notes, *clean),
+        rows=_rows(directory, of.variants, questions, repeats),
+        refused=of.refused,
     )
 
 
-def _made(directory: RunDirectory) -> _Made:
-    with reading(directory.root, RunDirectoryError):
-        run = directory.read_run()
-    with files.as_written(directory.run):
-        if lacking := [name for name in NEEDED if name not in run]:
-            raise RunDirectoryError(f"{directory.run} lacks {some(lacking)}: {files.PUT_BACK}")
-        if run["variants"][:1] != [BASE]:
-            raise RunDirectoryError(f"{directory.run}: the variants must begin with {BASE!r}: {files.PUT_BACK}")
-        config = run["config"]
-        return decode(
-            _Made,
-            {
-                "title": f"{_name(config['model'])} on {_name(run['data']['source'])}",
-                **{name: run[name] for name in ("variants", "also", "proofs", "notes")},
-                "facts": facts_of(run),
-                "refused": run.get("refused", {}),
-                "repeats": config["repeats"],
-                "training": str(config["train_data"]),
-            },
-        )
+@dataclass(frozen=True, slots=True)
+class _RunFile:
+    """What the report takes from run.json as it is."""
+
+    variants: tuple[str, ...]
+    also: tuple[str, ...]
+    notes: tuple[str, ...]
+    proofs: tuple[AdapterProof, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def _summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricInfo], dict[str, MetricSummary]]:
+    place = directory.results(variant)
+    with within(place):
+        infos, summaries = read_summaries(directory, variant)
+        for problem in described(infos.values()):
+            raise RunDirectoryError(problem)
+        return infos, summaries
 
 
 def _compared(directory: RunDirectory, variants: Sequence[str]) -> Compared:
-    if not directory.comparison.exists():
-        raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
     compared = read_comparison(directory)
-    if compared.comparison.candidates != tuple(variants[1:]):
-        raise RunDirectoryError(f"{directory.comparison} is not of the variants of {directory.run}: {files.PUT_BACK}")
+    if tuple(variants) != (compared.comparison.baseline, *compared.comparison.candidates):
+        raise RunDirectoryError(
+            f"{directory.comparison}: it compares {some(compared.comparison.candidates)} with "
+            f"{compared.comparison.baseline}, and run.json names {some(variants)}; {REMEDY}"
+        )
     return compared
 
 
-def _clean(confounds: Confounds, training: str) -> Iterator[str]:
+def _clean(confounds: Confounds, config: Mapping[str, Any]) -> Iterator[str]:
     """A sentence that no row leaked, if that was checked; leaks are findings."""
     if confounds.leaks and not any(confounds.leaks.values()):
-        yield f"no question and no reference was found in the training data ({_name(training)})"
+        yield f"no question and no reference was found in the training data ({_name(str(config['train_data']))})"
 
 
 def _name(source: str) -> str:
@@ -152,9 +144,8 @@ def write_report(directory: RunDirectory, report: Report) -> Written:
     content: dict[Path, Callable[[], bytes]] = {
         directory.report("html"): lambda: files.encoded(page.render(report, drawing.charts)),
         directory.report("md"): lambda: files.encoded(markdown.render(report, shown)),
-        directory.report("json"): lambda: files.encoded(
-            files.json_text(plain(replace(report, rows=())))
-        ),  # rows have files
+        # without its rows, which have files of their own
+        directory.report("json"): lambda: files.encoded(files.json_text(plain(replace(report, rows=())))),
         **{path: partial(bytes, picture) for path, picture in zip(pictures, drawing.pictures, strict=True)},
     }
     written, unwritten = [], []
@@ -165,14 +156,10 @@ def write_report(directory: RunDirectory, report: Report) -> Written:
         except RunDirectoryError as error:
             unwritten.append(str(error))
         except Exception as error:  # noqa: BLE001 - of a damaged run as much as possible is shown
-            said = f"cannot make {path}: {type(error).__name__}: {first_line(error)}"
-            unwritten.append(one_line(said, MOST_CHARACTERS))
+            unwritten.append(
+                one_line(f"cannot make {path}: {type(error).__name__}: {first_line(error)}", MOST_CHARACTERS)
+            )
     return Written(report, tuple(written), (*unwritten, *_remove_old(directory, set(pictures))))
-
-
-def _json(report: Report) -> str:
-    """The report without its rows, which have files of their own."""
-    return files.json_text(plain(replace(report, rows=())))
 
 
 def with_notes(report: Report, drawing: Drawing) -> Report:
@@ -190,24 +177,25 @@ def _remove_old(directory: RunDirectory, pictures: Collection[Path]) -> Iterator
             yield f"cannot remove {picture}, which is of an earlier report: {reason_of(error)}"
 
 
-def _rows(directory: RunDirectory, variants: tuple[str, ...], repeats: int) -> tuple[Row, ...]:
-    """Every row of the run as a reader sees it, in the order of the data.
-
-    Raises:
-        RunDirectoryError: A variant has no answer or no score of a row, or one of another.
-    """
-    with files.as_written(directory.run):
-        questions = directory.read_questions()
-    answers = {variant: read_records(directory.answers(variant), Answer) for variant in variants}
-    values = {variant: {s.id: s.values for s in read_scores(directory, variant)} for variant in variants}
+def _rows(
+    directory: RunDirectory, variants: Sequence[str], questions: Sequence[Question], repeats: int
+) -> tuple[Row, ...]:
+    """Every row of the run as a reader sees it, in the order of the data."""
+    numbered = range(repeats)
     asked = {
-        repeat_id(question.id, number) if repeats > 1 else question.id: question
+        row: question
         for question in questions
-        for number in range(repeats)
+        for row in ([question.id] if repeats == 1 else [repeat_id(question.id, number) for number in numbered])
     }
+    answers: dict[str, Mapping[str, Answer]] = {}
+    values: dict[str, Mapping[str, Mapping[str, float | None]]] = {}
     for variant in variants:
-        _refuse_others(directory.answers(variant), asked, answers[variant].keys())
-        _refuse_others(directory.scores(variant), asked, values[variant].keys())
+        with within(directory.answers(variant)):
+            answers[variant] = read_records(directory.answers(variant), Answer)
+        with within(directory.scores(variant)):
+            values[variant] = {score.id: score.values for score in read_scores(directory, variant)}
+        whole(answers[variant], asked, directory.answers(variant))
+        whole(values[variant], asked, directory.scores(variant))
     columns = cut_columns(columns_of(questions)).columns
     rows = []
     for row, question in asked.items():
@@ -224,10 +212,3 @@ def _rows(directory: RunDirectory, variants: tuple[str, ...], repeats: int) -> t
             )
         )
     return tuple(rows)
-
-
-def _refuse_others(path: Path, asked: Mapping[str, Any], there: AbstractSet[str]) -> None:
-    if missing := [row for row in asked if row not in there]:
-        raise RunDirectoryError(f"{path} lacks {some(missing)}: add --resume to its run")
-    if strange := there - asked.keys():
-        raise RunDirectoryError(f"{path} has rows that the data do not have, {some(sorted(strange))}: {files.PUT_BACK}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from loralift.generation.model.folder import refuse_irregular
 from loralift.generation.model.hub import find_folder, hash_files
 from loralift.generation.model.loading import loading
 from loralift.reading import read_json
-from loralift.records import BASE
+from loralift.records import BASE, LARGEST
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +187,7 @@ def _refuse_unsupported(argument: str, config: Any) -> None:
             "layers, so the base could not be evaluated beside it; merge it and evaluate that as --model"
         )
     alpha = getattr(config, "lora_alpha", 1.0)
-    number = isinstance(alpha, int | float) and not isinstance(alpha, bool) and math.isfinite(alpha)
+    number = isinstance(alpha, int | float) and not isinstance(alpha, bool) and abs(alpha) <= LARGEST
     if not number or alpha < 0 or (alpha == 0 and not config.alpha_pattern):
         raise AdapterError(
             f"`{argument}` must have a lora_alpha that is a number above 0, got {alpha!r}: the update is scaled by "

@@ -90,6 +90,10 @@ def _refuse_refused(path: Path) -> None:
 def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     directory = RunDirectory(path.parent)
     also = not directory.run.is_file() and path.parent.parent.name == "also"  # a further data set of a run
+    if not also and not directory.run.is_file():
+        raise ComparisonError(
+            f"{path} is a folder, and no variant of a run (RUN/base): {directory.root} has no run.json"
+        )
     run = (RunDirectory(path.parents[2]) if also else directory).read_run()
     infos, _ = read_summaries(directory, path.name)
     if metrics is not None:
