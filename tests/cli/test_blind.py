@@ -91,10 +91,9 @@ def test_a_run_by_a_metric_that_sees_keeps_the_reasons(
     data, run = tmp_path / "data.jsonl", tmp_path / "run"
     rows = [{"id": str(i), "question": "What is money?", "reference": text} for i, text in enumerate(CHINESE * 3)]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    asked = list(arguments)
-    asked[asked.index("--dataset") + 1] = str(data)
-    asked[asked.index("--primary") + 1] = "chrf"
-    outcome = cli(*asked, "--metrics", "chrf", "-o", run, "--noise-rows", "0")
+    given = [*arguments[: arguments.index("--dataset")], *arguments[arguments.index("--dataset") + 2 : -2]]
+    more = ("--dataset", data, "--metrics", "chrf", "--primary", "chrf", "-o", run, "--noise-rows", "0")
+    outcome = cli(*given, *more)
     assert outcome.code == 0, outcome.err
     assert "ROUGE-1, ROUGE-2, ROUGE-L cannot score 12 of 12 references" in " ".join((outcome.err + outcome.out).split())
     first = json.loads((run / "base" / "scores.jsonl").read_text("utf-8").splitlines()[0])

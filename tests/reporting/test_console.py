@@ -76,6 +76,14 @@ def test_only_one_page_makes_text_for_the_terminal() -> None:
         assert own or "Text" not in made, path
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "20"])
+def test_the_narrowest_terminal_has_the_verdict(hostile: Report, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    console = Terminal(file=io.StringIO())
+    print_report(hostile, console)
+    assert "BETTER" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_megabytes_are_clipped() -> None:
     long = "x" * 10_000_000
     assert len(shown(long).plain) < 2_100

@@ -129,13 +129,7 @@ def _least_share(text: str | None, fail_on: str | None) -> float:
     """What `--min-paired` says; 0 where nothing is gated and nothing was asked for."""
     if text is None:
         return 0.0 if fail_on is None else MIN_PAIRED
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise UsageError(wrong_argument("--min-paired", "a share above 0 and up to 1, such as 0.9", text))
-    return share
+    return arguments.number("--min-paired", text, 0, 1, "a share above 0 and up to 1, such as 0.9", above=True)
 
 
 def _margin(text: str) -> tuple[str, str]:

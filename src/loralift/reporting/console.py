@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.text import Text
 
 from loralift.errors import MOST_CHARACTERS
 from loralift.visible import clipped, visible
 
+LEAST_WIDTH = 20
+
 
 class Terminal(Console):
     """Rich's console, which leaves it to the command line how a command ends whose output nobody reads any more."""
+
+    def __init__(self, **given: Any) -> None:
+        """As rich's, but never so narrow (``COLUMNS=0``) that nothing at all is printed."""
+        super().__init__(**given)
+        if self.width < LEAST_WIDTH:
+            self.width = LEAST_WIDTH
 
     def on_broken_pipe(self) -> None:
         """Let the error through; rich would exit with 1, which a gate reads as `worse`.

@@ -36,7 +36,8 @@ def build_report(directory: RunDirectory) -> Report:
     Raises:
         RunDirectoryError: The folder is no run, or the run is not finished.
     """
-    run = directory.read_run()
+    with reading(directory.root, RunDirectoryError):
+        run = directory.read_run()
     with within(directory.run):
         of = decode(_RunFile, run)
     if of.variants[:1] != (BASE,):
