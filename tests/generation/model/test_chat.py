@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
+import subprocess
+import sys
 import time
 
 import pytest
 
 from loralift.errors import ModelError
-from loralift.generation.model import chat
+from loralift.generation.model import chat, chat_process
 from loralift.generation.model.tokenization import Texts
 
 TEMPLATES = (
@@ -74,3 +77,17 @@ def test_a_template_that_never_ends_or_grows_is_ended(template, generator, monke
 def test_a_template_that_fails_or_leaves_its_sandbox(template, reason, generator):
     with pytest.raises(ModelError, match=f"refuses these messages: .*({reason})"):
         rendered(generator, template)
+
+
+def test_a_loop_ends_with_the_process_that_asked():
+    template = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    request = json.dumps({"messages": MESSAGES, "template": template, "tokens": {}})
+    command = [sys.executable, "-P", chat_process.__file__]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.stdin.write(request + "\n")
+        process.stdin.flush()
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.stdin.close()  # as the system does when the other process is killed
+        assert process.wait(timeout=20) == 0

@@ -7,7 +7,10 @@ grow beyond all memory: so it runs in this process, which ``chat.py`` ends. As a
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+from queue import SimpleQueue
 from typing import Any
 
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -34,9 +37,18 @@ def reply_to(request: dict[str, Any]) -> dict[str, str]:
 
 def main() -> None:
     """Reply to each line until there are no more."""
+    requests: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_read, args=(requests,), daemon=True).start()
     print("ready", flush=True)
+    while True:
+        print(json.dumps(reply_to(json.loads(requests.get()))), flush=True)
+
+
+def _read(requests: SimpleQueue[str]) -> None:
+    """Wait for requests in a thread of its own: when nobody asks any more, even a template that loops for ever ends."""
     for line in sys.stdin:
-        print(json.dumps(reply_to(json.loads(line))), flush=True)
+        requests.put(line)
+    os._exit(0)
 
 
 if __name__ == "__main__":
