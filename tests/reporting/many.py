@@ -5,7 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from loralift.comparison import Settings, compare, compare_slices, question_of, repeat_id, summarise
+from loralift.comparison import (
+    Settings,
+    compare,
+    compare_slices,
+    contributions,
+    question_of,
+    repeat_id,
+    summarise,
+)
 from loralift.records import Confounds, MetricInfo, Report, Row, Score
 
 LONG = "nemotron-8b-fiqa-lora-r16-lr0.0001-ep-{:02d}"
@@ -33,13 +41,14 @@ def report_of(adapters: Sequence[str], rows: int, *, slices: bool = True, repeat
     comparison = compare("base", base, candidates, INFOS, settings, clusters=clusters)
     parts = {'<column> & "more" that is rather long': {row_id(i): "odd" if i % 2 else "even" for i in range(rows)}}
     sliced = compare_slices(scores["base"], candidates, INFOS["f1"], parts, settings) if slices else ()
+    parted = contributions(base, candidates, INFOS["f1"], ("empty",), settings, clusters=clusters)
     return Report(
         title="made up",
         variants=variants,
         metrics=INFOS,
         summaries={v: {name: summarise(s, info) for name, info in INFOS.items()} for v, s in scores.items()},
         comparison=comparison,
-        confounds=Confounds(slices=sliced),
+        confounds=Confounds(slices=sliced, contributions=parted),
         rows=tuple(_row(i, variants, scores, repeats) for i in range(rows)),
     )
 
@@ -73,7 +82,7 @@ def _scores(place: int, name: str, rows: int, repeats: int) -> list[Score]:
                 "ppl": 9 - 10 * shift + draw.gauss(0, 1),
                 "same": 0.0,
                 "truncated": float(i % 5 == place % 5),
-                "empty": 0.0,
+                "empty": float(i % 9 == place == 1),
             },
         )
         for i in range(rows)

@@ -54,8 +54,8 @@ def test_every_chart_is_there_in_reading_order(drawn: dict[str, Chart]) -> None:
     long = LONG.format(2)
     of_each = [f"{kind}-{name}" for name in ("up", long) for kind in ("distribution", "scatter", "slices")]
     differences = ["difference-f1", "difference-ppl", "difference-same"]
-    assert list(drawn) == ["effects", *differences, *of_each, "lengths", "failures"]
-    assert [chart.section for chart in drawn.values()] == ["change"] * 4 + ["where"] * 6 + ["why"] * 2
+    assert list(drawn) == ["effects", *differences, *of_each, "contributions-up", "lengths", "failures"]
+    assert [chart.section for chart in drawn.values()] == ["change"] * 4 + ["where"] * 6 + ["why"] * 3
     assert {chart.candidate for chart in drawn.values()} == {None, "up", long}
     assert charts.leading(tuple(drawn.values())) == (drawn["effects"], drawn["difference-f1"])
 
@@ -199,6 +199,17 @@ def test_every_value_is_in_one_bin(values: list[float]) -> None:
     assert len(edges) <= 40
 
 
+def test_what_a_difference_is_made_of_names_the_pairs_and_their_sum(report: Report, drawn: dict[str, Chart]) -> None:
+    chart = drawn["contributions-up"]
+    up = [part for part in report.confounds.contributions if part.candidate == "up" and part.rows]
+    assert [part.kind for part in up] == ["both sound", "only candidate unsound"]
+    assert len(labels(chart)) == 2
+    assert f"only up unsound ({up[1].rows})" in texts(chart)
+    whole = next(row for row in report.comparison.rows if row.candidate == "up" and row.metric == "f1").difference
+    assert sum(part.contribution for part in up) == pytest.approx(whole, abs=1e-12)
+    assert f"{whole:+.3f} in all" in chart.alt
+
+
 def test_parts_with_too_few_rows_are_left_out_and_counted() -> None:
     few = report_of(("up",), 19)
     chart = next(chart for chart in charts.draw(few) if chart.name == "slices-up")
@@ -234,7 +245,7 @@ def test_every_specification_is_valid_vega_lite(report: Report, monkeypatch: pyt
     found: list[dict[str, Any]] = []
     monkeypatch.setattr(vl_convert, "vegalite_to_svg", lambda specification: found.append(specification) or "")
     charts.draw(report)
-    assert len(found) == 12
+    assert len(found) == 13
     for specification in found:
         altair.LayerChart.from_dict(specification)
 

@@ -73,10 +73,11 @@ def test_the_table_shows_what_occurs_and_names_what_does_not() -> None:
         "gone",
         f"difference in {INFOS['f1'].title}",
     )
-    assert {row[0] for row in table.rows} == {"were cut off at the limit of new tokens", MODES["far_shorter"]}
+    cut = "were cut off at the limit of new tokens"
+    assert {row[0] for row in table.rows} == {cut, MODES["empty"], MODES["far_shorter"]}
     assert table.rows[0][:6] == (MODES["truncated"], "base", "4", "20 %", "–", "–")
     assert table.rows[1][:6] == (MODES["truncated"], "up", "4", "20 %", "4", "4")
-    assert table.caption.endswith("none: Empty, Far longer")
+    assert table.caption.endswith("none: Far longer")
 
 
 def test_without_a_comparison_the_table_only_counts() -> None:

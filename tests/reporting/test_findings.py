@@ -14,6 +14,7 @@ from loralift.records import (
     AdapterProof,
     Comparison,
     Confounds,
+    Contribution,
     Finding,
     Interval,
     Leak,
@@ -94,6 +95,17 @@ def length(of: str, **changes: Any) -> LengthAdjustment:
     return dataclasses.replace(known, **changes)
 
 
+def parted(candidate: str, sound: float, failed: float, *, rows: int = 40) -> tuple[Contribution, ...]:
+    """A difference of ``sound`` on rows where both answers are sound, and ``failed`` where only base's is not."""
+    near = Interval(-0.002, 0.016, 0.95, "t")
+    return (
+        Contribution("another", "both sound", N, 1.0, 0.3, near),
+        Contribution(candidate, "both sound", N - rows, 1 - rows / N, sound, near),
+        Contribution(candidate, "only baseline unsound", rows, rows / N, failed, near),
+        Contribution(candidate, "neither sound", 0, 0.0, 0.0, None),
+    )
+
+
 def doubts(candidate: str, comparison: Comparison) -> tuple[Confounds, tuple[AdapterProof, ...]]:
     """Every kind of doubt at once."""
     without = dataclasses.replace(primary(comparison), difference=0.004, verdict="inconclusive")
@@ -104,6 +116,7 @@ def doubts(candidate: str, comparison: Comparison) -> tuple[Confounds, tuple[Ada
         answers_changed={candidate: 0.0213},
         leaks={candidate: (Leak("1", "question", "exact", 1.0, 4), Leak("1", "reference", "near", 0.8, 4))},
         without_leaks={candidate: without},
+        contributions=parted(candidate, -0.006, 0.027),
     )
     note = "The tokenizer differs from the one of the training: 2 tokens more."
     return confounds, (AdapterProof("another", 8, 1.0, 2.0, 0.5), AdapterProof(candidate, 8, 4e-5, 9e-5, 0.0, (note,)))
@@ -193,7 +206,7 @@ def test_a_better_candidate_is_said_with_what_puts_it_in_doubt() -> None:
     assert "warning: Only 2.1 % of up's answers differ from base's at all." in text
     assert "up hardly acts: at the answer's first token, on 8 prompts, the distribution moves by 0.00004 nats" in text
     assert "warning: up: The tokenizer differs from" in text
-    assert "empty" not in text
+    assert "are empty" not in text
 
 
 def test_warnings_stand_before_the_rest_and_the_verdict_before_all() -> None:

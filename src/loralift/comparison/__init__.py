@@ -6,9 +6,9 @@
                                                |
                  resampling, intervals, significance, equivalence, power, effects
 
-Further modules: ``lengths``, ``slices`` and ``noise`` look for other explanations of a difference, ``repeats`` says
-which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone, ``parity`` compares
-the modes in which one model is run.
+Further modules: ``lengths``, ``slices``, ``contributions`` and ``noise`` look for other explanations of a difference,
+``repeats`` says which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone,
+``parity`` compares the modes in which one model is run.
 
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from loralift.comparison.columns import Column, Columns, cut_columns
 from loralift.comparison.comparing import compare
+from loralift.comparison.contributions import contributions
 from loralift.comparison.family import holm
 from loralift.comparison.lengths import adjust_for_length
 from loralift.comparison.noise import inside, noise_floor
@@ -39,6 +40,7 @@ __all__ = [
     "clusters_of",
     "compare",
     "compare_slices",
+    "contributions",
     "cut_columns",
     "first_divergence",
     "holm",

@@ -10,7 +10,17 @@ is all that a comparison or a report must know of a metric. A *variant* is ``"ba
 
 from __future__ import annotations
 
-from loralift.records.confounds import AdapterProof, Confounds, Leak, LengthAdjustment, NoiseFloor, SliceComparison
+from loralift.records.confounds import (
+    PAIR_KINDS,
+    AdapterProof,
+    Confounds,
+    Contribution,
+    Leak,
+    LengthAdjustment,
+    NoiseFloor,
+    PairKind,
+    SliceComparison,
+)
 from loralift.records.figures import (
     Comparison,
     Interval,
@@ -41,11 +51,13 @@ from loralift.records.ties import ROUNDING, tied
 __all__ = [
     "BASE",
     "LARGEST",
+    "PAIR_KINDS",
     "ROUNDING",
     "AdapterProof",
     "Answer",
     "Comparison",
     "Confounds",
+    "Contribution",
     "Example",
     "Finding",
     "FinishReason",
@@ -57,6 +69,7 @@ __all__ = [
     "MetricSummary",
     "ModeParity",
     "NoiseFloor",
+    "PairKind",
     "Parity",
     "ParityVerdict",
     "Place",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from loralift.records.figures import Interval, MetricComparison
 
@@ -78,6 +78,32 @@ class SliceComparison:
     row: MetricComparison
 
 
+PairKind = Literal["both sound", "only baseline unsound", "only candidate unsound", "neither sound"]
+
+PAIR_KINDS: tuple[PairKind, ...] = get_args(PairKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one kind of pairs adds to a difference.
+
+    Attributes:
+        candidate: The candidate variant.
+        kind: Which answers of the pair are sound.
+        rows: Pairs of answers of this kind that have a value on both sides.
+        share: Of all such pairs, in [0, 1].
+        contribution: Their part of the difference, in the metric's unit; those of all kinds sum to the difference.
+        interval: 95 % confidence interval of ``contribution``; None for no row of this kind, or one pair in all.
+    """
+
+    candidate: str
+    kind: PairKind
+    rows: int
+    share: float
+    contribution: float
+    interval: Interval | None
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
     """What a metric of the base moves by when the base answers once more.
@@ -127,6 +153,7 @@ class Confounds:
         answers_changed: Candidate to the share of its answers whose text differs from the baseline's.
         leaks: Candidate to the evaluation rows found in its training data; empty where that was not given.
         without_leaks: Candidate to its primary comparison without those rows.
+        contributions: What the primary difference is made of, four a candidate; none for a corpus metric.
     """
 
     lengths: tuple[LengthAdjustment, ...] = ()
@@ -135,3 +162,4 @@ class Confounds:
     answers_changed: Mapping[str, float] = field(default_factory=dict)
     leaks: Mapping[str, tuple[Leak, ...]] = field(default_factory=dict)
     without_leaks: Mapping[str, MetricComparison] = field(default_factory=dict)
+    contributions: tuple[Contribution, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from loralift.records import Finding, LengthAdjustment, MetricInfo, SliceComparison
+from loralift.records import Contribution, Finding, LengthAdjustment, MetricInfo, SliceComparison
 from loralift.reporting.traced_figures import DECIDED, Case, Facts
 
 LENGTH_CHANGE = 0.05
@@ -162,6 +162,49 @@ def flaws(case: Case) -> Iterator[Finding]:
             first, second = (facts.percent(path, share) for _, path, share in sides)
             words = f"{first} of {one}'s answers {said}, against {second} of {other}'s."
             yield facts.finding(words, doubtful=True)
+
+
+KINDS = {
+    "both sound": "both answers are sound",
+    "only baseline unsound": "only {base}'s answer is unsound",
+    "only candidate unsound": "only {candidate}'s answer is unsound",
+    "neither sound": "neither answer is sound",
+}
+"""Kind of pair to what is said of its rows."""
+
+MUCH_UNSOUND = 0.01
+"""Least share of rows with an unsound answer from which the parts of a difference are told."""
+
+
+def composition(case: Case) -> Iterator[Finding]:
+    """What the difference is made of, where answers failed; in doubt where it is not of the answers that did not."""
+    facts, (path, row, info) = Facts(), case.primary
+    parts = [
+        (f"confounds.contributions[{position}]", part)
+        for position, part in enumerate(case.confounds.contributions)
+        if part.candidate == case.candidate and part.rows
+    ]
+    sound = sum(part.contribution for _, part in parts if part.kind == "both sound")
+    unsound = sum(part.share for _, part in parts if part.kind != "both sound")
+    if row.difference is None or unsound < MUCH_UNSOUND:
+        return
+    words = f"{case.candidate}'s difference in {info.title}, "
+    words += f"{facts.difference(f'{path}.difference', row.difference, info)}, is made of "
+    words += ", ".join(_kind(case, facts, *part, info) for part in sorted(parts, key=lambda each: -each[1].rows))
+    against, nowhere = sound * row.difference < 0, all(part.kind != "both sound" for _, part in parts)
+    doubtful = case.decided and (against or abs(sound) < abs(row.difference) / 2)
+    if doubtful:
+        found = "is the other way round" if against else "is the smaller part"
+        words += "; on no row are both answers sound" if nowhere else f"; where both answers are sound it {found}"
+    words += ". Unsound: empty, a loop, run on, or a copy of the question. This is arithmetic, not cause."
+    yield facts.finding(words, doubtful=doubtful)
+
+
+def _kind(case: Case, facts: Facts, path: str, part: Contribution, info: MetricInfo) -> str:
+    said = KINDS[part.kind].format(base=case.comparison.baseline, candidate=case.candidate)
+    amount = facts.difference(f"{path}.contribution", part.contribution, info)
+    amount += facts.interval(f"{path}.interval", part.interval, info)
+    return f"{amount} of {facts.count(f'{path}.rows', part.rows)} rows where {said}"
 
 
 def _share(case: Case, metric: str, variant: str, side: str) -> tuple[str, float | None]:

@@ -135,7 +135,8 @@ def _dropped(case: Case) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    _verdict, _power, caveats.leakage, caveats.acting, caveats.noise, caveats.length, caveats.flaws, _others,
+    _verdict, _power, caveats.leakage, caveats.acting, caveats.noise, caveats.composition, caveats.length,
+    caveats.flaws, _others,
     caveats.slices, _dropped, _agreeing,
 )  # fmt: skip
 """The verdict, then the most important first; warnings go before the rest."""

@@ -44,8 +44,8 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts.append(f"## Forgetting: {escape(name)}")
         parts += [f"**{escape(tables.headline(further, candidate))}**" for candidate in further.candidates]
         parts += [_table(tables.comparison_table(further, candidate)) for candidate in further.candidates]
-    parts += [_table(tables.slices_table(report)), _table(tables.proofs_table(report))]
-    parts.append(_table(tables.summary_table(report)))
+    parts += [_table(tables.contributions_table(report)), _table(tables.slices_table(report))]
+    parts += [_table(tables.proofs_table(report)), _table(tables.summary_table(report))]
     parts += [_table(tables.description_table(report)), _table(failure_table(report))]
     parts += _warnings(report)
     if report.rows:

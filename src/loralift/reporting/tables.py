@@ -169,6 +169,26 @@ def slices_table(report: Report) -> Table:
     return Table("Where: the primary metric on parts of the rows", heads, tuple(rows), caption)
 
 
+def contributions_table(report: Report) -> Table:
+    """What each difference is made of, by which answers of a pair are sound; no rows where all are."""
+    rows, parts = [], report.confounds.contributions
+    if report.comparison is not None and any(part.rows for part in parts if part.kind != "both sound"):
+        info, names = report.metrics[report.comparison.primary], {"baseline": report.comparison.baseline}
+        for part in (part for part in parts if part.rows):
+            kind = " ".join((names | {"candidate": part.candidate}).get(word, word) for word in part.kind.split())
+            amount = formatting.difference(part.contribution, info)
+            share = formatting.percent(part.share)
+            rows.append(
+                (part.candidate, kind, f"{part.rows:,}", share, amount, formatting.interval(part.interval, info))
+            )
+    caption = (
+        "an answer is unsound that is empty, ends in a loop, runs on or copies the question; each kind's differences "
+        "over all rows, so that they sum to the whole: arithmetic, not cause"
+    )
+    heads = ("adapter", "pairs", "rows", "share", "contribution", "95 % CI")
+    return Table("What the difference is made of", heads, tuple(rows), caption)
+
+
 def proofs_table(report: Report) -> Table:
     """How far each adapter acts, and on how much."""
     changed = report.confounds.answers_changed

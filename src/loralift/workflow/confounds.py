@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from loralift.comparison import Settings, adjust_for_length, compare, compare_slices, noise_floor
+from loralift.comparison import (
+    Settings,
+    adjust_for_length,
+    compare,
+    compare_slices,
+    contributions,
+    noise_floor,
+)
 from loralift.data import find_leaks
 from loralift.metrics import METRICS
 from loralift.records import (
@@ -26,6 +33,10 @@ from loralift.workflow.generating import read_records
 from loralift.workflow.scoring import Scoring
 
 LENGTHS = "answer_words"
+
+UNSOUND = ("empty", "repeating", "run_on", "copied_prompt")
+"""Flags of answers that failed. Not those that were only cut off: that is the run's limit, and what is there may be
+good; one that never ends is a loop, or runs on."""
 
 
 @memory.looked_for_seldom()
@@ -67,6 +78,7 @@ def confounds_of(
             aggregate=aggregates.get(primary.name),
             clusters=dataset.clusters,
         ),
+        contributions=contributions(scores[BASE], candidates, primary, UNSOUND, settings, clusters=dataset.clusters),
         noise=_noise(scoring, scores[BASE], again),
         answers_changed=_answers_changed(dataset, list(candidates)),
         leaks=dict.fromkeys(candidates, tuple(leaks)) if training else {},

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from loralift.records import Report
 from loralift.reporting.charts.answers import failure_shares, lengths
 from loralift.reporting.charts.chart import Chart
+from loralift.reporting.charts.contributions import contributions
 from loralift.reporting.charts.differences import difference
 from loralift.reporting.charts.distribution import distribution
 from loralift.reporting.charts.effects import effects, judged
@@ -58,6 +59,9 @@ def drawers(report: Report) -> Iterator[tuple[str, Drawer]]:
         yield f"distribution-{candidate}", _unchecked(distribution, comparison, candidate, pairs)
         yield f"scatter-{candidate}", _unchecked(scatter, comparison, candidate, pairs)
         yield f"slices-{candidate}", _unchecked(slices, comparison, candidate, report.confounds.slices)
+    for candidate in comparison.candidates:
+        parts = report.confounds.contributions
+        yield f"contributions-{candidate}", _unchecked(contributions, comparison, candidate, parts)
     yield "lengths", _unchecked(lengths, report, comparison)
     yield "failures", _unchecked(failure_shares, report, comparison)
 

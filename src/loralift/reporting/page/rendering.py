@@ -116,6 +116,7 @@ def _tables(report: Report) -> dict[str, tables.Table | None]:
         "slices": tables.slices_table(report),
         "length": tables_of_page.lengths_table(report, all_metrics=False),
         "lengths": tables_of_page.lengths_table(report, all_metrics=True),
+        "contributions": tables.contributions_table(report),
         "failures": failure_table(report),
         "perplexity": tables_of_page.perplexity_table(report),
         "descriptive": tables.description_table(report),
