@@ -65,8 +65,8 @@ def test_the_headline_of_an_equivalent_one_shows_what_equivalence_rests_on(repor
     )
     comparison = dataclasses.replace(report.comparison, rows=rows, verdicts={"up": "equivalent", "down": "worse"})
     assert tables.headline(comparison, "up") == (
-        "up is EQUIVALENT to base on Token F1: +0.001, 90 % CI [0.000, +0.003] inside ±0.010, equivalence p < 0.0001, "
-        "n = 60"
+        "up is EQUIVALENT to base but for a small rise on Token F1: +0.001, 90 % CI [0.000, +0.003] inside ±0.010, "
+        "equivalence p < 0.0001, n = 60"
     )
 
 

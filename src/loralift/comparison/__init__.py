@@ -20,6 +20,7 @@ from loralift.comparison.comparing import compare
 from loralift.comparison.contributions import contributions
 from loralift.comparison.family import holm
 from loralift.comparison.lengths import adjust_for_length
+from loralift.comparison.margins import with_margins
 from loralift.comparison.noise import inside, noise_floor
 from loralift.comparison.pairing import Pairs, pair
 from loralift.comparison.parity import first_divergence, judge_mode
@@ -56,4 +57,5 @@ __all__ = [
     "rows_needed",
     "summaries",
     "summarise",
+    "with_margins",
 ]

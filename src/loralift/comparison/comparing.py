@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loralift.comparison.analysis import Case, analyse
+from loralift.comparison.margins import with_margins
 from loralift.comparison.pairing import Aggregate, pair, sample
 from loralift.comparison.repeats import Clusters
 from loralift.comparison.settings import Settings
@@ -44,6 +45,7 @@ def compare(
     """
     aggregates = aggregates or {}
     _check(candidates, infos, settings)
+    settings = with_margins(settings, baseline_scores, infos, aggregates)
     cases = []
     for candidate, scores in candidates.items():
         pairs = pair(baseline_scores, scores, names=(baseline_name, candidate))

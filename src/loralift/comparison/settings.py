@@ -29,6 +29,8 @@ class Settings:
         seed: Seed of every resampling, non-negative.
         resamples: Number of bootstrap samples and of relabellings, from 100 to MOST_RESAMPLES.
         method: Method of the intervals; ``auto`` chooses one that holds its level (``docs/statistics.md``).
+        own_margins: Metric to the margin that holds where none was declared, as `with_margins` finds it from the
+            baseline's value; None: never equivalent. Metrics that are not in it have ``MetricInfo.margin``.
 
     Raises:
         UsageError: One of them is out of range.
@@ -40,6 +42,7 @@ class Settings:
     seed: int = 0
     resamples: int = 10_000
     method: Method = "auto"
+    own_margins: Mapping[str, float | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, margin in arguments.mapping("margins", self.margins, "metric to margin").items():
@@ -68,4 +71,4 @@ class Settings:
 
     def margin(self, info: MetricInfo) -> float | None:
         """The metric's equivalence margin: the one declared, else its own; None: never equivalent."""
-        return self.margins.get(info.name, info.margin)
+        return self.margins.get(info.name, self.own_margins.get(info.name, info.margin))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from loralift.records import AdapterProof, Comparison, Confounds, Finding, MetricSummary
-from loralift.reporting import caveats
+from loralift.reporting import caveats, tables
 from loralift.reporting.traced_figures import DECIDED, Case, Facts
 
 MOST = 12
@@ -63,9 +63,11 @@ def _verdict(case: Case) -> Iterator[Finding]:
     if row.verdict == "equivalent" and row.margin is not None and row.equivalence_interval is not None:
         inside = facts.interval(f"{path}.equivalence_interval", row.equivalence_interval, info).strip()
         margin = facts.value(f"{path}.margin", row.margin, info)
+        change = tables.small_change(case.comparison, row)
+        words = pair.format("is equivalent to") + (change and f" but for {change}")
         yield facts.info(
-            f"{pair.format('is equivalent to')}: {info.title} differs by {difference}, and the equivalence "
-            f"interval {inside} lies inside the margin of ±{margin}."
+            f"{words}: {info.title} differs by {difference}, and the equivalence interval {inside} lies inside the "
+            f"margin of ±{margin}."
         )
         return
     where = facts.interval(f"{path}.interval", row.interval, info)

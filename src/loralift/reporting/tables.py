@@ -54,18 +54,33 @@ def comparison_table(comparison: Comparison, candidate: str) -> Table:
                     formatting.p_value(row.p_adjusted),
                     formatting.effect(row.effect_size),
                     f"{row.wins}/{row.ties}/{row.losses}",
-                    NOT_SCORED if row.unscored and row.difference is None else row.verdict,
+                    formatting.NOT_THERE if row.margin is None else f"±{formatting.value(row.margin, info)}",
+                    NOT_SCORED if row.unscored and row.difference is None else verdict_words(comparison, row),
                 )
             )
     heads = (
         *("metric", comparison.baseline, candidate, "difference", "95 % CI"),
-        *("p", "p (Holm)", "d", "win/tie/loss", "verdict"),
+        *("p", "p (Holm)", "d", "win/tie/loss", "margin", "verdict"),
     )
     caption = (
         f"{PRIMARY_MARK} decides · ↑ higher is better, ↓ lower is better · p two-sided · d as signed as the difference"
     )
-    expendable = ("win/tie/loss", "d", "p", "p (Holm)", comparison.baseline, candidate, "95 % CI")
+    expendable = ("margin", "win/tie/loss", "d", "p", "p (Holm)", comparison.baseline, candidate, "95 % CI")
     return Table(f"{candidate} against {comparison.baseline}", heads, tuple(rows), caption, expendable)
+
+
+def verdict_words(comparison: Comparison, row: MetricComparison) -> str:
+    """The verdict of a judged row; a significant difference inside the margin is called what it is."""
+    change = small_change(comparison, row)
+    return f"{row.verdict}, {change}" if change else str(row.verdict)
+
+
+def small_change(comparison: Comparison, row: MetricComparison) -> str:
+    """``a small rise`` or ``a small fall`` of a metric that is equivalent and yet surely moved; else empty."""
+    significant = row.p_adjusted is not None and row.p_adjusted < comparison.alpha
+    if row.verdict != "equivalent" or not significant or not row.difference:
+        return ""
+    return "a small rise" if row.difference > 0 else "a small fall"
 
 
 def described_table(comparison: Comparison, candidate: str) -> Table:
@@ -219,9 +234,10 @@ def headline(comparison: Comparison, candidate: str) -> str:
         "inconclusive": "is UNDECIDED against",
     }
     verdict = words[comparison.verdicts[candidate]]
+    change = small_change(comparison, row)
     # names are cut first, so that no clipping further on takes the verdict with it
     name, base, title = (clipped(text, MOST_IN_HEADLINE) for text in (candidate, comparison.baseline, info.title))
-    return f"{name} {verdict} {base} on {title}: {_evidence(row, info)}, n = {row.n}"
+    return f"{name} {verdict} {base}{change and f' but for {change}'} on {title}: {_evidence(row, info)}, n = {row.n}"
 
 
 def _evidence(row: MetricComparison, info: MetricInfo) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loralift.comparison import Settings, compare, rank
+from loralift.comparison import Settings, compare, rank, with_margins
 from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
 from loralift.records import Comparison, Confounds, Finding, MetricComparison, MetricInfo, Score, SdkPairedTest
@@ -55,6 +55,7 @@ def compare_scores(
 
     name, scores = baseline
     aggregates = corpus_aggregates(metrics)
+    settings = with_margins(settings, scores, metrics, aggregates)
     comparison = compare(name, scores, candidates, metrics, settings, aggregates=aggregates, clusters=clusters)
     if len(candidates) > 1:
         decides = metrics[settings.primary]

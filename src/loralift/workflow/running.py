@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from loralift.comparison import with_margins
 from loralift.config import RunConfig
 from loralift.data import read_training_texts
 from loralift.errors import RunDirectoryError, UsageError
@@ -14,7 +15,7 @@ from loralift.generation import Generator
 from loralift.records import BASE, AdapterProof, Comparison, Finding, Prompt, Report, Score
 from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
-from loralift.workflow.comparing import compare_scores, write_comparison
+from loralift.workflow.comparing import compare_scores, corpus_aggregates, write_comparison
 from loralift.workflow.confounds import confounds_of
 from loralift.workflow.datasets import DatasetRun, load_datasets, tell
 from loralift.workflow.generating import answer_again, generate_variant
@@ -196,6 +197,7 @@ def _compare(
     known: _Known,
 ) -> Comparison:
     settings = settings_of(config, scoring)
+    settings = with_margins(settings, scores[BASE], scoring.metrics, corpus_aggregates(scoring.metrics))
     comparison, tests = compare_scores(
         (BASE, scores[BASE]),
         {name: scores[name] for name in config.adapters},

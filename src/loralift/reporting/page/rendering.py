@@ -75,6 +75,7 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         "formatting": formatting,
         "primary_row": tables.primary_row,
         "headline": tables.headline,
+        "small_change": tables.small_change,
         "comparison_table": lambda *of: _verdict_first(tables.comparison_table(*of)),
         "examples": [_example(report, row) for row in telling_rows(report)],
         **_tables(report),
