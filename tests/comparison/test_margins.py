@@ -21,7 +21,7 @@ def rows(seed: int, metric: str, value: float, spread: float) -> list[Score]:
 
 
 def compared(metric: str, before: float, after: float, margins: dict[str, float] | None = None) -> tuple[str, float]:
-    base, mine = rows(1, metric, before, before / 9), rows(2, metric, after, before / 9)
+    base, mine = rows(1, metric, before, before / 30), rows(2, metric, after, before / 30)
     infos = {metric: INFOS[metric]}
     row = compare("base", base, {"mine": mine}, infos, Settings(metric, margins or {}, resamples=200)).rows[0]
     return str(row.verdict), row.margin or 0.0
