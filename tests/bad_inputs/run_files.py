@@ -117,4 +117,6 @@ RESUMED = (
     Case("answers of text", ("letters/answers.jsonl", "text\n"), "answers.jsonl"),
     Case("answers of another shape", ("letters/answers.jsonl", '{"id": 7}\n'), "answers.jsonl"),
     Case("answers a folder", ("letters/answers.jsonl", a_folder), "answers.jsonl"),
+    Case("times of a list", ("letters/times.jsonl", '{"id": ["q0"], "seconds": 1}\n'), "times.jsonl"),
+    Case("times of text", ("letters/times.jsonl", '{"id": "q0", "seconds": "now"}\n'), "times.jsonl"),
 )
