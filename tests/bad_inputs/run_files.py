@@ -117,4 +117,9 @@ RESUMED = (
     Case("answers of text", ("letters/answers.jsonl", "text\n"), "answers.jsonl"),
     Case("answers of another shape", ("letters/answers.jsonl", '{"id": 7}\n'), "answers.jsonl"),
     Case("answers a folder", ("letters/answers.jsonl", a_folder), "answers.jsonl"),
+    Case("a session that is a number", ("run.json", setting(sessions=[1])), "sessions"),
+    Case("a session of nothing", ("run.json", setting(sessions=[{}])), "sessions"),
+    Case("a session of seconds that are texts", ("run.json", setting(sessions__0__seconds={"data": "x"})), "sessions"),
+    Case("times of a list", ("letters/times.jsonl", '{"id": ["q0"], "seconds": 1}\n'), "times.jsonl"),
+    Case("times of text", ("letters/times.jsonl", '{"id": "q0", "seconds": "now"}\n'), "times.jsonl"),
 )

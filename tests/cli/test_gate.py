@@ -107,7 +107,10 @@ def test_the_output_is_none_of_the_inputs(
 
 
 def test_the_output_is_no_file_of_a_run(cli: Callable[..., Any], finished: Path) -> None:
-    for name in ("run.json", "comparison.json", "letters_results.json", "base/scores.jsonl", "base"):
+    others = (".lock", "base-again/answers.jsonl", "base-again/times.jsonl", "nemo/letters")
+    bundle = next((finished / "nemo" / "letters").rglob("*.json")).relative_to(finished)
+    results = ("run.json", "comparison.json", "letters_results.json")
+    for name in (*results, *others, bundle, "base/scores.jsonl", "base"):
         outcome = cli("compare", finished / "base", finished / "letters", "-o", finished / name)
         assert (outcome.code, "`-o` must be a" in outcome.err) == (2, True)
         assert (finished / name).exists()
@@ -123,3 +126,32 @@ def test_the_verdict_is_there_where_the_output_cannot_be_written(
     assert outcome.code == 2
     assert "after is WORSE than before" in outcome.out
     assert outcome.err == "loralift: cannot write /dev/full: No space left on device; give another -o FILE\n"
+
+
+@pytest.mark.parametrize("gate", ["worse", "not-better"])
+def test_a_gate_that_nothing_could_fail_is_none(
+    cli: Callable[..., Any], both: Callable[..., tuple[Path, Path]], gate: str
+) -> None:
+    for rows in (1, 2, 5):
+        sides = both(half(range(rows)), half(range(rows), 0.1))
+        outcome = cli("compare", *sides, "--fail-on", gate)
+        assert (outcome.code, f"{rows} pairs are too few for any difference to be found" in outcome.err) == (2, True)
+        assert cli("compare", *sides).code == 0
+    assert cli("compare", *both(half(range(6)), half(range(6), 0.1)), "--fail-on", gate).code == 1
+
+
+def test_a_gate_on_answers_without_references_is_none(
+    cli: Callable[..., Any], both: Callable[..., tuple[Path, Path]]
+) -> None:
+    sides = both(*([{"id": i, "prediction": text, "reference": " "} for i in range(9)] for text in ("yes", "")))
+    outcome = cli("compare", *sides, "--metrics", "f1", "--fail-on", "worse")
+    assert (outcome.code, "before has only empty references" in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["", " ", "new/", "a\tb", "x" * 5000])
+def test_the_output_is_named_as_a_file(
+    cli: Callable[..., Any], both: Callable[..., tuple[Path, Path]], tmp_path: Path, name: str
+) -> None:
+    outcome = cli("compare", *both(half(range(9)), half(range(9))), "-o", name)
+    assert (outcome.code, "`-o` must be a file" in outcome.err, outcome.out) == (2, True, "")
+    assert not (tmp_path / "new").exists()

@@ -206,3 +206,11 @@ def test_a_column_that_is_a_number_in_some_rows_only_is_refused(value: Any) -> N
     rows = [{"id": "1", "f1": 0.5}, {"id": "2", "f1": None}, {"id": "3", "f1": value}]
     with pytest.raises(ComparisonError, match=r"^a.jsonl, row 3: f1 must be a number or null, as in other rows, got"):
         without_texts("a.jsonl", rows)
+
+
+@pytest.mark.parametrize("target", [r"[\d, 2)", "[" + "-" * 100_000 + "1]", "[" * 100_000, "[0]", "[\0]"])
+def test_a_target_that_only_begins_as_a_list_is_a_text(target, recwarn):
+    rows = [{"doc_id": 0, "target": target, "filtered_resps": ["a"], "f1": 1.0}]
+    (text,) = read_sample_log("log.jsonl", rows, None).texts
+    assert text.reference == target
+    assert not recwarn

@@ -50,9 +50,7 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
     help="Least share of rows, above 0 and up to 1, with a value of the primary metric on both sides, else exit with 2 "
     "[default: 0.9 with --fail-on].",
 )
-@click.option(
-    "-o", "--output", cls=Once, type=click.Path(path_type=Path), metavar="FILE", help="Write the comparison as JSON."
-)
+@click.option("-o", "--output", cls=Once, metavar="FILE", help="Write the comparison as JSON.")
 @click.option("--seed", cls=Once, metavar="N", help="Of every resampling [default: the run's, or 0].")
 @offline_option
 def compare(baseline: Path, candidate: Path, **options: Any) -> None:
@@ -79,19 +77,23 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
 
     from loralift.workflow import output
     from loralift.workflow.compare_inputs import compare_read, read_sides
-    from loralift.workflow.comparing import comparison_document, refuse_unpaired
+    from loralift.workflow.comparing import comparison_document, refuse_undecidable, refuse_unpaired
     from loralift.workflow.sides.pairing import unpaired
 
-    if options["output"] is not None:
-        output.check(options["output"], (baseline, candidate))
+    place = None if options["output"] is None else output.place(options["output"])
+    if place is not None:
+        output.check(place, (baseline, candidate))
     names = None if options["metrics"] is None else metric_names([options["metrics"]])
     sides = read_sides(baseline, candidate, names, options["filter_name"])
     comparison, tests = compare_read(*sides, asked)
     _print(comparison, unpaired(*sides))
-    if options["output"] is not None:
-        output.write_json(options["output"], comparison_document(comparison, tests))
+    if place is not None:
+        output.write_json(place, comparison_document(comparison, tests))
     refuse_unpaired(comparison, least)
-    if fail_on is not None and set(comparison.verdicts.values()) & FAIL_ON[fail_on]:
+    if fail_on is None:
+        return
+    refuse_undecidable(comparison)
+    if set(comparison.verdicts.values()) & FAIL_ON[fail_on]:
         click.get_current_context().exit(1)
 
 

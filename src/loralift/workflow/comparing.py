@@ -122,6 +122,21 @@ def refuse_unpaired(comparison: Comparison, least: float) -> None:
             )
 
 
+def refuse_undecidable(comparison: Comparison) -> None:
+    """Refuse a gate that nothing could fail: of so few pairs, all of them worse, no test would find a difference.
+
+    Raises:
+        ComparisonError: It is so for a candidate.
+    """
+    for row in primary_rows(comparison):
+        least = 0.5 ** (row.n - 1)  # two-sided p where all pairs differ in one direction
+        if row.verdict == "inconclusive" and least >= comparison.alpha:
+            raise ComparisonError(
+                f"{row.candidate} is not judged: {row.n} pairs are too few for any difference to be found (p is at "
+                f"least {least:.2g}); give both sides more rows"
+            )
+
+
 def remedy(can_see: Sequence[str], *, primary: str = "") -> str:
     """What to do where the primary metric is blind to the data.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -345,8 +346,9 @@ def _of_list(target: str) -> list[str]:
     """The references; several of them are written by the harness as a Python list."""
     if target.startswith("["):
         try:
-            found = ast.literal_eval(target)
-        except (ValueError, SyntaxError):
+            with warnings.catch_warnings(action="ignore"):  # of "\\d" and the like, which formulas are full of
+                found = ast.literal_eval(target)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):  # text that only begins so, perhaps a stranger's
             return [target]
         if isinstance(found, list) and found and isinstance(found[0], str):
             return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -197,9 +197,19 @@ def read_answers(directory: RunDirectory, variant: str) -> dict[str, Answer]:
     """
     answers = read_records(directory.answers(variant), Answer)
     place = directory.times(variant)
+    with within(place):
+        noted = [decode(Time, row) for row in files.read_jsonl(place, torn=True)] if place.exists() else []
     # of an answer that was given twice, since the first was lost with the process, the last time counts
-    times = {row.get("id"): row.get("seconds") for row in files.read_jsonl(place, torn=True)} if place.exists() else {}
+    times = {time.id: time.seconds for time in noted}
     return {key: replace(answer, seconds=times.get(key)) for key, answer in answers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """A line of times.jsonl."""
+
+    id: str
+    seconds: float
 
 
 def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> list[Prompt]:

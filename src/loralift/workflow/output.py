@@ -10,11 +10,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from loralift import arguments
 from loralift.errors import RunDirectoryError, UsageError, wrong_argument
 from loralift.reading import reason_of
 from loralift.workflow import files
 
-RUN_FILES = ("run.json", "dataset.jsonl", "comparison.json", "report.json", "report.html", "report.md")
+RUN_FILES = ("run.json", "dataset.jsonl", "comparison.json", "report.json", "report.html", "report.md", ".lock")
+VARIANT_FILES = ("answers.jsonl", "times.jsonl", "references.jsonl", "scores.jsonl")
+
+
+def place(text: str) -> Path:
+    """The file that the user names.
+
+    Raises:
+        UsageError: It is a folder's name, or none at all.
+    """
+    path = arguments.path("-o", text, "a file")
+    if text.endswith(("/", os.sep)):
+        raise UsageError(wrong_argument("-o", "a file, not a folder", text))
+    return path
 
 
 def check(path: Path, inputs: Sequence[Path] = ()) -> None:
@@ -36,9 +50,7 @@ def check(path: Path, inputs: Sequence[Path] = ()) -> None:
             folder = place if place.is_dir() else None
             if path.samefile(place) or (folder is not None and path.resolve().is_relative_to(folder.resolve())):
                 raise UsageError(wrong_argument("-o", f"another file than what is compared ({place})", str(path)))
-        target = path.resolve()
-        ours = target.name in RUN_FILES or target.name.endswith("_results.json")
-        if ours and (target.parent / "run.json").is_file():
+        if _is_of_a_run(path.resolve()):
             raise UsageError(wrong_argument("-o", "another file than those of a run", str(path)))
 
 
@@ -63,6 +75,16 @@ def write_json(path: Path, value: Any) -> None:
             target = path.resolve()
             mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644
             files.replace(target, content, mode)
+
+
+def _is_of_a_run(target: Path) -> bool:
+    """Whether a file is one that a run wrote, in its folder or in those of its variants, bundles and charts."""
+    if (target.parent / "run.json").is_file():
+        return target.name in RUN_FILES or target.name.endswith("_results.json")
+    run = next((folder for folder in target.parents if (folder / "run.json").is_file()), None)
+    if run is None:
+        return False
+    return target.name in VARIANT_FILES or target.relative_to(run).parts[0] in ("nemo", "charts")
 
 
 def _replaces(path: Path) -> bool:

@@ -166,16 +166,36 @@ def hardware(information: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """The commit of the working directory's repository, marked where it has changes; None outside of one."""
+    """The commit of the working directory's repository, marked where it has changes; None outside of one.
+
+    A repository's own configuration may name programs that look for changes (core.fsmonitor, filters), and it may have
+    come in a stranger's archive: where it has filters nothing is looked for, and the commit stands alone.
+    """
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    settings = _git("config", "--list", "--name-only", "--show-scope") or ""
+    if commit is None or any(line.startswith(_OWN_FILTER) for line in settings.lower().splitlines()):
+        return commit
+    return _git(
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        f"core.hooksPath={os.devnull}",
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    )
+
+
+_OWN_FILTER = tuple(f"{scope}\tfilter." for scope in ("local", "worktree"))
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says about the working directory; None where it fails."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-            cwd=Path.cwd(),
+        said = subprocess.run(
+            ["git", *arguments], capture_output=True, text=True, timeout=10, check=True, cwd=Path.cwd()
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip() or None
+    return said.stdout.strip() or None

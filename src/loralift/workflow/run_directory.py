@@ -99,6 +99,11 @@ class RunDirectory:
                     f"{self.run}: {key} must be a {'list' if kind is list else 'mapping'}, got {content[key]!r:.80}: "
                     "put the file back as the run wrote it"
                 )
+        if not all(map(_is_session, content.get("sessions", ()))):
+            raise RunDirectoryError(
+                f"{self.run}: its sessions must have command, started and seconds each: put the file back as the run "
+                "wrote it"
+            )
         for name in (*content.get("variants", ()), *content.get("also", ())):
             if not isinstance(name, str) or ADAPTER_NAME.fullmatch(name) is None:
                 raise RunDirectoryError(f"{self.run}: {name!r:.80} is no name of a variant or a data set")
@@ -204,6 +209,16 @@ class RunDirectory:
                 f"{self.root} cannot be resumed, it was made with something else: {'; '.join(differences)}. "
                 "Give another --output-dir for a new run"
             )
+
+
+def _is_session(value: Any) -> bool:
+    """Whether a resume can go on with it: a text for command and start time, a number for each stage's seconds."""
+    if not isinstance(value, dict) or not isinstance(value.get("seconds"), dict):
+        return False
+    texts = (value.get("command"), value.get("started"))
+    return all(isinstance(text, str) for text in texts) and all(
+        isinstance(number, int | float) for number in value["seconds"].values()
+    )
 
 
 def _differences(before: Any, now: Any, path: str = "") -> list[str]:

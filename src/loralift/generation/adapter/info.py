@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import re
 from pathlib import Path
 from typing import Any
 
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
-from loralift.errors import AdapterError, UsageError, some, wrong_argument
+from loralift.errors import AdapterError, UsageError, wrong_argument
 from loralift.generation.adapter import fields, fit, origin
 from loralift.generation.model.base_model import ADAPTER_CONFIG
 from loralift.generation.model.build import Limit
@@ -19,8 +18,6 @@ from loralift.generation.model.hub import find_folder, hash_files
 from loralift.generation.model.loading import loading
 from loralift.reading import read_json
 from loralift.records import BASE, LARGEST
-
-logger = logging.getLogger(__name__)
 
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
@@ -122,8 +119,6 @@ def inspect_adapter(
     with loading(f"`{argument}` does not fit the base", AdapterError, f"check its {ADAPTER_CONFIG}"):
         base_weights = fit.check_fit(argument, config, base_config, tensors, limit)
     fit.check_values(argument, tensors)
-    if ignored := _ignored_settings(raw):
-        logger.warning("%s was saved by a newer PEFT; settings ignored: %s", argument, some(ignored))
     return AdapterInfo(
         name=name,
         path=str(folder),
@@ -143,7 +138,7 @@ def inspect_adapter(
         tensors=len(tensors),
         largest_b=fit.largest_b(tensors),
         base_weights=base_weights,
-        ignored_settings=ignored,
+        ignored_settings=_ignored_settings(raw),
     )
 
 

@@ -231,6 +231,8 @@ def _refuse_none(path: Path, wanted: Sequence[str], own: Sequence[str], why: str
 def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | None) -> Side:
     from loralift.nemo.scoring import score_recorded
 
+    if not any(text.reference.strip() for text in texts):
+        raise ComparisonError(f"{name} has only empty references, by which no answer is right or wrong: write them in")
     examples = [Example(Question(t.id, t.question, t.reference), Answer(t.id, t.prediction)) for t in texts]
     names = expand_names(metrics) if metrics else PREDICTION_METRICS
     settings = MetricSettings()
