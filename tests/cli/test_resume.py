@@ -42,11 +42,29 @@ def another_version(run: Path) -> None:
     (run / "run.json").write_text(json.dumps(document), encoding="utf-8")
 
 
+def swap(run: Path) -> None:
+    """Give each variant the other's answers."""
+    base, letters = (run / variant / "answers.jsonl" for variant in ("base", "letters"))
+    first, second = base.read_bytes(), letters.read_bytes()
+    base.write_bytes(second)
+    letters.write_bytes(first)
+
+
+def unsigned(run: Path) -> None:
+    """Leave out of an answer what it was made with."""
+    path = run / "base" / "answers.jsonl"
+    first, *others = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    row = {key: value for key, value in json.loads(first).items() if key != "made_with"}
+    path.write_text(json.dumps(row) + "\n" + "".join(others), encoding="utf-8")
+
+
 DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no run.json": (lambda run: (run / "run.json").unlink(), "run.json is missing, which says what"),
     "a row more": (one_row_more, "dataset.jsonl is not as the run wrote it (21 rows, the run had 20)"),
     "an answer to another prompt": (lambda run: first_answer(run, prompt_tokens=3), "given to a prompt of 3 tokens"),
     "an answer to no question": (lambda run: first_answer(run, id="q99"), "questions that are not asked here (q99)"),
+    "another variant's answers": (swap, "answers.jsonl, line 1 was not written by this run for base"),
+    "an answer of which nothing is known": (unsigned, "answers.jsonl, line 1 was not written by this run for base"),
     "another LoraLift": (another_version, "loralift: was '0.0.9', is '0."),
 }
 
@@ -62,6 +80,13 @@ def test_what_does_not_agree_is_never_resumed(
     assert outcome.code == 2
     assert said in " ".join(outcome.err.split())
     assert (run / "comparison.json").read_bytes() == comparison
+
+
+def test_a_report_of_swapped_answers_is_refused(run: Path, cli: Callable[..., Any]) -> None:
+    swap(run)
+    outcome = cli("report", run)
+    assert outcome.code == 2
+    assert "was not written by this run for base" in outcome.err
 
 
 def test_a_part_without_its_run_json_is_not_resumed(

@@ -34,6 +34,9 @@ SYNC_SECONDS = 1.0
 AGAIN = "base-again"
 """The folder of the base's second answers."""
 
+MADE_WITH = "made_with"
+"""The key, in every line of answers and likelihoods, of `RunDirectory.made_with`."""
+
 
 def generation_settings(config: RunConfig) -> GenerationSettings:
     """The generation's part of the configuration."""
@@ -138,7 +141,7 @@ def _score_references(
     label: str,
 ) -> None:
     path = dataset.directory.references(variant)
-    done = read_records(path, ReferenceLikelihood) if path.exists() else {}
+    done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
     todo = _not_yet(path, done, prompts)
     references = {question.id: question.reference for question in dataset.data.questions}
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
@@ -173,18 +176,30 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
         _append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
 
 
-def read_records[Record](path: Path, kind: type[Record]) -> dict[str, Record]:
+def read_records[Record](path: Path, kind: type[Record], *, signed: bool = False) -> dict[str, Record]:
     """The records of an append-only file by id; an incomplete last line is ignored.
 
+    Args:
+        path: ``RUN/VARIANT/FILE``.
+        kind: What its lines are.
+        signed: Whether every line must say what it was made with; one that says something else is always refused.
+
     Raises:
-        RunDirectoryError: The file is damaged, or has an id twice.
+        RunDirectoryError: The file is damaged, has an id twice, or a line of another run or variant.
     """
+    directory = RunDirectory(path.parents[1])
+    made = directory.made_with(path.parent.name) if directory.run.exists() else None
     records: dict[str, Record] = {}
     with within(path):
         for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
             record = decode(kind, row)
             if row["id"] in records:
                 raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
+            if made is not None and row.get(MADE_WITH, None if signed else made) != made:
+                raise RunDirectoryError(
+                    f"{path}, line {number} was not written by this run for {path.parent.name}: put the right file "
+                    "back, or remove it and let --resume make it anew"
+                )
             records[row["id"]] = record
     return records
 
@@ -219,7 +234,7 @@ def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]
         RunDirectoryError: An answer is there that cannot be of this run.
     """
     path = directory.answers(variant)
-    done = read_records(path, Answer) if path.exists() else {}
+    done = read_records(path, Answer, signed=True) if path.exists() else {}
     todo = _not_yet(path, done, prompts)
     for prompt in prompts:
         counted = done[prompt.id].prompt_tokens if prompt.id in done else None
@@ -256,11 +271,12 @@ def _timed(times: TextIO, answers: Iterable[Answer]) -> Iterator[Answer]:
 
 
 def _append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
+    made = RunDirectory(path.parents[1]).made_with(path.parent.name)
     due = time.monotonic() + SYNC_SECONDS
     with files.appending(path) as file:
         for record in records:
-            row = plain(record)
+            row = {key: value for key, value in plain(record).items() if key != "seconds"}
             late = time.monotonic() > due
-            files.append_line(file, {key: value for key, value in row.items() if key != "seconds"}, sync=late)
+            files.append_line(file, row | {MADE_WITH: made}, sync=late)
             if late:
                 due = time.monotonic() + SYNC_SECONDS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,6 +132,17 @@ class RunDirectory:
                 "put it back, or remove it and let `loralift run … --resume` make it again from the data"
             )
         return questions
+
+    def made_with(self, variant: str) -> str:
+        """What each line of a variant's answers says that it was made with: a digest of fingerprint and variant.
+
+        So neither another run's answers nor another variant's can pass for these, whoever copied or renamed them.
+
+        Raises:
+            RunDirectoryError: There is no run.json, or it is damaged.
+        """
+        document = json.dumps([self.read_run()["fingerprint"], variant], sort_keys=True)
+        return hashlib.sha256(document.encode("utf-8")).hexdigest()[:16]
 
     @contextmanager
     def locked(self) -> Iterator[None]:
