@@ -114,11 +114,10 @@ def test_where_no_traceback_can_be_kept_its_end_is_printed(
 
 
 def shell(line: str, **more: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a line of bash in which $L is loralift."""
+    """Run a line of bash in which $L is loralift, whose output Python buffers, as it does for most people."""
     script = f'L() {{ "{sys.executable}" -m loralift "$@"; }}; {line}'
-    return subprocess.run(
-        ["bash", "-c", script], capture_output=True, timeout=60, check=False, env={**os.environ, **more}
-    )
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(["bash", "-c", script], capture_output=True, timeout=60, check=False, env=known | more)
 
 
 def test_a_reader_that_leaves_is_no_verdict() -> None:

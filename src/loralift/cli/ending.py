@@ -60,7 +60,9 @@ def code_of(error: BaseException, verb: str) -> int:
     """
     unread = isinstance(error, BrokenPipeError) and _nobody_reads()
     _flush_or_drop()
-    return BROKEN_PIPE if unread else _said(error, KEPT if verb == "run" else "")
+    code = BROKEN_PIPE if unread else _said(error, KEPT if verb == "run" else "")
+    _flush_or_drop()  # once more, for the line itself: Python ends with 120 where its last flush fails
+    return code
 
 
 def _flush_or_drop() -> None:
