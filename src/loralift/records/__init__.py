@@ -33,6 +33,16 @@ from loralift.records.figures import (
     Verdict,
 )
 from loralift.records.parity import ModeParity, Parity, ParityVerdict
+from loralift.records.protocols import (
+    TRAINING,
+    AgainstBest,
+    CutComparison,
+    Protocol,
+    ProtocolResult,
+    Protocols,
+    Whichever,
+    WhicheverWay,
+)
 from loralift.records.report import Finding, Report, Row
 from loralift.records.rows import (
     BASE,
@@ -53,11 +63,14 @@ __all__ = [
     "LARGEST",
     "PAIR_KINDS",
     "ROUNDING",
+    "TRAINING",
     "AdapterProof",
+    "AgainstBest",
     "Answer",
     "Comparison",
     "Confounds",
     "Contribution",
+    "CutComparison",
     "Example",
     "Finding",
     "FinishReason",
@@ -75,6 +88,9 @@ __all__ = [
     "Place",
     "Plain",
     "Prompt",
+    "Protocol",
+    "ProtocolResult",
+    "Protocols",
     "Question",
     "Ranking",
     "ReferenceLikelihood",
@@ -84,5 +100,7 @@ __all__ = [
     "SdkPairedTest",
     "SliceComparison",
     "Verdict",
+    "Whichever",
+    "WhicheverWay",
     "tied",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from loralift.records.figures import Interval, MetricComparison
+from loralift.records.protocols import CutComparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ class Confounds:
         leaks: Candidate to the evaluation rows found in its training data; empty where that was not given.
         without_leaks: Candidate to its primary comparison without those rows.
         contributions: What the primary difference is made of, four a candidate; none for a corpus metric.
+        cuts: The primary comparison with answers that end earlier; none where next to no answer would be shorter.
     """
 
     lengths: tuple[LengthAdjustment, ...] = ()
@@ -163,3 +165,4 @@ class Confounds:
     leaks: Mapping[str, tuple[Leak, ...]] = field(default_factory=dict)
     without_leaks: Mapping[str, MetricComparison] = field(default_factory=dict)
     contributions: tuple[Contribution, ...] = ()
+    cuts: tuple[CutComparison, ...] = ()

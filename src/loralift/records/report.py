@@ -8,6 +8,7 @@ from typing import Literal
 
 from loralift.records.confounds import AdapterProof, Confounds
 from loralift.records.figures import Comparison, MetricInfo, MetricSummary, SdkPairedTest
+from loralift.records.protocols import Protocols
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Report:
         notes: What a reader must know of the data, one sentence each.
         rows: Every row, in the order of the data.
         refused: Adapter that was left out to why.
+        protocols: What becomes of the verdict when all are asked another way; None where they were asked in one.
+        asked: Further protocol to every row under it, as many as ``rows`` and in their order.
     """
 
     title: str
@@ -89,3 +92,5 @@ class Report:
     notes: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    protocols: Protocols | None = None
+    asked: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
