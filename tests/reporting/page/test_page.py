@@ -316,7 +316,7 @@ def test_words_have_a_contrast_of_4_5_and_marks_of_3_in_light_and_dark() -> None
     style = rendering._source("report.css")
     pairs = dict(re.findall(r"--([a-z]+): light-dark\((#\w+, #\w+)\)", style))
     colours = {role: pair.split(", ") for role, pair in pairs.items()}
-    for role in ("ink", "muted", "link", "better", "worse", "equivalent", "inconclusive", "refused"):
+    for role in ("ink", "muted", "link", "better", "worse", "equivalent", "inconclusive", "depends", "refused"):
         for ground in ("page", "paper"):
             assert all(contrast(*pair) >= 4.5 for pair in zip(colours[role], colours[ground], strict=True)), role
     for role in ("old", "new"):
