@@ -31,10 +31,11 @@ SHIFTS = {"training": 1.0, CHAT: -1.0, "few-shot": 0.2}
 
 def asked_report(adapters: Sequence[str], rows: int, *, repeats: int = 1, names: Sequence[str] = NAMES) -> Report:
     """The report of `tests.reporting.many` under further protocols: under ``CHAT`` every difference turns its sign."""
+    clusters = None if repeats == 1 else question_of
     first = report_of(adapters, rows, repeats=repeats)
+    first = dataclasses.replace(first, comparison=_compared(adapters, first.rows, clusters))
     assert first.comparison is not None
     asked = {name: tuple(_under(name, row, place) for place, row in enumerate(first.rows)) for name in names[1:]}
-    clusters = None if repeats == 1 else question_of
     compared = {names[0]: first.comparison} | {name: _compared(adapters, of, clusters) for name, of in asked.items()}
     results = tuple(ProtocolResult(protocol(name), _primary(each)) for name, each in compared.items())
     return dataclasses.replace(
@@ -73,7 +74,7 @@ def _under(name: str, row: Row, place: int) -> Row:
 def _compared(adapters: Sequence[str], rows: Sequence[Row], clusters: object) -> Comparison:
     sides = {name: [Score(row.id, row.values[name]) for row in rows] for name in ("base", *adapters)}
     candidates = {name: sides[name] for name in adapters}
-    settings = Settings("f1", resamples=100)
+    settings = Settings("f1", resamples=2_000)
     return compare("base", sides["base"], candidates, INFOS, settings, clusters=clusters)
 
 

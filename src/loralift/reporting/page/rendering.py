@@ -139,7 +139,10 @@ def _matrices(report: Report) -> dict[str, Any]:
         | {info.name: f"of-{place}-{at}" for at, info in enumerate(metrics, 1) if (name, info.name) in judged}
         for place, name in enumerate(order, 1)
     }
+    ways = report.protocols.whichever if report.protocols else ()
+    depends = {way.candidate for way in ways if way.verdict == "depends"}
     return {
+        "standing": {name: "depends" if name in depends else comparison.verdicts[name] for name in order},
         "many": len(order) >= matrices.MANY,
         "order": order,
         "metrics": metrics,
@@ -150,8 +153,8 @@ def _matrices(report: Report) -> dict[str, Any]:
         ],
         "protocols_asked": matrices.protocols_table(report) if report.protocols else None,
         "protocol_rows": matrices.protocol_rows(comparison, report.protocols) if report.protocols else (),
-        "best": matrices.best_table(report),
-        "cuts": matrices.cuts_table(report),
+        "best": _verdict_first(matrices.best_table(report)),
+        "cuts": _verdict_first(matrices.cuts_table(report)),
     }
 
 
@@ -187,10 +190,13 @@ def _numeric_columns(table: tables.Table) -> list[bool]:
 
 
 def _verdict_first(table: tables.Table) -> tables.Table:
-    """The same table with its last column, the verdict, beside the first: a narrow screen shows these two."""
+    """The same table with its verdict, and what follows it, beside the first column: a narrow screen shows these."""
+    if "verdict" not in table.columns:
+        return table
+    at = len(table.columns) - 1 - table.columns[::-1].index("verdict")
 
     def moved(cells: tuple[str, ...]) -> tuple[str, ...]:
-        return (cells[0], cells[-1], *cells[1:-1])
+        return (cells[0], *cells[at:], *cells[1:at])
 
     return replace(table, columns=moved(table.columns), rows=tuple(moved(row) for row in table.rows))
 
