@@ -162,6 +162,7 @@ def test_a_phone_shows_every_protocol_without_scrolling_aside(browser: Any, path
     assert scroller.evaluate("it => it.scrollWidth <= it.clientWidth")
     cell = page.locator(".stacked tbody tr").nth(1).locator("td").nth(1)
     assert cell.is_visible()
+    assert not page.locator(".stacked td.none").is_visible()
     label = "it => getComputedStyle(it, '::before').content"
     assert CHAT in str(cell.evaluate(label)).replace('\\"', '"')
     assert page.get_by_role("columnheader", name="whichever way").count() == 1
