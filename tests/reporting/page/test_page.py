@@ -15,6 +15,7 @@ import pytest
 from loralift.records import Report
 from loralift.reporting import charts, tables
 from loralift.reporting.charts import PALETTE, Chart
+from loralift.reporting.doubts import doubts_of
 from loralift.reporting.page import rendering
 from loralift.reporting.page import rows as page_rows
 from loralift.reporting.page.theme import DARK, strips
@@ -112,7 +113,7 @@ def test_the_verdicts_stand_in_words_with_their_evidence(page: str, shown: Repor
     text = " ".join(Page(page).text).replace("\u00a0", " ")
     assert "One of three did: up." in text
     for name in GAINS:
-        assert tables.headline(shown.comparison, name) in text
+        assert tables.headline(shown.comparison, name, doubts_of(shown)) in text
     for word in ("BETTER", "WORSE", "EQUIVALENT", "REFUSED", "no <weights>", "Note:", "2 rows were left out"):
         assert word in text
 
@@ -283,7 +284,7 @@ def test_the_same_report_gives_the_same_page(shown: Report) -> None:
 )
 def test_the_title_is_answered(shown: Report, verdicts: dict[str, Any], said: str) -> None:
     assert shown.comparison is not None
-    assert answer(dataclasses.replace(shown.comparison, candidates=tuple(verdicts), verdicts=verdicts)) == said
+    assert answer(dataclasses.replace(shown.comparison, candidates=tuple(verdicts), verdicts=verdicts), {}) == said
 
 
 def test_findings_stand_with_the_adapter_that_they_are_about(shown: Report) -> None:
