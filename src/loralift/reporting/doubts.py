@@ -190,7 +190,7 @@ def _leaks(case: Case) -> str:
     leaks, without = case.confounds.leaks.get(case.candidate), case.confounds.without_leaks.get(case.candidate)
     if not leaks:
         return ""
-    rows = f"the {len({leak.id for leak in leaks}):,} rows that leaked"
+    rows = f"the rows that leaked, {len({leak.id for leak in leaks}):,} of them"
     if without is None or without.difference is None:
         return f"there is no comparison without {rows}"
     other = without.verdict
