@@ -51,7 +51,7 @@ def test_every_figure_is_where_it_says_and_every_warning_is_a_doubt(
         (
             ASKED[0],
             "warning",
-            "hot's verdict depends on how it is asked: better (+0.019 [+0.004, +0.034]) under training;",
+            "hot's verdict depends on how it is asked: better (+0.019 [+0.004, +0.034]) under tra",
         ),
         (ASKED[1], "info", "Whichever way it is asked, hot is better on Semantic similarity: better (+0.019"),
         (ASKED[2], "info", "Under some protocols alone hot is decided on Semantic similarity: better (+0.019"),

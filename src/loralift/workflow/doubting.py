@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from loralift.comparison import Settings, adjust_for_length, contributions
-from loralift.records import Comparison, Confounds, Protocols, Report
+from loralift.records import Comparison, Confounds, LengthAdjustment, Protocols, Report
+from loralift.reporting.caveats import LENGTH_CHANGE
 from loralift.reporting.doubts import FLAWS, PERPLEXITY
 from loralift.workflow import files
 from loralift.workflow.comparing import read_comparison
@@ -111,9 +112,17 @@ def _missing(comparison: Comparison, confounds: Confounds, protocols: Protocols 
         LIKELIHOOD: likelihood is not None and likelihood.higher_is_better is not None and primary != PERPLEXITY,
         FAILED: any(name in comparison.metrics for name in FLAWS if name != "truncated"),
         MADE_OF: bool(confounds.contributions),
-        LENGTH: any(one.metric == primary for one in confounds.lengths),
+        LENGTH: all(any(_told(one, name, primary) for one in confounds.lengths) for name in comparison.candidates),
     }
     return (kind for kind in KINDS if not looked[kind])
+
+
+def _told(at_length: LengthAdjustment, candidate: str, primary: str) -> bool:
+    """Whether it is known what of a candidate's difference goes with length."""
+    if (at_length.candidate, at_length.metric) != (candidate, primary):
+        return False
+    before, after = at_length.words_baseline, at_length.words_candidate
+    return at_length.adjusted is not None or abs(after - before) < LENGTH_CHANGE * before
 
 
 def _cut(directory: RunDirectory) -> bool:
