@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from loralift.errors import MOST_CHARACTERS
 from loralift.records import Confounds, Leak, LengthAdjustment, Protocols
 from loralift.reporting import tables
 from loralift.reporting.doubts import RANKED, Doubt, doubts, strongest
+from loralift.reporting.terminal import print_comparison
 from tests.reporting.asked import comparison, cut, loops, parts, perplexity, protocols, row
 
 LEAKS = {"hot": (Leak("1", "question", "exact", 1.0, 4), Leak("1", "reference", "exact", 1.0, 4))}
@@ -195,3 +198,26 @@ def test_hot_is_no_plain_better_even_where_it_was_asked_in_one_way() -> None:
     found = doubts(compared, evidence)
     assert [doubt.kind for doubt in found] == ["stop", "perplexity", "composition"]
     assert ", but worse if answers end at " in tables.headline(compared, "hot", found)
+
+
+@pytest.mark.parametrize("asked", [None, protocols("better", "worse")])
+def test_a_verdict_in_doubt_is_not_green_on_the_terminal(asked: Protocols | None) -> None:
+    def ends(found: tuple[Doubt, ...]) -> str:
+        console = Console(record=True, width=400, file=io.StringIO(), force_terminal=True, color_system="standard")
+        print_comparison(compared, console, doubts=found)
+        return console.export_text(styles=True).strip().splitlines()[-1]
+
+    compared = comparison("better", perplexity("worse"))
+    green, yellow = "\x1b[1;32m", "\x1b[1;33m"
+    assert ends(()).startswith(f"{green}hot is BETTER")
+    found = doubts(compared, None, asked)
+    assert ends(found).startswith(f"{yellow}hot {'is BETTER' if asked is None else 'DEPENDS ON HOW IT IS ASKED'}")
+
+
+def test_where_there_are_no_findings_the_other_doubts_are_printed() -> None:
+    compared = comparison("better", perplexity("worse"))
+    console = Console(record=True, width=400, file=io.StringIO())
+    print_comparison(compared, console, doubts=doubts(compared, Confounds(contributions=parts(-0.006, 0.025))))
+    lines = console.export_text().splitlines()
+    assert "! hot: where both answers are sound it is the other way round" in [line.strip() for line in lines]
+    assert sum("less likely" in line for line in lines) == 1
