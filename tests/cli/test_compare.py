@@ -76,7 +76,7 @@ def test_what_cannot_be_compared_is_refused(
     ("flags", "message"),
     [
         (["--primary", "bleu"], "`--primary` must be one of accuracy, got 'bleu'"),
-        (["--fail-on", "maybe"], "`--fail-on` must be worse or not-better, got 'maybe'"),
+        (["--fail-on", "maybe"], "`--fail-on` must be worse or not-better or fragile, got 'maybe'"),
         (["--margin", "accuracy=-1"], "`--margin` must be METRIC=X"),
         (["--seed", "-1"], "`--seed` must be an integer from 0 to 9,007,199,254,740,992, got '-1'"),
     ],

@@ -96,7 +96,7 @@ def test_megabytes_are_clipped() -> None:
 def test_a_long_name_leaves_the_verdict_its_place() -> None:
     made = report_of(["n" * 5_000], 12)
     assert made.comparison is not None
-    headline = tables.headline(made.comparison, "n" * 5_000)
+    headline = tables.headline(made.comparison, "n" * 5_000, ())
     assert " is BETTER than base on " in headline
     assert headline.endswith(", n = 10") or "n = " in headline
     assert len(headline) < 1_000

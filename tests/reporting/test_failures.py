@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from loralift.records import Report, Row
-from loralift.reporting.caveats import FLAWS
+from loralift.reporting.doubts import FLAWS
 from loralift.reporting.failures import MODES, failure_modes_of, failure_table, failures
 from tests.reporting.many import INFOS, report_of
 

@@ -207,8 +207,8 @@ def test_without_doubts_there_are_no_warnings_but_losses() -> None:
     found = findings(compared("up"), summarised("up"), Confounds())
     assert "info: ROUGE-1 and Perplexity agree with ROUGE-L: up is better there too." in sentences(found)
     assert [f.text.split(":")[0] for f in found if f.severity == "warning"] == [
-        "25 % of up's answers were cut off at the limit of new tokens, against 1.7 % of base's.",
         "up is worse on BLEU, although better on ROUGE-L",
+        "25 % of up's answers were cut off at the limit of new tokens, against 1.7 % of base's.",
     ]
 
 

@@ -48,10 +48,10 @@ def printed(report: Report, width: int) -> str:
 
 def test_the_headline_carries_verdict_difference_interval_p_and_n(report: Report) -> None:
     assert report.comparison is not None
-    headline = tables.headline(report.comparison, "up")
+    headline = tables.headline(report.comparison, "up", ())
     assert headline.startswith("up is BETTER than base on Token F1: +0.200 [+0.200, +0.200], adjusted p ")
     assert headline.endswith("n = 60")
-    assert tables.headline(report.comparison, "down").startswith("down is WORSE than base on Token F1: −0.200")
+    assert tables.headline(report.comparison, "down", ()).startswith("down is WORSE than base on Token F1: −0.200")
 
 
 def test_the_headline_of_an_equivalent_one_shows_what_equivalence_rests_on(report: Report) -> None:
@@ -64,7 +64,7 @@ def test_the_headline_of_an_equivalent_one_shows_what_equivalence_rests_on(repor
         dataclasses.replace(same, p_equivalence=1e-9) if each is row else each for each in report.comparison.rows
     )
     comparison = dataclasses.replace(report.comparison, rows=rows, verdicts={"up": "equivalent", "down": "worse"})
-    assert tables.headline(comparison, "up") == (
+    assert tables.headline(comparison, "up", ()) == (
         "up is EQUIVALENT to base but for a small rise on Token F1: +0.001, 90 % CI [0.000, +0.003] inside ±0.010, "
         "equivalence p < 0.0001, n = 60"
     )
@@ -111,7 +111,8 @@ def test_a_wide_terminal_shows_everything(report: Report) -> None:
 
 def test_descriptive_metrics_have_no_verdict_row(report: Report) -> None:
     assert report.comparison is not None
-    assert [row[0] for row in tables.comparison_table(report.comparison, "up").rows] == ["Token F1 ↑ ★", "Perplexity ↓"]
+    judged = tables.comparison_table(report.comparison, "up", ())
+    assert [row[0] for row in judged.rows] == ["Token F1 ↑ ★", "Perplexity ↓"]
     assert [row[0] for row in tables.description_table(report).rows] == ["Words"]
 
 

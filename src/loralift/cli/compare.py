@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from loralift import arguments
+from loralift.cli.gate import conditions, gate_options, judge, least_share
 from loralift.cli.offline import offline_option
 from loralift.cli.options import Once, metric_names
 from loralift.errors import UsageError, wrong_argument
 
 if TYPE_CHECKING:
     from loralift.records import Comparison
+    from loralift.reporting.doubts import Doubt
     from loralift.workflow.compare_inputs import Asked
-
-MIN_PAIRED = 0.9
-"""Least share of the rows that a gate judges by: missing rows are often the ones that failed."""
-
-FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusive"}}
 
 
 @click.command()
@@ -37,19 +34,7 @@ FAIL_ON = {"worse": {"worse"}, "not-better": {"worse", "equivalent", "inconclusi
 )
 @click.option("--higher-is-better", "higher", multiple=True, metavar="M", help="More of this metric is better.")
 @click.option("--lower-is-better", "lower", multiple=True, metavar="M", help="Less of this metric is better.")
-@click.option(
-    "--fail-on",
-    cls=Once,
-    metavar="worse|not-better",
-    help="Exit with 1 when the verdict is so, with 2 when there is none.",
-)
-@click.option(
-    "--min-paired",
-    cls=Once,
-    metavar="X",
-    help="Least share of rows, above 0 and up to 1, with a value of the primary metric on both sides, else exit with 2 "
-    "[default: 0.9 with --fail-on].",
-)
+@gate_options
 @click.option("-o", "--output", cls=Once, metavar="FILE", help="Write the comparison as JSON.")
 @click.option("--seed", cls=Once, metavar="N", help="Of every resampling [default: the run's, or 0].")
 @offline_option
@@ -70,14 +55,15 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     loralift compare before.jsonl after.jsonl --primary f1 --fail-on worse
     loralift compare base/samples_gsm8k_….jsonl mine/samples_gsm8k_….jsonl --filter flexible-extract
     """
-    fail_on = options["fail_on"]
-    if fail_on is not None and fail_on not in FAIL_ON:
-        raise UsageError(wrong_argument("--fail-on", " or ".join(FAIL_ON), fail_on))
-    asked, least = _asked(options), _least_share(options["min_paired"], fail_on)
+    fail_on = conditions(options["fail_on"])
+    asked, least = _asked(options), least_share(options["min_paired"], bool(fail_on))
 
+    from loralift.reporting.doubts import doubts
     from loralift.workflow import output
+    from loralift.workflow.codec import plain
     from loralift.workflow.compare_inputs import compare_read, read_sides
-    from loralift.workflow.comparing import comparison_document, refuse_undecidable, refuse_unpaired
+    from loralift.workflow.comparing import comparison_document
+    from loralift.workflow.doubting import evidence_of_sides
     from loralift.workflow.sides.pairing import unpaired
 
     place = None if options["output"] is None else output.place(options["output"])
@@ -86,18 +72,15 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     names = None if options["metrics"] is None else metric_names([options["metrics"]])
     sides = read_sides(baseline, candidate, names, options["filter_name"])
     comparison, tests = compare_read(*sides, asked)
-    _print(comparison, unpaired(*sides))
+    evidence = evidence_of_sides(*sides, comparison)
+    found = doubts(comparison, evidence.confounds, evidence.protocols)
+    _print(comparison, found, unpaired(*sides))
     if place is not None:
-        output.write_json(place, comparison_document(comparison, tests))
-    refuse_unpaired(comparison, least)
-    if fail_on is None:
-        return
-    refuse_undecidable(comparison)
-    if set(comparison.verdicts.values()) & FAIL_ON[fail_on]:
-        click.get_current_context().exit(1)
+        output.write_json(place, {**comparison_document(comparison, tests), "doubts": plain(found)})
+    judge(comparison, evidence, fail_on, least)
 
 
-def _print(comparison: Comparison, lone: str | None) -> None:
+def _print(comparison: Comparison, found: Sequence[Doubt], lone: str | None) -> None:
     """The comparison, with how many rows it rests on where it is not all of them."""
     from loralift.reporting.console import Terminal, shown
     from loralift.reporting.terminal import print_comparison
@@ -109,7 +92,7 @@ def _print(comparison: Comparison, lone: str | None) -> None:
     for row in primary_rows(comparison):
         if row.dropped:
             console.print(shown(f"note: {paired(row)}"), soft_wrap=True)
-    print_comparison(comparison, console, described=True)
+    print_comparison(comparison, console, doubts=found, described=True)
 
 
 def _asked(options: Mapping[str, Any]) -> Asked:
@@ -125,13 +108,6 @@ def _asked(options: Mapping[str, Any]) -> Asked:
         lower_is_better=options["lower"],
         seed=options["seed"],
     )
-
-
-def _least_share(text: str | None, fail_on: str | None) -> float:
-    """What `--min-paired` says; 0 where nothing is gated and nothing was asked for."""
-    if text is None:
-        return 0.0 if fail_on is None else MIN_PAIRED
-    return arguments.number("--min-paired", text, 0, 1, "a share above 0 and up to 1, such as 0.9", above=True)
 
 
 def _margin(text: str) -> tuple[str, str]:

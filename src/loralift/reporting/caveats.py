@@ -6,22 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from loralift.records import Contribution, Finding, LengthAdjustment, MetricInfo, SliceComparison
+from loralift.reporting.doubts import FLAWS, MUCH_EXPLAINED, MUCH_UNSOUND, explained_by_length, turned_by_parts
 from loralift.reporting.traced_figures import DECIDED, Case, Facts
 
 LENGTH_CHANGE = 0.05
-MUCH_EXPLAINED = 0.5
 FEW_CHANGED = 0.05
 SMALL_KL = 1e-3
 MOST_PARTS = 3
-
-FLAWS = {
-    "truncated": ("were cut off at the limit of new tokens", 0.05),
-    "empty": ("are empty", 0.01),
-    "repeating": ("end in a loop", 0.01),
-    "run_on": ("run on into a next question", 0.01),
-    "copied_prompt": ("only copy the question", 0.01),
-}
-"""Descriptive metric to what its share says of answers, and the share, on either side, from which it is said."""
 
 SHARES = (
     (0.1, "about a tenth"), (0.25, "about a quarter"), (1 / 3, "about a third"), (0.5, "about half"),
@@ -114,7 +105,8 @@ def length(case: Case) -> Iterator[Finding]:
             continue
         path = f"confounds.lengths[{position}]"
         change = at_length.words_candidate / at_length.words_baseline - 1 if at_length.words_baseline else 0.0
-        if abs(change) < LENGTH_CHANGE and (at_length.explained or 0.0) < MUCH_EXPLAINED:
+        explained = (at_length.explained or 0.0) >= MUCH_EXPLAINED or explained_by_length(case)
+        if abs(change) < LENGTH_CHANGE and not explained:
             continue
         by = facts.percent(f"{path}.words_candidate / {path}.words_baseline - 1", change)
         after = facts.figures[f"{path}.words_candidate"] = at_length.words_candidate
@@ -145,7 +137,7 @@ def _explained(
         return facts.info(f"{words}; at equal length the difference in {info.title} would be larger: {adjusted}.")
     part = min(SHARES, key=lambda known: abs(known[0] - share))[1] if share >= LENGTH_CHANGE else "next to nothing"
     end = f"; {part} of the difference in {info.title} goes with length, and at equal length it would be {adjusted}"
-    return facts.finding(f"{words}{end}.", doubtful=share >= MUCH_EXPLAINED)
+    return facts.finding(f"{words}{end}.", doubtful=bool(explained_by_length(case)))
 
 
 def flaws(case: Case) -> Iterator[Finding]:
@@ -172,9 +164,6 @@ KINDS = {
 }
 """Kind of pair to what is said of its rows."""
 
-MUCH_UNSOUND = 0.01
-"""Least share of rows with an unsound answer from which the parts of a difference are told."""
-
 
 def composition(case: Case) -> Iterator[Finding]:
     """What the difference is made of, where answers failed; in doubt where it is not of the answers that did not."""
@@ -184,20 +173,16 @@ def composition(case: Case) -> Iterator[Finding]:
         for position, part in enumerate(case.confounds.contributions)
         if part.candidate == case.candidate and part.rows
     ]
-    sound = sum(part.contribution for _, part in parts if part.kind == "both sound")
     unsound = sum(part.share for _, part in parts if part.kind != "both sound")
     if row.difference is None or unsound < MUCH_UNSOUND:
         return
     words = f"{case.candidate}'s difference in {info.title}, "
     words += f"{facts.difference(f'{path}.difference', row.difference, info)}, is made of "
     words += ", ".join(_kind(case, facts, *part, info) for part in sorted(parts, key=lambda each: -each[1].rows))
-    against, nowhere = sound * row.difference < 0, all(part.kind != "both sound" for _, part in parts)
-    doubtful = case.decided and (against or abs(sound) < abs(row.difference) / 2)
-    if doubtful:
-        found = "is the other way round" if against else "is the smaller part"
-        words += "; on no row are both answers sound" if nowhere else f"; where both answers are sound it {found}"
+    turned = turned_by_parts(case)
+    words += turned and f"; {turned}"
     words += ". Unsound: empty, a loop, run on, or a copy of the question. This is arithmetic, not cause."
-    yield facts.finding(words, doubtful=doubtful)
+    yield facts.finding(words, doubtful=bool(turned))
 
 
 def _kind(case: Case, facts: Facts, path: str, part: Contribution, info: MetricInfo) -> str:

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from loralift.records import Report, Row
 from loralift.reporting import formatting, tables
-from loralift.reporting.caveats import FLAWS
+from loralift.reporting.doubts import FLAWS
 from loralift.reporting.formatting import percent
 
 SHORTER = 1 / 4

@@ -1,9 +1,9 @@
 """The findings in sentences made from the figures alone.
 
 Each rule looks at one kind of evidence and gives no sentence without it. Every number in a sentence goes through
-`Facts`, which stores it under the Python expression that gives it: of comparison.json's ``rows``, ``alpha`` and
-``confounds``, of the variants' ``summaries``, of the adapters' ``proofs`` and, in `forgetting`, of the further data
-sets' comparisons, ``also``. So every sentence can be traced, and a test evaluates every expression.
+`Facts`, which stores it under the Python expression that gives it: of comparison.json's ``rows``, ``alpha``,
+``confounds`` and ``protocols``, of the variants' ``summaries``, of the adapters' ``proofs`` and, in `forgetting`, of
+the further data sets' comparisons, ``also``. So every sentence can be traced, and a test evaluates every expression.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from loralift.records import AdapterProof, Comparison, Confounds, Finding, MetricSummary
-from loralift.reporting import caveats, tables
+from loralift.records import AdapterProof, Comparison, Confounds, Finding, MetricSummary, Protocols
+from loralift.reporting import another_way, caveats, tables
+from loralift.reporting.doubts import PERPLEXITY
 from loralift.reporting.traced_figures import DECIDED, Case, Facts
 
-MOST = 12
-"""Most sentences about one candidate."""
+MOST = 16
+"""Most sentences about one candidate; its doubts are all among them."""
 
 MANY_DROPPED = 0.05
 MOST_LOST = 3
@@ -27,6 +28,7 @@ def findings(
     summaries: Mapping[str, Mapping[str, MetricSummary]],
     confounds: Confounds,
     proofs: Sequence[AdapterProof] = (),
+    protocols: Protocols | None = None,
 ) -> tuple[Finding, ...]:
     """Say what the figures say.
 
@@ -35,13 +37,14 @@ def findings(
         summaries: Variant to metric to its aggregate.
         confounds: What else than quality may stand behind the differences.
         proofs: That the adapters act.
+        protocols: What becomes of the verdicts when all are asked another way; None: they were asked in one.
 
     Returns:
         Candidate by candidate, at most MOST each: its verdict, what puts it in doubt, and what else is to know.
     """
     found: list[Finding] = []
     for candidate in comparison.candidates:
-        case = Case(comparison, summaries, confounds, proofs, candidate)
+        case = Case(comparison, summaries, confounds, proofs, candidate, protocols)
         first, *others = [finding for rule in RULES for finding in rule(case)]
         said = [first, *sorted(others, key=lambda finding: finding.severity != "warning")][:MOST]
         found += [replace(finding, candidate=candidate) for finding in said]
@@ -94,14 +97,15 @@ def _power(case: Case) -> Iterator[Finding]:
 
 
 def _others(case: Case) -> Iterator[Finding]:
-    """Judged metrics that decide otherwise than the primary one, losses first."""
+    """Judged metrics that decide otherwise than the primary one, losses first, of them perplexity, which is a doubt."""
     at, primary, info = case.primary
     apart = [
         (path, row)
         for path, row in case.rows.values()
         if row.metric != primary.metric and row.verdict in DECIDED and row.verdict != primary.verdict
     ]
-    for path, row in sorted(apart, key=lambda each: each[1].verdict != "worse")[:MOST_LOST]:
+    apart.sort(key=lambda each: (each[1].verdict != "worse", each[1].metric != PERPLEXITY))
+    for path, row in apart[:MOST_LOST]:
         facts, other = Facts(), case.comparison.metrics[row.metric]
         facts.text(f"{path}.verdict", row.verdict or "")
         first = facts.text(f"{at}.verdict", primary.verdict or "inconclusive")
@@ -137,8 +141,8 @@ def _dropped(case: Case) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    _verdict, _power, caveats.leakage, caveats.acting, caveats.noise, caveats.composition, caveats.length,
-    caveats.flaws, _others,
-    caveats.slices, _dropped, _agreeing,
+    _verdict, _power, another_way.protocols, caveats.leakage, another_way.best, another_way.cuts,
+    _others, caveats.composition, caveats.length, caveats.flaws,
+    caveats.acting, caveats.noise, caveats.slices, _dropped, _agreeing,
 )  # fmt: skip
-"""The verdict, then the most important first; warnings go before the rest."""
+"""The verdict, then the most important first, as `doubts.RANKED` has them; warnings go before the rest."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from loralift.errors import MOST_CHARACTERS
 from loralift.records import Report, Row
 from loralift.reporting import matrices, tables
+from loralift.reporting.doubts import doubts, doubts_of
 from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
 from loralift.visible import one_line
@@ -32,19 +33,20 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         charts: Text alternative of a picture to its path, relative to the page.
     """
     parts = [f"# {escape(report.title)}"]
-    comparison = report.comparison
+    comparison, against = report.comparison, doubts_of(report)
     if comparison is not None:
-        parts += [f"**{escape(tables.headline(comparison, name))}**" for name in comparison.candidates]
+        parts += [f"**{escape(tables.headline(comparison, name, against))}**" for name in comparison.candidates]
         parts += [f"**{escape(tables.refusal(report, name))}**" for name in report.refused]
         parts.append(_findings(report))
         parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
-        parts += [_table(tables.comparison_table(comparison, name)) for name in comparison.candidates]
+        parts += [_table(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
         parts.append(_table(tables.ranking_table(comparison)))
         parts += [_table(table) for table in matrices.asked_tables(report)]
     for name, further in report.also.items():
         parts.append(f"## Forgetting: {escape(name)}")
-        parts += [f"**{escape(tables.headline(further, candidate))}**" for candidate in further.candidates]
-        parts += [_table(tables.comparison_table(further, candidate)) for candidate in further.candidates]
+        further_against = doubts(further)
+        parts += [f"**{escape(tables.headline(further, one, further_against))}**" for one in further.candidates]
+        parts += [_table(tables.comparison_table(further, one, further_against)) for one in further.candidates]
     parts += [_table(tables.contributions_table(report)), _table(tables.slices_table(report))]
     parts += [_table(tables.proofs_table(report)), _table(tables.summary_table(report))]
     parts += [_table(tables.description_table(report)), _table(failure_table(report))]

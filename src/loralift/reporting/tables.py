@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loralift.records import Comparison, MetricComparison, MetricInfo, MetricSummary, Report
 from loralift.reporting import formatting
+from loralift.reporting.doubts import Doubt, strongest
 from loralift.visible import clipped
 
 PRIMARY_MARK = "★"
 
 MOST_IN_HEADLINE = 300
 """Characters of each name in the sentence of a verdict."""
+
+MOST_IN_BRIEF = 60
+"""Likewise where several sentences share a line."""
+
+IS = {
+    "better": "is BETTER than",
+    "worse": "is WORSE than",
+    "equivalent": "is EQUIVALENT to",
+    "inconclusive": "is UNDECIDED against",
+    "depends": "DEPENDS ON HOW IT IS ASKED against",
+}
+"""What is said of a candidate and its baseline."""
+
+IN_DOUBT = "in doubt"
+"""What stands behind a verdict that something speaks against."""
 
 NOT_SCORED = "not scored"
 """In place of a verdict where the metric can score no row."""
@@ -36,13 +53,22 @@ class Table:
     expendable: tuple[str, ...] = ()
 
 
-def comparison_table(comparison: Comparison, candidate: str) -> Table:
-    """The judged metrics of one candidate against the baseline."""
-    rows = []
+def comparison_table(comparison: Comparison, candidate: str, doubts: Sequence[Doubt]) -> Table:
+    """The judged metrics of one candidate against the baseline.
+
+    Args:
+        comparison: Of all candidates.
+        candidate: The one.
+        doubts: What speaks against the verdicts, as `loralift.reporting.doubts` finds it; the verdict that decides is
+            said to be in doubt.
+    """
+    rows, doubt = [], strongest(doubts).get(candidate)
     for row in comparison.rows:
         info = comparison.metrics[row.metric]
         if row.candidate == candidate and row.verdict is not None:
-            mark = f" {PRIMARY_MARK}" if row.metric == comparison.primary else ""
+            decides = row.metric == comparison.primary
+            mark = f" {PRIMARY_MARK}" if decides else ""
+            verdict = NOT_SCORED if row.unscored and row.difference is None else verdict_words(comparison, row)
             rows.append(
                 (
                     f"{info.title} {'↑' if info.higher_is_better else '↓'}{mark}",
@@ -55,7 +81,7 @@ def comparison_table(comparison: Comparison, candidate: str) -> Table:
                     formatting.effect(row.effect_size),
                     f"{row.wins}/{row.ties}/{row.losses}",
                     formatting.NOT_THERE if row.margin is None else f"±{formatting.value(row.margin, info)}",
-                    NOT_SCORED if row.unscored and row.difference is None else verdict_words(comparison, row),
+                    f"{verdict}, {IN_DOUBT}" if decides and doubt else verdict,
                 )
             )
     heads = (
@@ -223,21 +249,40 @@ def proofs_table(report: Report) -> Table:
     return Table("Do the adapters act?", heads, rows, caption)
 
 
-def headline(comparison: Comparison, candidate: str) -> str:
-    """The verdict on one candidate in one sentence with its evidence."""
+def headline(comparison: Comparison, candidate: str, doubts: Sequence[Doubt]) -> str:
+    """The verdict on one candidate in one sentence with its evidence, and what speaks most against it.
+
+    Args:
+        comparison: Of all candidates.
+        candidate: The one.
+        doubts: What speaks against the verdicts, each candidate's strongest first.
+    """
     row = primary_row(comparison, candidate)
-    info = comparison.metrics[row.metric]
-    words = {
-        "better": "is BETTER than",
-        "worse": "is WORSE than",
-        "equivalent": "is EQUIVALENT to",
-        "inconclusive": "is UNDECIDED against",
-    }
-    verdict = words[comparison.verdicts[candidate]]
-    change = small_change(comparison, row)
-    # names are cut first, so that no clipping further on takes the verdict with it
-    name, base, title = (clipped(text, MOST_IN_HEADLINE) for text in (candidate, comparison.baseline, info.title))
-    return f"{name} {verdict} {base}{change and f' but for {change}'} on {title}: {_evidence(row, info)}, n = {row.n}"
+    doubt = strongest(doubts).get(candidate)
+    said = _brief(comparison, candidate, doubt, MOST_IN_HEADLINE)
+    if doubt is not None and doubt.kind == "depends":
+        return f"{said}: {doubt.words}, n = {row.n}"
+    evidence = f"{said}: {_evidence(row, comparison.metrics[row.metric])}, n = {row.n}"
+    return f"{evidence}, but {doubt.words}" if doubt is not None else evidence
+
+
+def brief(comparison: Comparison, candidate: str, doubts: Sequence[Doubt]) -> str:
+    """The verdict on one candidate and what speaks most against it, without the evidence."""
+    doubt = strongest(doubts).get(candidate)
+    said = _brief(comparison, candidate, doubt, MOST_IN_BRIEF)
+    if doubt is None:
+        return said
+    return f"{said}: {doubt.words}" if doubt.kind == "depends" else f"{said}, but {doubt.words}"
+
+
+def _brief(comparison: Comparison, candidate: str, doubt: Doubt | None, most: int) -> str:
+    info = comparison.metrics[comparison.primary]
+    # names are cut first, so that no clipping further on takes the verdict or the doubt with it
+    name, base, title = (clipped(text, most) for text in (candidate, comparison.baseline, info.title))
+    if doubt is not None and doubt.kind == "depends":
+        return f"{name} {IS['depends']} {base} on {title}"
+    change = small_change(comparison, primary_row(comparison, candidate))
+    return f"{name} {IS[comparison.verdicts[candidate]]} {base}{change and f' but for {change}'} on {title}"
 
 
 def _evidence(row: MetricComparison, info: MetricInfo) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 from loralift.records import Comparison, Finding, Parity, Report
 from loralift.reporting import matrices, parity, tables
 from loralift.reporting.console import shown
+from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 
 MOST_IN_CELL = 100
 """Characters of a name in a table."""
@@ -30,6 +31,9 @@ VERDICT_STYLES = {
     "MOVES": "bold red",
 }
 
+DOUBT_STYLE = "bold yellow"
+"""Of a verdict that something speaks against: neither of its colours."""
+
 
 WORD_COLUMNS = ("verdict", "whichever way", "holds")
 """Headings of columns of words, which are set to the left."""
@@ -43,10 +47,11 @@ def print_report(report: Report, console: Console) -> None:
     if report.comparison is None:
         print_table(tables.summary_table(report), console)
     else:
-        print_comparison(report.comparison, console, report.findings, further=matrices.asked_tables(report))
+        further = matrices.asked_tables(report)
+        print_comparison(report.comparison, console, report.findings, doubts=doubts_of(report), further=further)
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:
-                console.print(shown(f"{name}: {tables.headline(comparison, candidate)}"))
+                console.print(shown(f"{name}: {tables.headline(comparison, candidate, doubts(comparison))}"))
     for name in report.refused:
         console.print(shown(tables.refusal(report, name), style=VERDICT_STYLES["worse"]))
 
@@ -56,6 +61,7 @@ def print_comparison(
     console: Console,
     findings: Sequence[Finding] = (),
     *,
+    doubts: Sequence[Doubt],
     described: bool = False,
     further: Sequence[tables.Table] = (),
 ) -> None:
@@ -65,11 +71,12 @@ def print_comparison(
         comparison: What to print.
         console: Where.
         findings: In words.
+        doubts: What speaks against the verdicts; where there are no findings, those that no headline says are printed.
         described: Whether to print the metrics that are not judged too.
         further: Tables after those of the comparison.
     """
     for candidate in comparison.candidates:
-        print_table(tables.comparison_table(comparison, candidate), console)
+        print_table(tables.comparison_table(comparison, candidate, doubts), console)
         if described and (table := tables.described_table(comparison, candidate)).rows:
             print_table(table, console)
     if comparison.ranking is not None:
@@ -86,9 +93,12 @@ def print_comparison(
     for finding in findings:
         mark, style = ("!", "yellow") if finding.severity == "warning" else ("·", "")
         console.print(shown(f"{mark} {finding.text}", style=style))
+    first = strongest(doubts)
+    for doubt in () if findings else [doubt for doubt in doubts if doubt not in first.values()]:
+        console.print(shown(f"! {doubt.candidate}: {doubt.words}", style="yellow"))
     for candidate in comparison.candidates:
-        style = VERDICT_STYLES[comparison.verdicts[candidate]]
-        console.print(shown(tables.headline(comparison, candidate), style=style))
+        style = DOUBT_STYLE if candidate in first else VERDICT_STYLES[comparison.verdicts[candidate]]
+        console.print(shown(tables.headline(comparison, candidate, doubts), style=style))
 
 
 def print_parity(found: Parity, console: Console) -> None:

@@ -15,6 +15,7 @@ from loralift.records import (
     MetricComparison,
     MetricInfo,
     MetricSummary,
+    Protocols,
 )
 from loralift.reporting import formatting
 
@@ -98,6 +99,7 @@ class Case:
     confounds: Confounds
     proofs: Sequence[AdapterProof]
     candidate: str
+    protocols: Protocols | None = None
 
     @property
     def rows(self) -> dict[str, tuple[str, MetricComparison]]:
@@ -115,6 +117,16 @@ class Case:
         return path, row, self.comparison.metrics[row.metric]
 
     @property
+    def verdict(self) -> str | None:
+        """The primary metric's verdict; None where there is none."""
+        return self.primary[1].verdict
+
+    @property
     def decided(self) -> bool:
-        """Whether there is a verdict to be doubted."""
-        return self.primary[1].verdict in DECIDED
+        """Whether the candidate is better or worse."""
+        return self.verdict in DECIDED
+
+    @property
+    def established(self) -> bool:
+        """Whether the verdict claims anything."""
+        return self.verdict not in (None, "inconclusive")

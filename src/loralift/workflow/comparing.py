@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from loralift.comparison import Settings, compare, rank, with_margins
 from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
-from loralift.records import Comparison, Confounds, Finding, MetricComparison, MetricInfo, Score, SdkPairedTest
+from loralift.records import (
+    Comparison,
+    Confounds,
+    Finding,
+    MetricComparison,
+    MetricInfo,
+    Protocols,
+    Score,
+    SdkPairedTest,
+)
 from loralift.reporting.formatting import percent
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
@@ -182,6 +191,7 @@ class Compared:
     tests: tuple[SdkPairedTest, ...]
     confounds: Confounds
     findings: tuple[Finding, ...]
+    protocols: Protocols | None = None
 
 
 def read_comparison(directory: RunDirectory) -> Compared:
@@ -194,10 +204,11 @@ def read_comparison(directory: RunDirectory) -> Compared:
     document = files.read_json(place)
     with within(place):
         tests, found = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
-        confounds = document.pop("confounds", {})
+        confounds, protocols = document.pop("confounds", {}), document.pop("protocols", None)
         return Compared(
             consistent(decode(Comparison, document), place),
             tuple(decode(SdkPairedTest, test) for test in tests),
             decode(Confounds, confounds),
             tuple(decode(Finding, finding) for finding in found),
+            None if protocols is None else decode(Protocols, protocols),
         )

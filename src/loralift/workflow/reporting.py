@@ -63,6 +63,7 @@ def build_report(directory: RunDirectory) -> Report:
         comparison=compared.comparison if compared else None,
         sdk_tests=compared.tests if compared else (),
         confounds=compared.confounds if compared else Confounds(),
+        protocols=compared.protocols if compared else None,
         findings=compared.findings if compared else (),
         proofs=of.proofs,
         also=known,

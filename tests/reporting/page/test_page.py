@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from loralift.records import Report
+from loralift.records import Confounds, Contribution, Report
 from loralift.reporting import charts, tables
 from loralift.reporting.charts import PALETTE, Chart
+from loralift.reporting.doubts import Doubt, doubts_of
 from loralift.reporting.page import rendering
 from loralift.reporting.page import rows as page_rows
 from loralift.reporting.page.theme import DARK, strips
@@ -112,7 +113,7 @@ def test_the_verdicts_stand_in_words_with_their_evidence(page: str, shown: Repor
     text = " ".join(Page(page).text).replace("\u00a0", " ")
     assert "One of three did: up." in text
     for name in GAINS:
-        assert tables.headline(shown.comparison, name) in text
+        assert tables.headline(shown.comparison, name, doubts_of(shown)) in text
     for word in ("BETTER", "WORSE", "EQUIVALENT", "REFUSED", "no <weights>", "Note:", "2 rows were left out"):
         assert word in text
 
@@ -284,7 +285,45 @@ def test_the_same_report_gives_the_same_page(shown: Report) -> None:
 )
 def test_the_title_is_answered(shown: Report, verdicts: dict[str, Any], said: str) -> None:
     assert shown.comparison is not None
-    assert answer(dataclasses.replace(shown.comparison, candidates=tuple(verdicts), verdicts=verdicts)) == said
+    assert answer(dataclasses.replace(shown.comparison, candidates=tuple(verdicts), verdicts=verdicts), {}) == said
+
+
+DOUBTS = {"a": Doubt("a", "perplexity", "the references became less likely")}
+DEPENDS = {"a": Doubt("a", "depends", "better under training, worse under chat")}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "doubts", "said"),
+    [
+        ({"a": "better"}, DOUBTS, "It seems so, but that is in doubt."),
+        ({"a": "better"}, DEPENDS, "That depends on how it is asked."),
+        ({"a": "equivalent"}, DOUBTS, "It seems to move it by nothing that matters, but that is in doubt."),
+        ({"a": "better", "b": "worse"}, DOUBTS, "None of two is shown to. a seems to, in doubt; b pulls it down."),
+        ({"a": "better", "b": "better"}, DOUBTS, "One of two did: b. a seems to, in doubt."),
+        (
+            {"a": "better", "b": "worse"},
+            DEPENDS,
+            "None of two is shown to. a depends on how it is asked; b pulls it down.",
+        ),
+        ({"a": "worse", "b": "worse"}, DOUBTS, "None of two is shown to. a (in doubt) and b pull it down."),
+    ],
+)
+def test_an_adapter_in_doubt_is_no_yes(
+    shown: Report, verdicts: dict[str, Any], doubts: dict[str, Doubt], said: str
+) -> None:
+    assert shown.comparison is not None
+    assert answer(dataclasses.replace(shown.comparison, candidates=tuple(verdicts), verdicts=verdicts), doubts) == said
+
+
+def test_a_card_in_doubt_says_so_and_is_not_green(shown: Report) -> None:
+    assert shown.comparison is not None
+    parts = (Contribution("up", "only baseline unsound", 9, 1.0, 0.2, None),)
+    page = rendering.render(dataclasses.replace(shown, confounds=Confounds(contributions=parts)), ())
+    assert '<article class="card better doubted"' in page
+    assert "BETTER, in doubt</p>" in page
+    assert ", but on no row are both answers sound" in page
+    assert "None of three is shown to. up seems to, in doubt; " in page
+    assert '<article class="card better" ' in rendering.render(shown, ())
 
 
 def test_findings_stand_with_the_adapter_that_they_are_about(shown: Report) -> None:

@@ -13,16 +13,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from loralift.records import Report, Row
+from loralift.records import Comparison, Report, Row
 from loralift.reporting import formatting, matrices, tables
 from loralift.reporting.charts import PALETTE, Chart
+from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 from loralift.reporting.examples import telling_rows
 from loralift.reporting.failures import failure_modes_of, failure_table, failures
 from loralift.reporting.page import tables as tables_of_page
 from loralift.reporting.page.rows import FailureModes, PackedRows, asked_names, in_sight, pack
 from loralift.reporting.page.theme import chart_css, strips
 from loralift.reporting.page.word_differences import word_differences
-from loralift.reporting.page.words import WORDS, answer, findings_by_candidate
+from loralift.reporting.page.words import WORDS, answer, findings_by_candidate, shown_verdict
 from loralift.visible import clipped, visible
 
 MOST_BYTES = 5_000_000
@@ -69,16 +70,11 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         "style": Markup(style),
         "script": Markup(script),
         "policy": _policy(style, script),
-        "answer": answer(report.comparison),
-        "words": WORDS,
         "findings": findings_by_candidate(report),
         "strips": strips(report.comparison) if report.comparison else {},
         "formatting": formatting,
-        "primary_row": tables.primary_row,
-        "headline": tables.headline,
-        "small_change": tables.small_change,
-        "comparison_table": lambda *of: _verdict_first(tables.comparison_table(*of)),
         "examples": [_example(report, row) for row in telling_rows(report)],
+        **_verdicts(report),
         **_tables(report),
         **_matrices(report),
     }
@@ -89,6 +85,26 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
     page = template.render(known, packed=packed)
     # Half a surrogate pair, which a model can write, has no UTF-8.
     return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _verdicts(report: Report) -> dict[str, Any]:
+    """What the templates say verdicts with, what speaks against them included."""
+    own = doubts_of(report)
+    in_doubt = strongest(own)
+
+    def against(comparison: Comparison) -> Sequence[Doubt]:
+        return own if comparison is report.comparison else doubts(comparison)
+
+    return {
+        "answer": answer(report.comparison, in_doubt),
+        "words": WORDS,
+        "in_doubt": in_doubt,
+        "shown_verdict": lambda comparison, name: shown_verdict(comparison, name, in_doubt),
+        "primary_row": tables.primary_row,
+        "headline": lambda comparison, name: tables.headline(comparison, name, against(comparison)),
+        "small_change": tables.small_change,
+        "comparison_table": lambda of, name: _verdict_first(tables.comparison_table(of, name, against(of))),
+    }
 
 
 def _fitting(charts: Sequence[Chart]) -> list[Chart]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from loralift.records import Comparison, Finding, Report
+from loralift.reporting.doubts import Doubt
+from loralift.reporting.tables import IN_DOUBT
 
-WORDS = {"better": "BETTER", "worse": "WORSE", "equivalent": "EQUIVALENT", "inconclusive": "UNDECIDED"}
+WORDS = {
+    "better": "BETTER",
+    "worse": "WORSE",
+    "equivalent": "EQUIVALENT",
+    "inconclusive": "UNDECIDED",
+    "depends": "DEPENDS ON HOW IT IS ASKED",
+}
 """Verdict to the word on its card."""
 
 _ALONE = {
@@ -14,30 +22,57 @@ _ALONE = {
     "worse": "No. It pulled it down.",
     "equivalent": "It moved it by nothing that matters.",
     "inconclusive": "These data do not decide.",
+    "depends": "That depends on how it is asked.",
+}
+_ALONE_IN_DOUBT = {
+    "better": "It seems so, but that is in doubt.",
+    "worse": "It seems to pull it down, but that is in doubt.",
+    "equivalent": "It seems to move it by nothing that matters, but that is in doubt.",
+    "inconclusive": "These data do not decide, and something speaks against it.",
 }
 _SMALL = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-_DOWN = ("pulls", "pull"), "it down"
-_SAME = ("leaves", "leave"), "it within the margin"
-_OPEN = ("is", "are"), "still undecided"
+_SEEMS = ("seems", "seem")
+_ENDS = {
+    "depends": (("depends", "depend"), "on how it is asked"),
+    "worse": (("pulls", "pull"), "it down"),
+    "equivalent": (("leaves", "leave"), "it within the margin"),
+    "inconclusive": (("is", "are"), "still undecided"),
+}
 
 
-def answer(comparison: Comparison | None) -> str:
-    """The answer to the page's title, in one breath."""
+def answer(comparison: Comparison | None, doubts: Mapping[str, Doubt]) -> str:
+    """The answer to the page's title, in one breath.
+
+    Args:
+        comparison: Of every candidate with the base.
+        doubts: Candidate to what speaks most against its verdict; one that has any lifted nothing for sure.
+    """
     if comparison is None:
         return "There is nothing to compare: only the base was evaluated."
-    named = {
-        verdict: [name for name in comparison.candidates if comparison.verdicts[name] == verdict] for verdict in WORDS
-    }
-    if len(comparison.candidates) == 1:
-        return _ALONE[comparison.verdicts[comparison.candidates[0]]]
-    lifted = named["better"]
-    words = f"{_spelled(len(lifted))} of {_spelled(len(comparison.candidates)).lower()} "
+    shown = {name: shown_verdict(comparison, name, doubts) for name in comparison.candidates}
+    if len(shown) == 1:
+        (name, verdict), *_ = shown.items()
+        return (_ALONE_IN_DOUBT if name in doubts and verdict != "depends" else _ALONE)[verdict]
+    named = {verdict: [name for name in shown if shown[name] == verdict] for verdict in WORDS}
+    lifted, seeming = ([name for name in named["better"] if (name in doubts) == doubted] for doubted in (False, True))
+    words = f"{_spelled(len(lifted))} of {_spelled(len(shown)).lower()} "
     words += f"did: {_listed(lifted)}." if lifted else "is shown to."
-    rest = []
-    for verdict, ((one, many), end) in (("worse", _DOWN), ("equivalent", _SAME), ("inconclusive", _OPEN)):
+    rest = [f"{_listed(seeming)} {_SEEMS[len(seeming) > 1]} to, {IN_DOUBT}"] if seeming else []
+    for verdict, ((one, many), end) in _ENDS.items():
         if names := named[verdict]:
-            rest.append(f"{_listed(names)} {one if len(names) == 1 else many} {end}")
+            listed = _listed(names if verdict == "depends" else [_doubted(name, doubts) for name in names])
+            rest.append(f"{listed} {one if len(names) == 1 else many} {end}")
     return f"{words} {'; '.join(rest)}." if rest else words
+
+
+def shown_verdict(comparison: Comparison, candidate: str, doubts: Mapping[str, Doubt]) -> str:
+    """The verdict as a card shows it: the primary metric's, or ``depends`` where protocols establish different ones."""
+    doubt = doubts.get(candidate)
+    return "depends" if doubt is not None and doubt.kind == "depends" else comparison.verdicts[candidate]
+
+
+def _doubted(name: str, doubts: Collection[str]) -> str:
+    return f"{name} ({IN_DOUBT})" if name in doubts else name
 
 
 def findings_by_candidate(report: Report) -> dict[str, list[Finding]]:

@@ -113,6 +113,7 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         notes=thinking_in_file(path.name, directory.answers(path.name)),
         repeated=repeated,
         run=run,
+        root=directory.root.resolve(),
     )
 
 

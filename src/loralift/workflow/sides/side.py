@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from loralift.records import MetricInfo, Score
@@ -27,6 +28,7 @@ class Side:
         filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
         run: Its run's run.json, if it is of a run.
+        root: The folder of its run, if it is of one.
         no_ids: Where the rows have no ids, so that their ids are their positions: the sentence that refuses it; empty
             where they have some.
     """
@@ -41,6 +43,7 @@ class Side:
     filtered: bool = False
     repeated: bool | None = None
     run: Mapping[str, Any] | None = None
+    root: Path | None = None
     no_ids: str = ""
 
 
