@@ -112,8 +112,8 @@ def _greedy(loaded: Loaded, new_tokens: int) -> GenerationConfig:
 def _finished(prompts: Sequence[Prompt], made: Iterable[Sequence[int]], loaded: Loaded) -> Made:
     found = {}
     for prompt, tokens in zip(prompts, made, strict=True):
-        text, count, _ = finish_row(tokens, None, list(loaded.eos), (), loaded.text.decode)
-        found[prompt.id] = (text, count)
+        row = finish_row(tokens, None, list(loaded.eos), GenerationSettings(), loaded.text.decode)
+        found[prompt.id] = (row.text, row.tokens)
     return found
 
 

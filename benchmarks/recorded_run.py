@@ -16,6 +16,7 @@ from loralift.generation import Description
 from loralift.metrics import DEFAULT_METRICS
 from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
 from loralift.workflow import files
+from loralift.workflow.asking import Asked, Asking
 from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun, load_datasets
 from loralift.workflow.prepare import Ready
@@ -109,9 +110,9 @@ def record(source: Path, rows: int, root: Path) -> None:
     """
     files.write_jsonl(root / "questions.jsonl", map(plain, questions_of(source, rows)))
     part = part_of(root)
-    prompts = [Prompt(question.id, render_prompt(question.question), ()) for question in part.data.questions[:1]]
+    prompts = tuple(Prompt(question.id, render_prompt(question.question), ()) for question in part.data.questions[:1])
     generator: Any = Recorded()
-    ready = Ready(config_of(root), generator, {"": prompts}, ())
+    ready = Ready(config_of(root), generator, {"": Asked(Asking(part.protocol), prompts)}, ())
     begin_or_resume(ready, [part], resume=False, command="benchmarks.scoring")
     for variant in SHARES:
         files.write_jsonl(part.directory.answers(variant), map(plain, answers_of(part.data.questions, variant)))

@@ -33,7 +33,7 @@ def test_the_defaults_are_fiqa_and_nemotron() -> None:
         ({"metrics": ["f1", "f1"]}, "`--metrics` names 'f1' twice; name it once"),
         ({"columns": {"id": ""}}, "`--column` must be question|reference|id=COLUMN, got 'id='"),
         ({"columns": {"name": "x"}}, "`--column` must be question|reference|id=COLUMN, got 'name=x'"),
-        ({"temperature": "1e-9"}, "`--temperature` must be 0 (greedy) or a number from 0.001 to 100, got '1e-09'"),
+        ({"temperature": "1e-9"}, "`--temperature` must be 0 (greedy) or a number from 0.001 to 100, got '1e-9'"),
         (
             {"eval_indices": "a", "eval_fraction": 0.1},
             BOTH,

@@ -36,6 +36,9 @@ def asked_again(run: Path, verdict: str, difference: float) -> None:
     whichever = [{"candidate": "letters", "verdict": "depends", "p_value": None}]
     document["protocols"] = {"results": results, "trained": "training", "whichever": whichever, "best": [], "notes": []}
     place.write_text(json.dumps(document), encoding="utf-8")
+    shutil.copytree(run, run / "protocols" / "chat")
+    told = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    (run / "run.json").write_text(json.dumps(told | {"protocols": ["training", "chat"]}), encoding="utf-8")
 
 
 def commands(run: Path) -> dict[str, list[object]]:

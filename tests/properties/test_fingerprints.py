@@ -16,6 +16,7 @@ from loralift.errors import RunDirectoryError
 from loralift.generation import Description
 from loralift.records import Prompt, Question
 from loralift.workflow import files
+from loralift.workflow.asking import protocols_of
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.provenance import fingerprint
 from loralift.workflow.run_directory import RunDirectory
@@ -37,9 +38,10 @@ numerics = st.dictionaries(names, said, min_size=1, max_size=3)
 
 def taken(config: dict[str, Any], asked: list[Question], identity: dict[str, Any], how: dict[str, Any]) -> Any:
     data = LoadedData(tuple(asked), "here", "all", hash_questions(asked), {})
-    dataset = DatasetRun("", RunDirectory(Path()), data, 1)
+    settings = parse(config)
+    dataset = DatasetRun("", RunDirectory(Path()), data, 1, protocols_of(settings)[0])
     prompts = [Prompt(one.id, one.question, tuple(one.question.encode())) for one in asked]
-    return fingerprint(parse(config), dataset, prompts, Description(identity=identity, numerics=how, information={}))
+    return fingerprint(settings, dataset, prompts, Description(identity=identity, numerics=how, information={}))
 
 
 def turned(value: Any) -> Any:

@@ -15,6 +15,7 @@ from loralift import config as configuration
 from loralift.data import load_questions
 from loralift.errors import RunDirectoryError
 from loralift.workflow import scoring_process
+from loralift.workflow.asking import protocols_of
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import score_variant, scoring_of, write_scored
@@ -42,7 +43,7 @@ def part_of(folder, *, rows=ROWS, answers=ROWS):
         path = directory.answers(variant)
         path.parent.mkdir(parents=True)
         path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return DatasetRun("", directory, load_questions(str(data)), 1)
+    return DatasetRun("", directory, load_questions(str(data)), 1, protocols_of(configuration.parse({}))[0])
 
 
 def scored_here(part, variant, scoring):

@@ -19,6 +19,8 @@ METAVARS = {
     "columns": "FIELD=COLUMN",
     "metrics": "M,…",
     "stop": "S",
+    "protocols": "NAME",
+    "shots": "FILE",
     "also": "NAME=DATASET",
     "dataset": "DATASET",
     "train_data": "FILE",
@@ -86,12 +88,13 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
-    shown = f" [default: {field.default}]" if field.default not in (None, ()) and not field.default_factory else ""
+    said = not isinstance(field.default, tuple) and field.default is not None and not field.default_factory
+    shown = f" [default: {field.default}]" if said else ""
     declarations = [flag_of(name), name, *(["-o"] if name == "output_dir" else [])]
     if field.annotation is bool:
         return click.option(*declarations, is_flag=True, default=None, help=_help(name))
     described: dict[str, Any] = {"metavar": METAVARS.get(name, "X"), "help": _help(name) + shown}
-    if _is(field, dict) or name in ("metrics", "stop"):
+    if _is(field, dict) or name in ("metrics", "stop", "protocols"):
         return click.option(*declarations, multiple=True, **described)
     return click.option(*declarations, cls=Once, **described)
 

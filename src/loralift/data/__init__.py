@@ -22,9 +22,13 @@ from loralift.data.notes import notes_on
 from loralift.data.prompts import (
     CHAT_SEPARATOR,
     DEFAULT_SYSTEM_PROMPT,
+    PLACE_OF_QUESTION,
     PLAIN_SEPARATOR,
+    Example,
     chat_messages,
+    render_own,
     render_prompt,
+    separator_of,
     training_text,
 )
 from loralift.data.saved import dump_questions, hash_questions
@@ -37,8 +41,10 @@ from loralift.records import Question
 __all__ = [
     "CHAT_SEPARATOR",
     "DEFAULT_SYSTEM_PROMPT",
+    "PLACE_OF_QUESTION",
     "PLAIN_SEPARATOR",
     "Dropped",
+    "Example",
     "HeldOut",
     "LoadedData",
     "SavedIndices",
@@ -50,7 +56,9 @@ __all__ = [
     "load_questions",
     "parse_spec",
     "read_training_texts",
+    "render_own",
     "render_prompt",
+    "separator_of",
     "training_text",
 ]
 

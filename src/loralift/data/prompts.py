@@ -14,6 +14,8 @@ tokenizers put the space at the front of the next word, so the space is the answ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 DEFAULT_SYSTEM_PROMPT = (
     "You are a helpful financial assistant. Provide comprehensive, detailed answers to financial questions. "
     "Include relevant context, examples, and explanations when appropriate."
@@ -26,24 +28,63 @@ CHAT_SEPARATOR = ""
 """Between a chat prompt and its answer: the tokenizer's template ends where the answer begins."""
 
 
-def render_prompt(question: str, system_prompt: str = DEFAULT_SYSTEM_PROMPT) -> str:
+type Example = tuple[str, str]
+"""A worked example: a question and its answer."""
+
+PLACE_OF_QUESTION = "{question}"
+"""In a prompt of the user's own, where the question goes."""
+
+BETWEEN_EXAMPLES = "\n\n"
+
+
+def render_prompt(question: str, system_prompt: str = DEFAULT_SYSTEM_PROMPT, examples: Sequence[Example] = ()) -> str:
     """The plain prompt of a question.
 
-    Both texts are taken literally: braces, percent signs and newlines mean nothing here.
+    All texts are taken literally: braces, percent signs and newlines mean nothing here.
 
     Args:
         question: The question.
         system_prompt: What stands before it; empty leaves it out, and the prompt starts with "Question:".
+        examples: Worked examples between the two, in the same form.
 
-    >>> print(render_prompt("What is {x}?", "Be brief."))
+    >>> print(render_prompt("What is {x}?", "Be brief.", [("Who?", "Me.")]))
     Be brief.
+    <BLANKLINE>
+    Question: Who?
+    <BLANKLINE>
+    Answer: Me.
     <BLANKLINE>
     Question: What is {x}?
     <BLANKLINE>
     Answer:
     """
     opening = system_prompt + "\n\n" if system_prompt else ""
-    return opening + "Question: " + question + "\n\nAnswer:"
+    return opening + render_own("Question: {question}\n\nAnswer:", question, examples)
+
+
+def render_own(template: str, question: str, examples: Sequence[Example] = ()) -> str:
+    r"""The prompt of a question in a form of the user's own, of which only ``{question}`` means something.
+
+    Args:
+        template: A text that holds ``{question}`` once.
+        question: The question.
+        examples: Worked examples before it, in the same form.
+
+    >>> render_own("Q: {question}\nA:", "Why?", [("Who?", "Me.")])
+    'Q: Who?\nA: Me.\n\nQ: Why?\nA:'
+    """
+    before, after = template.split(PLACE_OF_QUESTION)
+    shown = [before + asked + after + separator_of(template) + answer for asked, answer in examples]
+    return BETWEEN_EXAMPLES.join([*shown, before + question + after])
+
+
+def separator_of(template: str) -> str:
+    r"""What stands between a prompt of the user's own and its answer: a space, unless the prompt ends with white space.
+
+    >>> separator_of("Q: {question}\nA:"), separator_of("### Response:\n")
+    (' ', '')
+    """
+    return "" if template[-1:].isspace() else PLAIN_SEPARATOR
 
 
 def training_text(question: str, answer: str, system_prompt: str = DEFAULT_SYSTEM_PROMPT) -> str:
@@ -55,15 +96,36 @@ def training_text(question: str, answer: str, system_prompt: str = DEFAULT_SYSTE
     return render_prompt(question, system_prompt) + PLAIN_SEPARATOR + answer
 
 
-def chat_messages(question: str, system_prompt: str = DEFAULT_SYSTEM_PROMPT) -> list[dict[str, str]]:
-    """The question as chat messages, for a tokenizer's ``apply_chat_template``.
+def chat_messages(
+    question: str,
+    system_prompt: str = DEFAULT_SYSTEM_PROMPT,
+    examples: Sequence[Example] = (),
+    *,
+    in_user_turn: bool = False,
+) -> list[dict[str, str]]:
+    r"""The question as chat messages, for a tokenizer's ``apply_chat_template``.
 
     Args:
-        question: The user's message, as it is.
-        system_prompt: The system's message; empty leaves it out, for templates that know no system role.
+        question: The user's last message, as it is.
+        system_prompt: The system's message; empty leaves it out.
+        examples: Worked examples, each a turn of the user and one of the assistant.
+        in_user_turn: Whether the system's message stands at the head of the first user's message instead, for
+            templates that know no system role.
 
     >>> chat_messages("Why?", "")
     [{'role': 'user', 'content': 'Why?'}]
+    >>> chat_messages("Why?", "Be brief.", in_user_turn=True)
+    [{'role': 'user', 'content': 'Be brief.\n\nWhy?'}]
     """
-    user = {"role": "user", "content": question}
-    return [{"role": "system", "content": system_prompt}, user] if system_prompt else [user]
+    turns = [
+        {"role": role, "content": text}
+        for asked, answer in examples
+        for role, text in (("user", asked), ("assistant", answer))
+    ]
+    turns.append({"role": "user", "content": question})
+    if not system_prompt:
+        return turns
+    if in_user_turn:
+        turns[0] = {"role": "user", "content": f"{system_prompt}\n\n{turns[0]['content']}"}
+        return turns
+    return [{"role": "system", "content": system_prompt}, *turns]

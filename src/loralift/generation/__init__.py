@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.model.build import Limit
+    from loralift.generation.model.thinking import Switch
     from loralift.generation.transformers_engine.generator import TransformersGenerator
     from loralift.generation.vllm.generator import VllmGenerator
 
@@ -225,6 +226,23 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
     from loralift.generation.adapter import proof
 
     return proof.prove(generator, prompts, chat_template=chat_template)
+
+
+def reasoning_switch(generator: Generator, *, on: bool) -> Switch | None:
+    """How the base is told through its chat template whether to think; None where no switch is known.
+
+    Args:
+        generator: The base.
+        on: Whether it shall think.
+    """
+    from loralift.generation.model import thinking
+
+    tokenizer, base = generator.tokenizer, generator.base_model
+    templates = tokenizer.chat_template
+    template = templates.get("default") if isinstance(templates, Mapping) else templates
+    names = (base.source, getattr(base.config, "_name_or_path", ""))
+    # what is no text is refused where it is rendered
+    return thinking.switch_of(template if isinstance(template, str) else "", names, on=on)
 
 
 def spread(prompts: Sequence[Prompt]) -> list[Prompt]:

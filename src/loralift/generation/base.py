@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loralift.errors import ModelError, UsageError, some, wrong_argument
+from loralift.generation.model.thinking import NO_VARIABLES
 from loralift.records import Answer, Prompt, ReferenceLikelihood
 
 if TYPE_CHECKING:
@@ -128,11 +129,26 @@ class Generator(Protocol):
                 has them already.
         """
 
-    def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Render ``{"role", "content"}`` messages by the model's chat template, up to where the answer begins.
+    def render_chat(self, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
+        """Render messages by the model's chat template, up to where the answer begins.
+
+        Args:
+            messages: ``{"role", "content"}``.
+            variables: What the template is told besides, e.g. ``{"enable_thinking": False}``.
 
         Raises:
             ModelError: The model has no chat template, or its template refuses these messages.
+        """
+
+    def refuse_misfits(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
+        """Refuse prompts that cannot be answered, before hours are spent on others.
+
+        Args:
+            prompts: All that will be asked.
+            new_tokens: Most tokens of an answer.
+
+        Raises:
+            ModelError: One leaves no room for its answer in the context window, or has tokens that the model lacks.
         """
 
     def generate(

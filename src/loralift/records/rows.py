@@ -62,6 +62,8 @@ class Answer:
         prompt_tokens: Tokens of the prompt.
         output_tokens: Tokens generated, the end-of-sequence token not counted.
         seconds: Wall time of the answer's batch divided by the batch's rows, so that the sum is the whole time.
+        half: How many characters of the text its first ``max_new_tokens // 2`` tokens make, but for a character that
+            is not whole by then; None where it has no more tokens, or nobody knows.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Answer:
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     seconds: float | None = None
+    half: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

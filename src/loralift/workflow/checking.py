@@ -10,10 +10,12 @@ from loralift import demo
 from loralift.config import RunConfig
 from loralift.data import load_questions
 from loralift.errors import UsageError, wrong_argument
-from loralift.generation import Generator, prove, spread
+from loralift.generation import GenerationSettings, Generator, prove, spread
 from loralift.records import BASE, AdapterProof, Prompt, Question
-from loralift.workflow.generating import generation_settings, load_generator, render_prompts
+from loralift.workflow.asking import Asked, ask, asking_of, generation_settings, protocols_of
+from loralift.workflow.generating import load_generator
 from loralift.workflow.progress import Watcher
+from loralift.workflow.shots import load_shots
 
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
@@ -86,9 +88,10 @@ def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
     questions, source = questions_to_check(config)
     generator = load_generator(config, watcher)
-    prompts = render_prompts(generator, questions, config)
-    proofs = prove(generator, prompts, chat_template=config.chat_template)
-    answers = _short_answers(generator, spread(prompts), config, watcher)
+    asked = ask_first(generator, questions, config)
+    proofs = prove(generator, asked.prompts, chat_template=asked.asking.chat)
+    settings = generation_settings(asked.asking.protocol, config)
+    answers = _short_answers(generator, spread(asked.prompts), settings, watcher)
     return tuple(
         CheckedAdapter(
             generator.adapters[proof.adapter],
@@ -113,11 +116,16 @@ def questions_to_check(config: RunConfig) -> tuple[Sequence[Question], str]:
     return load_questions(str(demo.QUESTIONS), limit=config.limit).questions, "built-in questions"
 
 
+def ask_first(generator: Generator, questions: Sequence[Question], config: RunConfig) -> Asked:
+    """Questions asked by the protocol that decides."""
+    first = protocols_of(config)[0]
+    return ask(generator, questions, asking_of(first, generator, load_shots(config, [first], questions)))
+
+
 def _short_answers(
-    generator: Generator, prompts: Sequence[Prompt], config: RunConfig, watcher: Watcher
+    generator: Generator, prompts: Sequence[Prompt], settings: GenerationSettings, watcher: Watcher
 ) -> dict[str, dict[str, str]]:
     """Each variant's short greedy answers by id."""
-    settings = generation_settings(config)
     settings = replace(settings, temperature=0.0, max_new_tokens=min(SHORT, settings.max_new_tokens))
     answers = {}
     for variant in generator.variants:

@@ -170,11 +170,18 @@ def write_comparison(
     tests: Sequence[SdkPairedTest],
     confounds: Confounds | None = None,
     findings: Sequence[Finding] = (),
+    protocols: Protocols | None = None,
 ) -> None:
     """Write comparison.json."""
     document = comparison_document(comparison, tests)
     files.write_json(
-        directory.comparison, {**document, "confounds": plain(confounds or Confounds()), "findings": plain(findings)}
+        directory.comparison,
+        {
+            **document,
+            "confounds": plain(confounds or Confounds()),
+            "protocols": plain(protocols),
+            "findings": plain(findings),
+        },
     )
 
 

@@ -18,6 +18,7 @@ from loralift.records import (
     BASE,
     Answer,
     Confounds,
+    CutComparison,
     Leak,
     MetricComparison,
     MetricInfo,
@@ -48,6 +49,7 @@ def confounds_of(
     *,
     again: Sequence[Score] = (),
     training: Sequence[str] = (),
+    cuts: Sequence[CutComparison] = (),
 ) -> Confounds:
     """Look for every other explanation of the differences.
 
@@ -58,6 +60,7 @@ def confounds_of(
         settings: The comparison's own, with which all further comparisons here are made too.
         again: The scores of the base's second answers; empty where there are none.
         training: The texts of the training data, one for each row, the same for all adapters; empty where not given.
+        cuts: The comparison with answers that end earlier.
     """
     candidates = {name: rows for name, rows in scores.items() if name != BASE}
     primary = scoring.metrics[settings.primary]
@@ -83,6 +86,7 @@ def confounds_of(
         answers_changed=_answers_changed(dataset, list(candidates)),
         leaks=dict.fromkeys(candidates, tuple(leaks)) if training else {},
         without_leaks=without_leaks(scores, scoring.metrics, settings, leaks, dataset.clusters) if leaks else {},
+        cuts=tuple(cuts),
     )
 
 

@@ -1,4 +1,4 @@
-"""Load a run's data sets: the questions that decide, and further ones (--also) that show what adapters forgot."""
+"""A run's data sets: those that decide, asked by each protocol, and further ones that show what was forgotten."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from loralift.config import RunConfig
 from loralift.data import HeldOut, LoadedData, SavedIndices, hash_questions, load_questions, parse_spec
 from loralift.data.spec import BeirHub, HubDataset
 from loralift.errors import UsageError
-from loralift.records import Question
+from loralift.records import Protocol, Question
+from loralift.workflow.asking import protocols_of
 from loralift.workflow.progress import Watcher
 from loralift.workflow.run_directory import RunDirectory
 
@@ -24,19 +25,38 @@ MOST_ANSWERS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class DatasetRun:
-    """One data set of a run.
+    """One data set of a run, asked by one protocol.
 
     Attributes:
         name: Empty for the questions that decide, else the name given with --also.
         directory: Where its files are.
         data: The questions, each once.
         repeats: How many answers each question gets.
+        protocol: How they are asked.
+        further: Whether these are the questions that decide, asked by a protocol that does not decide.
     """
 
     name: str
     directory: RunDirectory
     data: LoadedData
     repeats: int
+    protocol: Protocol
+    further: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether the verdict is made of these answers."""
+        return not self.name and not self.further
+
+    @property
+    def part(self) -> str:
+        """Its folder in the run; empty for what decides."""
+        return f"also/{self.name}" if self.name else f"protocols/{self.protocol.name}" if self.further else ""
+
+    @property
+    def label(self) -> str:
+        """What progress messages call it; empty for what decides."""
+        return self.name or (self.protocol.name if self.further else "")
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -56,19 +76,22 @@ class DatasetRun:
 
 
 def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -> list[DatasetRun]:
-    """Load the questions that decide and every further data set.
+    """Load the questions that decide, once for each protocol, and every further data set, asked by the first.
 
     Raises:
         UsageError: There would be too many answers.
         DataError: A data set cannot be read.
     """
-    datasets = [DatasetRun("", directory, _load(config, directory, resume=resume), config.repeats)]
+    first, *others = protocols_of(config)
+    data = _load(config, directory, resume=resume)
+    datasets = [DatasetRun("", directory, data, config.repeats, first)]
+    for protocol in others:
+        place = _place(directory, "protocols", protocol.name, resume=resume)
+        datasets.append(DatasetRun("", place, data, config.repeats, protocol, further=True))
     for name in config.also:
-        place = RunDirectory(directory.root / "also" / name)
-        if resume:
-            place.began()  # refuses answers of which nothing says what they were made with
+        place = _place(directory, "also", name, resume=resume)
         data = _load(dataset_config(config, name), place, resume=resume)
-        datasets.append(DatasetRun(name, place, data, config.repeats))
+        datasets.append(DatasetRun(name, place, data, config.repeats, first))
     for dataset in datasets:
         if (answers := len(dataset.data.questions) * config.repeats) > MOST_ANSWERS:
             raise UsageError(
@@ -76,6 +99,13 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
                 f"more than {MOST_ANSWERS:,}: lower it, or take fewer questions with --limit"
             )
     return datasets
+
+
+def _place(directory: RunDirectory, kind: str, name: str, *, resume: bool) -> RunDirectory:
+    place = RunDirectory(directory.root / kind / name)
+    if resume:
+        place.began()  # refuses answers of which nothing says what they were made with
+    return place
 
 
 def dataset_config(config: RunConfig, name: str) -> RunConfig:

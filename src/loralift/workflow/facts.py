@@ -26,6 +26,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         facts[f"adapter {name}"] = _joined(_adapter(machine["adapters"][name], sha256))
     facts |= {
         "data": _joined(_pairs({"": f"{data['source']}, {data['selection']}", "sha256": data["sha256"]})),
+        "asked by": _joined(_protocol(run["protocol"])),
         "prompt": fingerprint["prompt"]["example"],
         "generation": _joined(_pairs(fingerprint["generation"])),
         "numerics": _joined(_pairs(fingerprint["numerics"])),
@@ -45,6 +46,14 @@ def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:
     yield from _pairs({"revision": machine.get("revision"), "": machine.get("model_class")})
     yield f"{machine['parameters']:,} parameters"
     yield sha256
+
+
+def _protocol(protocol: Mapping[str, Any]) -> Iterator[str]:
+    yield protocol["name"]
+    form = protocol["prompt"]
+    yield {"plain": "plain prompt", "chat": "the tokenizer's chat template"}.get(form, "a prompt of its own")
+    if shots := protocol["shots"]:
+        yield f"{shots} worked example{'s' if shots > 1 else ''}"
 
 
 def _adapter(adapter: Mapping[str, Any], sha256: str) -> Iterator[str]:

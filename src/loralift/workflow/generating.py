@@ -11,17 +11,11 @@ from typing import TextIO
 from loralift import generation
 from loralift.comparison import question_of
 from loralift.config import RunConfig
-from loralift.data import (
-    CHAT_SEPARATOR,
-    DEFAULT_SYSTEM_PROMPT,
-    PLAIN_SEPARATOR,
-    chat_messages,
-    render_prompt,
-)
-from loralift.errors import ModelError, RunDirectoryError, some
-from loralift.generation import GenerationSettings, Generator
-from loralift.records import BASE, Answer, Prompt, Question, ReferenceLikelihood
+from loralift.errors import RunDirectoryError, some
+from loralift.generation import Generator
+from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 from loralift.workflow import files
+from loralift.workflow.asking import Asked, generation_settings
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.damage import within
 from loralift.workflow.datasets import DatasetRun
@@ -36,18 +30,6 @@ AGAIN = "base-again"
 
 MADE_WITH = "made_with"
 """The key, in every line of answers and likelihoods, of `RunDirectory.made_with`."""
-
-
-def generation_settings(config: RunConfig) -> GenerationSettings:
-    """The generation's part of the configuration."""
-    return GenerationSettings(
-        max_new_tokens=config.max_new_tokens,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        stop=config.stop,
-        seed=config.seed,
-        batch_size=None if config.batch_size == "auto" else config.batch_size,
-    )
 
 
 def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()) -> Generator:
@@ -79,37 +61,12 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
     return generator
 
 
-def system_prompt(config: RunConfig) -> str:
-    """The system prompt of a run: FiQA's own where none was given."""
-    return DEFAULT_SYSTEM_PROMPT if config.system_prompt is None else config.system_prompt
-
-
-def render_prompts(generator: Generator, questions: Sequence[Question], config: RunConfig) -> list[Prompt]:
-    """Render and tokenise every prompt, once for all variants.
-
-    Raises:
-        ModelError: The chat template refuses, takes too long, or writes nothing.
-    """
-    system = system_prompt(config)
-    if config.chat_template:
-        texts = [generator.render_chat(chat_messages(q.question, system)) for q in questions]
-    else:
-        texts = [render_prompt(q.question, system) for q in questions]
-    # A chat template writes its own special tokens; adding them again would double the BOS.
-    ids = generator.encode(texts, add_special_tokens=not config.chat_template)
-    if empty := [question.id for question, tokens in zip(questions, ids, strict=True) if not tokens]:
-        raise ModelError(
-            f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"
-        )
-    return [Prompt(q.id, text, tokens) for q, text, tokens in zip(questions, texts, ids, strict=True)]
-
-
 def generate_variant(
     context: RunContext,
     dataset: DatasetRun,
     variant: str,
     generator: Generator,
-    prompts: Sequence[Prompt],
+    asked: Asked,
     *,
     perplexity: bool = True,
 ) -> None:
@@ -120,16 +77,17 @@ def generate_variant(
         dataset: The data set.
         variant: ``base`` or an adapter's name.
         generator: The loaded model.
-        prompts: One for each question of the data set, however often it is answered.
+        asked: How, with one prompt for each question of the data set, however often it is answered.
         perplexity: Whether the likelihoods of the references are needed.
     """
-    label = f"{variant}: {dataset.name} " if dataset.name else f"{variant}: "
-    todo = _unanswered(dataset.directory, variant, repeated(prompts, dataset))
+    label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
+    todo = _unanswered(dataset.directory, variant, repeated(asked.prompts, dataset))
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
-        answers = generator.generate(variant, todo, generation_settings(context.config), advance) if todo else ()
+        settings = generation_settings(dataset.protocol, context.config)
+        answers = generator.generate(variant, todo, settings, advance) if todo else ()
         _append_answers(dataset.directory, variant, answers)
     if perplexity:
-        _score_references(context, dataset, variant, generator, prompts, label)
+        _score_references(context, dataset, variant, generator, asked, label)
 
 
 def _score_references(
@@ -137,16 +95,16 @@ def _score_references(
     dataset: DatasetRun,
     variant: str,
     generator: Generator,
-    prompts: Sequence[Prompt],
+    asked: Asked,
     label: str,
 ) -> None:
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
-    todo = _not_yet(path, done, prompts)
+    todo = _not_yet(path, done, asked.prompts)
     references = {question.id: question.reference for question in dataset.data.questions}
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
-        separator = CHAT_SEPARATOR if context.config.chat_template else PLAIN_SEPARATOR
         texts = [references[prompt.id] for prompt in todo]
+        separator = asked.asking.separator
         _append(path, generator.reference_likelihoods(variant, todo, texts, separator, advance) if todo else ())
 
 
@@ -167,7 +125,7 @@ def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
 def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator, prompts: Sequence[Prompt]) -> None:
     """Let the base answer some questions a second time: in other batches, or with another seed when it samples."""
     chosen = asked_again(prompts, context.config)
-    settings = generation_settings(context.config)
+    settings = generation_settings(dataset.protocol, context.config)
     # other batches than the first time: all chosen rows at once if they are at most half of all, else half of them
     at_once = len(chosen) if len(chosen) <= len(prompts) // 2 else len(chosen) // 2 + 1
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)

@@ -10,7 +10,6 @@ import numpy as np
 
 from loralift.comparison import compare, first_divergence, judge_mode, noise_floor
 from loralift.config import RunConfig
-from loralift.data import CHAT_SEPARATOR, PLAIN_SEPARATOR
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.generation import Generator, inspect_adapter, inspect_base
 from loralift.generation.adapter.info import AdapterInfo
@@ -34,9 +33,9 @@ from loralift.records import (
     ReferenceLikelihood,
     Score,
 )
-from loralift.workflow.checking import check_adapters, questions_to_check
+from loralift.workflow.asking import generation_settings
+from loralift.workflow.checking import ask_first, check_adapters, questions_to_check
 from loralift.workflow.comparing import corpus_aggregates
-from loralift.workflow.generating import generation_settings, render_prompts
 from loralift.workflow.progress import Watcher
 from loralift.workflow.scoring import Scoring, refuse_blind, rehearse, scoring_of, settings_of
 
@@ -132,12 +131,12 @@ def _ask_transformers(model: _Model, questions: Sequence[Question]) -> Asked:
     capability = checked_capability(loaded, config.decoding)
     model.notes.extend(capability.notes)
     with modes.opened(loaded, capability, REFERENCE) as generator:
-        prompts = render_prompts(generator, questions, config)
-        check_adapters(generator, prompts, watcher, chat_template=config.chat_template)
+        first = ask_first(generator, questions, config)
+        check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
         model.numerics = {name: str(value) for name, value in generator.describe().numerics.items()}
-    separator = CHAT_SEPARATOR if config.chat_template else PLAIN_SEPARATOR
-    settings = replace(generation_settings(config), temperature=0.0)
-    asked = Asked(prompts, [question.reference for question in questions], separator, settings)
+    settings = replace(generation_settings(first.asking.protocol, config), temperature=0.0)
+    references = [question.reference for question in questions]
+    asked = Asked(first.prompts, references, first.asking.separator, settings)
     layered = [name for name in loaded.adapters if not modes.merges(loaded, capability, name)]
     for mode in modes.transformers_modes(loaded, capability, len(questions)):
         variants = [name for name in (BASE, *loaded.adapters) if not mode.merged or name not in layered]

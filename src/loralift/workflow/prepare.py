@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from loralift.config import RunConfig
-from loralift.errors import AdapterError
+from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator
-from loralift.records import AdapterProof, Prompt
+from loralift.records import AdapterProof
+from loralift.workflow.asking import Asked, ask, asking_of
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import load_generator, render_prompts
+from loralift.workflow.generating import load_generator
 from loralift.workflow.progress import RunContext
+from loralift.workflow.shots import load_shots
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +24,14 @@ class Ready:
     Attributes:
         config: The configuration, without the adapters that were refused.
         generator: The base with the remaining adapters.
-        prompts: Data set to its prompts.
+        asked: Part of the run to how its questions are asked, and their prompts.
         proofs: One for each adapter.
         refused: Why adapters were left out, by name.
     """
 
     config: RunConfig
     generator: Generator
-    prompts: Mapping[str, Sequence[Prompt]]
+    asked: Mapping[str, Asked]
     proofs: tuple[AdapterProof, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,8 +64,38 @@ def load_and_prove(context: RunContext, datasets: Sequence[DatasetRun]) -> Ready
 def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[str, str]) -> Ready:
     config, watcher, clock = context.config, context.watcher, context.clock
     with clock.stage("model"):
+        protocols = list(dict.fromkeys(dataset.protocol for dataset in datasets))
+        evaluated = [question for dataset in datasets if not dataset.further for question in dataset.data.questions]
+        examples = load_shots(config, protocols, evaluated)
         generator = load_generator(config, watcher, [len(dataset.questions) for dataset in datasets])
-        prompts = {dataset.name: render_prompts(generator, dataset.data.questions, config) for dataset in datasets}
+        askings = {protocol: asking_of(protocol, generator, examples) for protocol in protocols}
+        for protocol, asking in askings.items():
+            for note in asking.notes:
+                watcher.say(f"{protocol.name}: {note}")
+        asked = {
+            dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in datasets
+        }
+        _refuse_equal([asked[dataset.part] for dataset in datasets if not dataset.name])
     with clock.stage("check"):
-        proofs = check_adapters(generator, prompts[""], watcher, chat_template=config.chat_template)
-    return Ready(config, generator, prompts, proofs, refused)
+        first = asked[""]
+        proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
+    return Ready(config, generator, asked, proofs, refused)
+
+
+def _refuse_equal(all_asked: Sequence[Asked]) -> None:
+    """Refuse two protocols that are one: a verdict would seem to hold in two ways that was asked in one.
+
+    Raises:
+        UsageError: Two ask the very same thing.
+    """
+    seen: dict[object, str] = {}
+    for asked in all_asked:
+        protocol = asked.asking.protocol
+        settings = replace(protocol, name="", prompt="", system_prompt="", shots=0, thinking=False)
+        key = (settings, tuple(prompt.token_ids for prompt in asked.prompts))
+        other = seen.setdefault(key, protocol.name)
+        if other != protocol.name:
+            raise UsageError(
+                f"`--protocol` must name different ways to ask, and {other} and {protocol.name} ask this model the "
+                "very same: leave one out"
+            )

@@ -37,10 +37,12 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
         RunDirectoryError: A resume would mix two runs; the message names what differs.
     """
     config, model = ready.config, ready.generator.describe()
-    made_of = {dataset.name: fingerprint(config, dataset, ready.prompts[dataset.name], model) for dataset in datasets}
+    made_of = {
+        dataset.part: fingerprint(config, dataset, ready.asked[dataset.part].prompts, model) for dataset in datasets
+    }
     there = [dataset for dataset in datasets if resume and dataset.directory.run.exists()]
     for dataset in there:
-        dataset.directory.refuse_another_run(made_of[dataset.name])
+        dataset.directory.refuse_another_run(made_of[dataset.part])
         if dataset.directory.dataset.exists():
             dataset.directory.read_questions()  # refuses those that are not the run's
     session = _session(command, model)
@@ -55,15 +57,17 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
             # the first session's command and start time; all else is the last session's
             **{name: sessions[0][name] for name in ("command", "started")},
             "config": plain(config.model_dump(mode="json")),
-            "part": dataset.name,
-            "also": [other.name for other in datasets if other.name] if not dataset.name else [],
-            "fingerprint": made_of[dataset.name],
-            "base_hash": _how_hashed(str(made_of[dataset.name].get("base", ""))),
+            "part": dataset.part,
+            "also": [other.name for other in datasets if other.name] if dataset.decides else [],
+            "protocol": plain(dataset.protocol),
+            "protocols": [other.protocol.name for other in datasets if not other.name] if dataset.decides else [],
+            "fingerprint": made_of[dataset.part],
+            "base_hash": _how_hashed(str(made_of[dataset.part].get("base", ""))),
             "variants": list(ready.generator.variants),
             "refused": dict(ready.refused),
             "data": _data_facts(config, dataset),
             # dataset.jsonl, which a resume reads, has no notes on rows that were left out
-            "notes": before.get("notes", notes_of(dataset.data)),
+            "notes": before.get("notes", [*notes_of(dataset.data), *ready.asked[dataset.part].asking.notes]),
             "proofs": plain(ready.proofs),
             "sessions": sessions,
         }
@@ -124,14 +128,15 @@ def fingerprint(
     digest = hashlib.sha256()
     for prompt in prompts:
         digest.update(f"{prompt.id}\0{','.join(map(str, prompt.token_ids))}\n".encode())
-    settings = ("max_new_tokens", "temperature", "top_p", "stop", "seed", "repeats")
+    said = dataset.protocol
+    generation = {name: getattr(said, name) for name in ("max_new_tokens", "temperature", "top_p", "stop")}
     document = {
         "loralift": VERSION,
         **model.identity,
         "numerics": model.numerics,
         "data": {"sha256": dataset.data.sha256, "rows": len(dataset.data.questions)},
         "prompt": {"token_ids_sha256": digest.hexdigest(), "example": prompts[0].text},
-        "generation": {name: getattr(config, name) for name in settings},
+        "generation": {**generation, "seed": config.seed, "repeats": config.repeats},
     }
     made: dict[str, Any] = plain(document)
     return made

@@ -11,7 +11,18 @@ from typing import Any
 from loralift.comparison import cut_columns, repeat_id
 from loralift.errors import MOST_CHARACTERS, RunDirectoryError, first_line, some
 from loralift.reading import reading, reason_of
-from loralift.records import BASE, AdapterProof, Answer, Confounds, MetricInfo, MetricSummary, Question, Report, Row
+from loralift.records import (
+    BASE,
+    AdapterProof,
+    Answer,
+    Confounds,
+    MetricInfo,
+    MetricSummary,
+    Protocols,
+    Question,
+    Report,
+    Row,
+)
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
 from loralift.visible import one_line
@@ -24,6 +35,8 @@ from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
+
+PROTOCOLS = "protocols/"
 
 
 @memory.looked_for_seldom()
@@ -38,21 +51,18 @@ def build_report(directory: RunDirectory) -> Report:
     """
     with reading(directory.root, RunDirectoryError):
         run = directory.read_run()
-    with within(directory.run):
-        of = decode(_RunFile, run)
-    if of.variants[:1] != (BASE,):
-        raise RunDirectoryError(f"{directory.run}: its variants must begin with {BASE!r}; {REMEDY}")
-    if len(of.variants) > 1 and not directory.comparison.exists():
-        raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
+    of = _run_file(directory, run)
     read = {variant: _summaries(directory, variant) for variant in of.variants}
-    compared = _compared(directory, of.variants) if len(of.variants) > 1 else None
+    compared = _compared(directory, of.variants, of.protocols) if len(of.variants) > 1 else None
+    protocols = compared.protocols if compared else None
     with reading(directory.run, RunDirectoryError, REMEDY):
         questions = directory.read_questions()
     also = {name: RunDirectory(directory.root / "also" / name) for name in of.also}
     known = {name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()}
     with within(directory.run):
         facts = decode(dict[str, str], facts_of(run))
-        title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}"
+        by = f", asked by {of.part.removeprefix(PROTOCOLS)}" if of.part.startswith(PROTOCOLS) else ""
+        title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}{by}"
         clean = tuple(_clean(compared.confounds if compared else Confounds(), run["config"]))
         repeats = int(run["config"]["repeats"])
     return Report(
@@ -63,7 +73,6 @@ def build_report(directory: RunDirectory) -> Report:
         comparison=compared.comparison if compared else None,
         sdk_tests=compared.tests if compared else (),
         confounds=compared.confounds if compared else Confounds(),
-        protocols=compared.protocols if compared else None,
         findings=compared.findings if compared else (),
         proofs=of.proofs,
         also=known,
@@ -71,7 +80,30 @@ def build_report(directory: RunDirectory) -> Report:
         notes=(*of.notes, *clean),
         rows=_rows(directory, of.variants, questions, repeats),
         refused=of.refused,
+        protocols=protocols,
+        asked={name: _rows(place, of.variants, questions, repeats) for name, place in _further(directory, protocols)},
     )
+
+
+def _run_file(directory: RunDirectory, run: Mapping[str, Any]) -> _RunFile:
+    """What the report takes from a finished run's run.json.
+
+    Raises:
+        RunDirectoryError: It is damaged, or the run is not finished.
+    """
+    with within(directory.run):
+        of = decode(_RunFile, run)
+    if of.variants[:1] != (BASE,):
+        raise RunDirectoryError(f"{directory.run}: its variants must begin with {BASE!r}; {REMEDY}")
+    if len(of.variants) > 1 and not directory.comparison.exists():
+        raise RunDirectoryError(f"{directory.root} is not finished: it has no comparison.json; add --resume to its run")
+    return of
+
+
+def _further(directory: RunDirectory, protocols: Protocols | None) -> Iterator[tuple[str, RunDirectory]]:
+    """The run of each protocol that does not decide."""
+    for name in protocols.names[1:] if protocols else ():
+        yield name, RunDirectory(directory.root / "protocols" / name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +115,8 @@ class _RunFile:
     notes: tuple[str, ...]
     proofs: tuple[AdapterProof, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
+    part: str = ""
+    protocols: tuple[str, ...] = ()
 
 
 def _summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricInfo], dict[str, MetricSummary]]:
@@ -94,8 +128,13 @@ def _summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricI
         return infos, summaries
 
 
-def _compared(directory: RunDirectory, variants: Sequence[str]) -> Compared:
+def _compared(directory: RunDirectory, variants: Sequence[str], protocols: Sequence[str]) -> Compared:
     compared = read_comparison(directory)
+    if compared.protocols is not None and compared.protocols.names != protocols:
+        raise RunDirectoryError(
+            f"{directory.comparison}: it was asked by {some(compared.protocols.names)}, and run.json names "
+            f"{some(protocols)}; {REMEDY}"
+        )
     if tuple(variants) != (compared.comparison.baseline, *compared.comparison.candidates):
         raise RunDirectoryError(
             f"{directory.comparison}: it compares {some(compared.comparison.candidates)} with "

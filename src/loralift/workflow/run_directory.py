@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from loralift.config import ADAPTER_NAME
+from loralift.config.names import ADAPTER_NAME
 from loralift.data import hash_questions, load_questions
 from loralift.errors import DataError, RunDirectoryError
 from loralift.records import BASE, Question
@@ -22,12 +22,15 @@ LOCK = ".lock"
 
 _KINDS = {
     **dict.fromkeys(("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused"), dict),
-    **dict.fromkeys(("variants", "also", "notes", "proofs", "sessions"), list),
+    **dict.fromkeys(("variants", "also", "protocols", "notes", "proofs", "sessions"), list),
 }
 """What run.json's fields must be, wherever a reader relies on it."""
 
+PARTS = ("also", "protocols")
+"""The folders of a run that hold runs: of further data sets, and of protocols that do not decide."""
+
 # The files of a run that was killed before its first answer.
-LEFTOVERS = frozenset({"run.json", "dataset.jsonl", "also"})
+LEFTOVERS = frozenset({"run.json", "dataset.jsonl", "also", "protocols"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,9 @@ class RunDirectory:
                 f"{self.run}: its sessions must have command, started and seconds each: put the file back as the run "
                 "wrote it"
             )
-        for name in (*content.get("variants", ()), *content.get("also", ())):
+        for name in (*content.get("variants", ()), *content.get("also", ()), *content.get("protocols", ())):
             if not isinstance(name, str) or ADAPTER_NAME.fullmatch(name) is None:
-                raise RunDirectoryError(f"{self.run}: {name!r:.80} is no name of a variant or a data set")
+                raise RunDirectoryError(f"{self.run}: {name!r:.80} is no name of a variant, a data set or a protocol")
         return content
 
     def read_questions(self) -> tuple[Question, ...]:
@@ -176,7 +179,7 @@ class RunDirectory:
     def _folders(self) -> list[Path]:
         """The folders in it, but those of runs of their own, which others may be writing."""
         own = [path for path in self.root.glob("*/") if not (path / LOCK).exists()]
-        parts = [part for part in self.root.glob("also/*/") if not (part / LOCK).exists()]
+        parts = [part for kind in PARTS for part in self.root.glob(f"{kind}/*/") if not (part / LOCK).exists()]
         return [*own, *parts, *(variant for part in parts for variant in part.glob("*/"))]
 
     def began(self) -> bool:

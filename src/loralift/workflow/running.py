@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +12,14 @@ from loralift.config import RunConfig
 from loralift.data import read_training_texts
 from loralift.errors import RunDirectoryError, UsageError
 from loralift.generation import Generator
-from loralift.records import BASE, AdapterProof, Comparison, Finding, Prompt, Report, Score
+from loralift.records import BASE, AdapterProof, Finding, Report, Score
 from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
+from loralift.workflow.asking import Asked
+from loralift.workflow.claims import UnderProtocol, claims_of
 from loralift.workflow.comparing import compare_scores, corpus_aggregates, write_comparison
 from loralift.workflow.confounds import confounds_of
+from loralift.workflow.cutting import cuts_of
 from loralift.workflow.datasets import DatasetRun, load_datasets, tell
 from loralift.workflow.generating import answer_again, generate_variant
 from loralift.workflow.prepare import load_and_prove
@@ -57,11 +60,21 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the comparison of the questions that decide needs besides the scores."""
+    """What is known when a part of the run is compared, besides its scores.
 
-    training: Sequence[str] = ()
-    proofs: Sequence[AdapterProof] = ()
-    lost: Sequence[Finding] = ()
+    Attributes:
+        training: The texts of the training data.
+        proofs: That the adapters act.
+        notes: Part of the run to what a reader must know of how it was asked.
+        lost: What adapters lost on further data sets that were compared before.
+        found: What was found under the protocols that were compared before, by part.
+    """
+
+    training: Sequence[str]
+    proofs: Sequence[AdapterProof]
+    notes: Mapping[str, Sequence[str]]
+    lost: list[Finding] = field(default_factory=list)
+    found: dict[str, UnderProtocol] = field(default_factory=dict)
 
 
 def run(
@@ -103,14 +116,13 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
         rehearse(scoring, datasets[0].data.questions[0])
         for note in refuse_blind(scoring, datasets[0].data.questions):
             context.watcher.say(f"metrics: {note}")
-    lost: list[Finding] = []
     with Scorer(scoring, context.watcher.say) as scorer:
-        context, proofs = _generate(context, datasets, scorer, resume=resume, command=command)
-        # the questions that decide come last: their findings name what was lost elsewhere
+        context, proofs, notes = _generate(context, datasets, scorer, resume=resume, command=command)
+        known = _Known(training, proofs, notes)
+        # the questions that decide come last: their findings name what was found elsewhere
         for dataset in reversed(datasets):
             dataset.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
-            comparison = _score_and_compare(context, dataset, scorer, _Known(training, proofs, lost))
-            lost += forgetting(dataset.name, comparison) if dataset.name and comparison else ()
+            _score_and_compare(context, dataset, scorer, known)
     unwritten = []
     for dataset in datasets:
         try:
@@ -133,13 +145,14 @@ def _directory(config: RunConfig, resume: bool) -> RunDirectory:
 
 def _generate(
     context: RunContext, datasets: Sequence[DatasetRun], scorer: Scorer, *, resume: bool, command: str
-) -> tuple[RunContext, tuple[AdapterProof, ...]]:
+) -> tuple[RunContext, Sequence[AdapterProof], Mapping[str, Sequence[str]]]:
     """Load the model, prove that the adapters act, and let every variant answer every data set.
 
     Frees the model before it returns, since the metrics need the memory.
 
     Returns:
-        The context, its configuration without the adapters that were refused, and the proofs of the others.
+        The context, its configuration without the adapters that were refused, the proofs of the others, and each
+        part's notes on how it was asked.
     """
     ready = load_and_prove(context, datasets)
     context = replace(context, config=ready.config)
@@ -147,55 +160,48 @@ def _generate(
     begin_or_resume(ready, datasets, resume=resume, command=command)
     scorer.score_beside(ready.generator)
     for dataset in datasets:
-        _answer(context, dataset, scorer, ready.generator, ready.prompts[dataset.name])
-    return context, ready.proofs
+        _answer(context, dataset, scorer, ready.generator, ready.asked[dataset.part])
+    return context, ready.proofs, {part: asked.asking.notes for part, asked in ready.asked.items()}
 
 
-def _answer(
-    context: RunContext, dataset: DatasetRun, scorer: Scorer, generator: Generator, prompts: Sequence[Prompt]
-) -> None:
+def _answer(context: RunContext, dataset: DatasetRun, scorer: Scorer, generator: Generator, asked: Asked) -> None:
     perplexity = "perplexity" in scorer.scoring.metrics
     for variant in generator.variants:
         with context.clock.stage(_stage(f"generate {variant}", dataset)):
-            generate_variant(context, dataset, variant, generator, prompts, perplexity=perplexity)
+            generate_variant(context, dataset, variant, generator, asked, perplexity=perplexity)
         scorer.begin(dataset, variant)
     if _answers_twice(context.config, dataset):
         with context.clock.stage("generate base once more"):
-            answer_again(context, dataset, generator, prompts)
+            answer_again(context, dataset, generator, asked.prompts)
 
 
 def _stage(name: str, dataset: DatasetRun) -> str:
-    """A stage's name in the clock; further data sets have names of their own."""
-    return f"{name} ({dataset.name})" if dataset.name else name
+    """A stage's name in the clock; further data sets and protocols have names of their own."""
+    return f"{name} ({dataset.label})" if dataset.label else name
 
 
 def _answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
     """Whether the base answers some questions a second time; not with repeats, which show the noise themselves."""
-    return bool(config.noise_rows and config.adapters and config.repeats == 1 and not dataset.name)
+    return bool(config.noise_rows and config.adapters and config.repeats == 1 and dataset.decides)
 
 
-def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer, known: _Known) -> Comparison | None:
+def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer, known: _Known) -> None:
     config, watcher, clock = context.config, context.watcher, context.clock
     scores: dict[str, Sequence[Score]] = {}
     scorer.share(dataset, (BASE, *config.adapters))
     for variant in (BASE, *config.adapters):
         with clock.stage(_stage(f"score {variant}", dataset)):
-            of = f" of {dataset.name}" if dataset.name else ""
+            of = f" of {dataset.label}" if dataset.label else ""
             watcher.say(f"{variant}: scoring {len(dataset.questions)} answers{of}")
             scores[variant] = scorer.scores(dataset, variant)
-    if not config.adapters:
-        return None
-    with clock.stage(_stage("compare", dataset)):
-        return _compare(config, dataset, scorer.scoring, scores, known if not dataset.name else _Known())
+    if config.adapters:
+        with clock.stage(_stage("compare", dataset)):
+            _compare(config, dataset, scorer.scoring, scores, known)
 
 
 def _compare(
-    config: RunConfig,
-    dataset: DatasetRun,
-    scoring: Scoring,
-    scores: Mapping[str, Sequence[Score]],
-    known: _Known,
-) -> Comparison:
+    config: RunConfig, dataset: DatasetRun, scoring: Scoring, scores: Mapping[str, Sequence[Score]], known: _Known
+) -> None:
     settings = settings_of(config, scoring)
     settings = with_margins(settings, scores[BASE], scoring.metrics, corpus_aggregates(scoring.metrics))
     comparison, tests = compare_scores(
@@ -205,9 +211,26 @@ def _compare(
         settings,
         clusters=dataset.clusters,
     )
-    again = score_again(dataset, scoring, config) if _answers_twice(config, dataset) else ()
-    confounds = confounds_of(dataset, scoring, scores, settings, again=again, training=known.training)
+    if dataset.name:
+        known.lost.extend(forgetting(dataset.name, comparison))
+    else:
+        known.found[dataset.part] = UnderProtocol(dataset, scores, comparison, known.notes[dataset.part])
+    protocols = claims_of(_in_order(known.found), scoring, settings) if dataset.decides else None
+    confounds = confounds_of(
+        dataset,
+        scoring,
+        scores,
+        settings,
+        again=score_again(dataset, scoring, config) if _answers_twice(config, dataset) else (),
+        training=known.training if dataset.decides else (),
+        cuts=() if dataset.name else cuts_of(dataset, scoring, scores, settings),
+    )
     summaries = {variant: read_summaries(dataset.directory, variant)[1] for variant in scores}
-    found = findings(comparison, summaries, confounds, known.proofs)
-    write_comparison(dataset.directory, comparison, tests, confounds, (*found, *known.lost))
-    return comparison
+    proofs, lost = (known.proofs, known.lost) if dataset.decides else ((), ())
+    said = findings(comparison, summaries, confounds, proofs, protocols)
+    write_comparison(dataset.directory, comparison, tests, confounds, (*said, *lost), protocols)
+
+
+def _in_order(found: Mapping[str, UnderProtocol]) -> list[UnderProtocol]:
+    """What was found under each protocol, the one that decides first: it was compared last."""
+    return list(found.values())[::-1]

@@ -75,7 +75,7 @@ class Scorer:
         """Begin to score a variant that has answered, if there is a process."""
         if self._process is not None:
             job = (dataset, variant, self.scoring)
-            self._begun[dataset.name, variant] = self._thread.submit(_ask, self._process, job)
+            self._begun[dataset.part, variant] = self._thread.submit(_ask, self._process, job)
 
     def share(self, dataset: DatasetRun, variants: Sequence[str]) -> None:
         """Let the process score some of these variants, which have all answered, while this one scores the others."""
@@ -83,7 +83,7 @@ class Scorer:
             self._process = start()
         memory.give_back()
         for variant in variants:
-            if (dataset.name, variant) not in self._begun:
+            if (dataset.part, variant) not in self._begun:
                 self.begin(dataset, variant)
 
     def scores(self, dataset: DatasetRun, variant: str) -> list[Score]:
@@ -97,12 +97,12 @@ class Scorer:
         return scored.scores
 
     def _scored(self, dataset: DatasetRun, variant: str) -> Scored:
-        begun = self._begun.pop((dataset.name, variant), None)
+        begun = self._begun.pop((dataset.part, variant), None)
         if begun is None or begun.cancel():
             return score_variant(dataset, variant, self.scoring)
-        for other in [other for name, other in reversed(self._begun) if name == dataset.name]:
-            if not begun.done() and self._begun[dataset.name, other].cancel():
-                self._begun[dataset.name, other] = _known(score_variant(dataset, other, self.scoring))
+        for other in [other for part, other in reversed(self._begun) if part == dataset.part]:
+            if not begun.done() and self._begun[dataset.part, other].cancel():
+                self._begun[dataset.part, other] = _known(score_variant(dataset, other, self.scoring))
         found = begun.result()
         if isinstance(found, Scored):
             return found

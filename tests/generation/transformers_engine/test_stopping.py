@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import TopPLogitsWarper
 
+from loralift.generation.base import GenerationSettings
 from loralift.generation.transformers_engine.sampling import CommonRandomNumbers, _nucleus
 from loralift.generation.transformers_engine.stopping import RowWatch, finish_row, left_pad
 
@@ -37,7 +38,45 @@ def test_padding_is_on_the_left():
     ],
 )
 def test_a_row_ends_at_its_end(made, stopped, expected):
-    assert finish_row(tokens(made), stopped, tokens("$"), ("#a", "#"), spell) == expected
+    row = finish_row(tokens(made), stopped, tokens("$"), GenerationSettings(stop=("#a", "#")), spell)
+    assert (row.text, row.tokens, row.reason, row.half) == (*expected, None)
+
+
+BYTES = " zwölf Äpfel\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("made", "most", "left"),
+    [
+        (b"hello", 10, None),
+        (b"hello", 11, None),
+        (b"hello$", 9, "hell"),
+        (b"hello$", 10, None),  # what ended there is whole
+        (b"  hello", 8, "he"),
+        (b"hello  ", 12, "hello"),
+        (BYTES, 8, "zw"),  # three bytes and half of a character
+        (BYTES, 10, "zwö"),
+        (b"hello#a#more", 14, "hello"),  # cut at the stop string that these tokens had begun
+        (b"hello#", 8, "hell"),
+    ],
+)
+def test_half_of_an_answer_is_told(made, most, left):
+    def decode(some):
+        return bytes(some).decode("utf-8", "replace")
+
+    settings = GenerationSettings(max_new_tokens=most, stop=("#a",))
+    row = finish_row(list(made), None, list(b"$"), settings, decode)
+    shorter = finish_row(list(made)[: most // 2], None, list(b"$"), settings, decode)
+    assert (None if row.half is None else row.text[: row.half].strip()) == left
+    assert shorter.text.rstrip("\ufffd") == (row.text if left is None else left)
+
+
+def test_half_of_a_text_that_is_no_prefix_is_not_known():
+    def decode(some):
+        return "".join(chr(token) for token in some)[::-1]
+
+    row = finish_row(tokens("hello"), None, (), GenerationSettings(max_new_tokens=6), decode)
+    assert (row.half, row.tokens) == (None, 5)
 
 
 def run_watch(rows, stop, report=None):

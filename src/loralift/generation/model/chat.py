@@ -27,6 +27,8 @@ START = 120.0
 MEMORY = 2 << 30
 """Bytes; transformers itself takes 0.3 GB of them."""
 
+REMEDY = "leave out --chat-template and --protocol chat"
+
 _EVERY = 0.05
 
 _lock = Lock()
@@ -34,25 +36,25 @@ _process: subprocess.Popen[str] | None = None
 _until = math.inf  # when the request that it works on must be done, by time.monotonic
 
 
-def render(template: str, messages: Sequence[Mapping[str, str]], tokens: Mapping[str, Any]) -> str:
+def render(template: str, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any]) -> str:
     """Messages as a chat template writes them, up to where the answer begins.
 
     Args:
         template: A Jinja template.
         messages: ``{"role", "content"}``.
-        tokens: The tokenizer's special tokens, which templates may name.
+        variables: What the template may name besides: the tokenizer's special tokens, whether to think.
 
     Raises:
         ModelError: The template refuses the messages, or takes more than ``PATIENCE`` or ``MEMORY``.
     """
-    request = {"template": template, "messages": list(messages), "tokens": dict(tokens)}
+    request = {"template": template, "messages": list(messages), "variables": dict(variables)}
     with _lock:
         process = _running()
         reply = _ask(process, json.dumps(request), PATIENCE)
     if reply is None:
         raise ModelError(
             f"the model's chat template takes more than {PATIENCE:.0f} s or {MEMORY >> 30} GiB for one question: give "
-            "the model another chat_template, or leave out --chat-template"
+            f"the model another chat_template, or {REMEDY}"
         )
     found = json.loads(reply)
     if "error" in found:
@@ -72,7 +74,7 @@ def _running() -> subprocess.Popen[str]:
         )
         Thread(target=_watch, args=(_process,), daemon=True).start()
         if _ask(_process, None, START) is None:
-            raise ModelError("the process that renders chat templates did not start: leave out --chat-template")
+            raise ModelError(f"the process that renders chat templates did not start: {REMEDY}")
     return _process
 
 

@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from loralift.errors import ModelError
 from loralift.generation.model import chat
+from loralift.generation.model.thinking import NO_VARIABLES
 from loralift.reading import reading
 
 _PROBE = "a"
@@ -68,18 +69,25 @@ class Texts:
         """Tokens to text, without special tokens, and without transformers' clean-up of spaces."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
-    def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def render_chat(self, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         """Render messages by the model's chat template, up to where the answer begins.
+
+        Args:
+            messages: ``{"role", "content"}``.
+            variables: What the template is told besides, e.g. ``{"enable_thinking": False}``.
 
         Raises:
             ModelError: There is no chat template, or it refuses these messages.
         """
         if self.tokenizer.chat_template is None:
-            raise ModelError("`--chat-template` needs a model with a chat template, and this one's tokenizer has none")
-        with reading("the model's chat template", ModelError, "leave out --chat-template"):
+            raise ModelError(
+                "`--protocol chat` and `--chat-template` need a model with a chat template, and this one's tokenizer "
+                "has none: leave them out"
+            )
+        with reading("the model's chat template", ModelError, chat.REMEDY):
             if type(self.tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template:
                 # a class of transformers' own that uses no template
                 plain = [dict(message) for message in messages]
                 return str(self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True))
             template = self.tokenizer.get_chat_template()
-            return chat.render(template, messages, self.tokenizer.special_tokens_map)
+            return chat.render(template, messages, {**self.tokenizer.special_tokens_map, **variables})

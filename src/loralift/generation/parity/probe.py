@@ -99,8 +99,8 @@ def ask(
 
 
 def _answer(prompt: Prompt, tokens: Sequence[int], tokenizer: Any, asked: Asked) -> Answer:
-    text, count, reason = finish_row(tokens, None, (END,), asked.settings.stop, Texts(tokenizer, ()).decode)
-    return Answer(prompt.id, text, reason, len(prompt.token_ids), count)
+    row = finish_row(tokens, None, (END,), asked.settings, Texts(tokenizer, ()).decode)
+    return Answer(prompt.id, row.text, row.reason, len(prompt.token_ids), row.tokens, half=row.half)
 
 
 def _likelihoods(generator: Generator, variant: str, asked: Asked, rows: int) -> dict[str, ReferenceLikelihood]:

@@ -56,8 +56,10 @@ def answer_batch(
     seconds = (time.perf_counter() - started) / len(batch)
     answers = []
     for prompt, tokens, length in zip(batch, made, watch.lengths, strict=True):
-        text, count, reason = finish_row(tokens, length, loaded.eos, settings.stop, loaded.text.decode)
-        answers.append(Answer(prompt.id, text, reason, len(prompt.token_ids), count, seconds))
+        row = finish_row(tokens, length, loaded.eos, settings, loaded.text.decode)
+        answers.append(
+            Answer(prompt.id, row.text, row.reason, len(prompt.token_ids), row.tokens, seconds, half=row.half)
+        )
     return answers
 
 

@@ -24,6 +24,7 @@ from loralift.generation.base import (
     refuse_unknown_variant,
 )
 from loralift.generation.model.base_model import BaseModel
+from loralift.generation.model.thinking import NO_VARIABLES
 from loralift.generation.transformers_engine import fallback, likelihood
 from loralift.generation.transformers_engine.batching import RowLimit, release_memory, run_in_batches
 from loralift.generation.transformers_engine.capability import (
@@ -142,9 +143,20 @@ class TransformersGenerator:
         """Tokenise texts; never truncates."""
         return self._loaded.text.encode(texts, add_special_tokens)
 
-    def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def render_chat(self, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         """Render messages by the model's chat template, up to where the answer begins."""
-        return self._loaded.text.render_chat(messages)
+        return self._loaded.text.render_chat(messages, variables)
+
+    def refuse_misfits(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
+        """Refuse prompts that cannot be answered: too long for the window, or of unknown tokens."""
+        refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))
+        refuse_unknown_tokens(prompts, vocabulary(self._loaded.base))
+        single = [prompt.id for prompt in prompts if len(prompt.token_ids) == 1]
+        if single and self._loaded.base.config.model_type in KEEPS_STATE:
+            raise ModelError(
+                f"{len(single)} prompts have a single token ({some(single, 3)}), which this model takes for the next "
+                "token of the text before it, since it keeps its state: leave them out"
+            )
 
     def generate(
         self,
@@ -159,7 +171,7 @@ class TransformersGenerator:
         given: a finished evaluation is worth more than the batch size that was asked for.
         """
         refuse_unknown_variant(variant, self.variants)
-        self._check_window(prompts, settings.max_new_tokens)
+        self.refuse_misfits(prompts, settings.max_new_tokens)
         rows = sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
         tally = _Tally(on_progress)
         answer = self._answer_in_loop if self._capability.loop else self._answer_in_batches
@@ -254,7 +266,7 @@ class TransformersGenerator:
     ) -> NDArray[np.float64]:
         """Log-probabilities of the token after each prompt, prompts x vocabulary, in the prompts' order."""
         refuse_unknown_variant(variant, self.variants)
-        self._check_window(prompts, 1)
+        self.refuse_misfits(prompts, 1)
         loaded = self._loaded
 
         def run(batch: Sequence[Prompt]) -> list[NDArray[np.float64]]:
@@ -320,13 +332,3 @@ class TransformersGenerator:
             return self._batch_key(len(row.token_ids), len(row.token_ids) + new_tokens)
 
         return lambda rest: max(sum(1 for _ in takewhile(lambda row: key(row) == key(rest[0]), rest)), 1)
-
-    def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
-        refuse_too_long(prompts, new_tokens, context_window(self._loaded.base))
-        refuse_unknown_tokens(prompts, vocabulary(self._loaded.base))
-        single = [prompt.id for prompt in prompts if len(prompt.token_ids) == 1]
-        if single and self._loaded.base.config.model_type in KEEPS_STATE:
-            raise ModelError(
-                f"{len(single)} prompts have a single token ({some(single, 3)}), which this model takes for the next "
-                "token of the text before it, since it keeps its state: leave them out"
-            )

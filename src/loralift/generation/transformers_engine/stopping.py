@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from loralift.generation.base import GenerationSettings
 from loralift.records import FinishReason
 
 # Decoding steps between two reports of progress; each reads a counter from the device.
@@ -15,6 +17,9 @@ REPORT_EVERY = 8
 # Tokens that are decoded in addition when looking for a stop string. One of n bytes is within the last n tokens, as a
 # token has at least one byte; the margin is for tokens that decode to no text alone.
 _TAIL_MARGIN = 8
+
+# What a tokenizer writes for the bytes of a character whose last ones are in later tokens.
+NOT_YET = "\ufffd"
 
 type Decode = Callable[[Sequence[int]], str]
 
@@ -93,23 +98,58 @@ class RowWatch:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A row that has ended.
+
+    Attributes:
+        text: Its text, stripped of surrounding white space.
+        tokens: How many tokens it has.
+        reason: ``stop`` (EOS or stop string) or ``length``.
+        half: As in ``Answer``.
+    """
+
+    text: str
+    tokens: int
+    reason: FinishReason
+    half: int | None
+
+
 def finish_row(
-    made: Sequence[int], stopped_after: int | None, eos: Sequence[int], stop: Sequence[str], decode: Decode
-) -> tuple[str, int, FinishReason]:
-    """One row's text, its number of tokens and why it ended: ``stop`` (EOS or stop string) or ``length``.
+    made: Sequence[int],
+    stopped_after: int | None,
+    eos: Sequence[int],
+    settings: GenerationSettings,
+    decode: Decode,
+) -> Ended:
+    """What became of one row.
 
     Args:
         made: The row's tokens after the prompt; tokens after its end, e.g. padding, are ignored.
         stopped_after: Tokens up to the one that completed a stop string, if one did.
         eos: The end-of-sequence tokens.
-        stop: The stop strings.
+        settings: Its stop strings, and the most tokens that it could have.
         decode: Tokens to text.
     """
     end = next((place for place, token in enumerate(made) if token in eos), None)
     ended = end is not None
     tokens = made[: stopped_after if stopped_after is not None else end]
     text = decode(tokens)
-    cuts = [place for place in (text.find(one) for one in stop) if place >= 0]
+    cuts = [place for place in (text.find(one) for one in settings.stop) if place >= 0]
     if cuts:
         text, ended = text[: min(cuts)], True
-    return text.strip(), len(tokens), "stop" if ended else "length"
+    half = _half(tokens, text, settings.max_new_tokens // 2, decode)
+    return Ended(text.strip(), len(tokens), "stop" if ended else "length", half)
+
+
+def _half(tokens: Sequence[int], text: str, most: int, decode: Decode) -> int | None:
+    """How many characters of the stripped text the first ``most`` tokens make; None as in ``Answer.half``."""
+    if len(tokens) <= most:
+        return None
+    head = decode(tokens[:most])
+    whole = head.rstrip(NOT_YET)
+    # beyond the text where it was cut at a stop string that these tokens had begun
+    if not whole.startswith(text) and not text.startswith(whole):
+        return None
+    before = len(text) - len(text.lstrip())
+    return min(max(len(whole) - before, 0), len(text.strip()))

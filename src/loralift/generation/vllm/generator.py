@@ -23,6 +23,7 @@ from loralift.generation.base import (
     refuse_unknown_variant,
 )
 from loralift.generation.model.base_model import BaseModel
+from loralift.generation.model.thinking import NO_VARIABLES
 from loralift.generation.transformers_engine import likelihood
 from loralift.generation.transformers_engine.stopping import finish_row
 from loralift.generation.vllm import start
@@ -75,9 +76,14 @@ class VllmGenerator:
         """Tokenise texts; never truncates."""
         return self._engine.text.encode(texts, add_special_tokens)
 
-    def render_chat(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def render_chat(self, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         """Render messages by the model's chat template, up to where the answer begins."""
-        return self._engine.text.render_chat(messages)
+        return self._engine.text.render_chat(messages, variables)
+
+    def refuse_misfits(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
+        """Refuse prompts that cannot be answered: too long for the window, or of unknown tokens."""
+        remedy = ", use --engine transformers" if self._engine.window == start.LONGEST else ""
+        refuse_too_long(prompts, new_tokens, self._engine.window, remedy)
 
     def generate(
         self,
@@ -96,7 +102,7 @@ class VllmGenerator:
             ModelError: A prompt and its answer do not fit the engine's window.
         """
         refuse_unknown_variant(variant, self.variants)
-        self._check_window(prompts, settings.max_new_tokens)
+        self.refuse_misfits(prompts, settings.max_new_tokens)
         low, high = _TEMPERATURES
         if settings.temperature and not low <= settings.temperature <= high:
             allowed = f"0, or from {low} to {high:g} with the vllm engine"
@@ -124,7 +130,7 @@ class VllmGenerator:
     ) -> NDArray[np.float64]:
         """Log-probabilities of the token after each prompt, prompts x vocabulary, in the prompts' order."""
         refuse_unknown_variant(variant, self.variants)
-        self._check_window(prompts, 1)
+        self.refuse_misfits(prompts, 1)
         params = self._engine.params(max_tokens=1, logprobs=-1, flat_logprobs=True)
         requests = [(str(number), prompt.token_ids, params) for number, prompt in enumerate(prompts)]
         rows: dict[str, NDArray[np.float64]] = {}
@@ -154,11 +160,9 @@ class VllmGenerator:
         # closing: when the caller stops early, the end of the inner generator aborts the requests left in the engine
         with closing(self._run(variant, requests, settings.batch_size, settings.stop, on_progress)) as steps:
             for one in chain.from_iterable(steps):
-                text, count, reason = finish_row(
-                    one.tokens, one.stopped_after, engine.text.eos, settings.stop, engine.text.decode
-                )
+                row = finish_row(one.tokens, one.stopped_after, engine.text.eos, settings, engine.text.decode)
                 asked = len(by_id[one.key].token_ids)
-                yield Answer(one.key, text, reason, asked, count, one.seconds)
+                yield Answer(one.key, row.text, row.reason, asked, row.tokens, one.seconds, half=row.half)
 
     def _score(
         self, variant: str, pairs: Sequence[likelihood.Pair], on_progress: OnProgress | None
@@ -200,10 +204,6 @@ class VllmGenerator:
             lora = self._engine.switch(variant)
         running = Requests(self._engine.llm.llm_engine, stop, self._engine.text.decode, lora)
         return running.run(requests, batch_size, on_progress)
-
-    def _check_window(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
-        remedy = ", use --engine transformers" if self._engine.window == start.LONGEST else ""
-        refuse_too_long(prompts, new_tokens, self._engine.window, remedy)
 
 
 def _distribution(flat: Any) -> NDArray[np.float64]:

@@ -230,10 +230,9 @@ class ContinuousBatch:
         return row.stopped_after is not None
 
     def _answer(self, row: _Row) -> Answer:
-        text, count, reason = finish_row(
-            row.made, row.stopped_after, tuple(self._eos), self._settings.stop, self._decode
-        )
-        return Answer(row.prompt.id, text, reason, len(row.prompt.token_ids), count, row.seconds)
+        one = finish_row(row.made, row.stopped_after, tuple(self._eos), self._settings, self._decode)
+        asked = len(row.prompt.token_ids)
+        return Answer(row.prompt.id, one.text, one.reason, asked, one.tokens, row.seconds, half=one.half)
 
 
 # Fewest slots of a batch. With fewer, reading the weights once for each batch costs more than parallel threads gain: a

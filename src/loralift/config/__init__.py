@@ -6,9 +6,7 @@ argument, what is allowed, what came.
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,69 +23,35 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from loralift import arguments
-from loralift.errors import UsageError, shown, wrong_argument
-from loralift.records import BASE
+from loralift.config.fields import (
+    HALF,
+    SAME_FOLDER,
+    SEEDS,
+    TEMPERATURES,
+    WHOLE_LINE,
+    Margin,
+    Name,
+    Names,
+    NewTokens,
+    Place,
+    Seed,
+    Stops,
+    Temperature,
+    Text,
+    TopP,
+    checked,
+    first_problem,
+    whole,
+)
+from loralift.config.names import USABLE_NAMES, folder_of, is_usable
+from loralift.config.protocols import FEW_SHOT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of
+from loralift.errors import UsageError, some, wrong_argument
+from loralift.records import TRAINING
 from loralift.yaml_file import read_yaml
 
 DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 
-# An adapter's name becomes a folder and the start of a file name of the run directory.
-ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-RESERVED_NAMES = frozenset({BASE, "baseline", "nemo", "charts", "also", "base-again"})
-_RUN_FILES = re.compile(r"(run|comparison|report)\.json|dataset\.jsonl|report\.(html|md)|.*_results\.json")
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
-"""What Windows takes for a device, whatever the suffix."""
-
-_NAMES = (
-    "with a name of at most 100 letters, digits, '.', '_' or '-' that is none of "
-    + ", ".join(sorted(RESERVED_NAMES))
-    + ", no file of a run (run.json, report.html, x_results.json) and no device of Windows (con, nul, com1)"
-)
-
-SAME_FOLDER = "same_folder"
-"""The kind of pydantic error that two names of one folder are."""
-
-WHOLE_LINE = "whole_line"
-"""The kind of those whose message says all."""
-
-
-def _checked(check: Callable[..., object], *bounds: object) -> BeforeValidator:
-    """A check of `loralift.arguments` for pydantic, whose error carries what came to `_first_problem`."""
-
-    def validate(value: Any) -> Any:
-        try:
-            return check("", value, *bounds)
-        except UsageError as error:
-            raise PydanticCustomError("not_allowed", "{reason}", {"reason": str(error)}) from None
-
-    return BeforeValidator(validate)
-
-
-def _whole(least: int, most: int) -> BeforeValidator:
-    return _checked(arguments.whole_number, least, most)
-
-
-def _one_of_each(values: Any) -> Any:
-    """A list whose entries differ; flags and YAML give lists, and text is not one."""
-    if not isinstance(values, list | tuple):
-        raise PydanticCustomError("not_allowed", "no list")
-    texts = [value for value in values if isinstance(value, str)]
-    twice = next((value for place, value in enumerate(texts) if value in texts[:place]), None)
-    if twice is not None:
-        raise PydanticCustomError(WHOLE_LINE, "names {twice} twice; name it once", {"twice": shown(twice)})
-    return values
-
-
-Name = Annotated[str, _checked(arguments.name, "a name")]
-Text = Annotated[str, _checked(arguments.text, "a text")]
-Place = Annotated[Path, _checked(arguments.path, "a path")]
-Margin = Annotated[float, _checked(arguments.margin, "")]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_one_of_each), Field(min_length=1)]
-Seed = Annotated[int, _whole(0, arguments.LARGEST_SEED)]
-SEEDS = f"an integer from 0 to {arguments.LARGEST_SEED:,}"
-
-
-_HALF = re.compile("[\ud800-\udfff]")
+_NAMES = f"NAME=PATH with {USABLE_NAMES}"
 
 
 class RunConfig(BaseModel):
@@ -106,7 +70,7 @@ class RunConfig(BaseModel):
     adapters: dict[str, Name] = Field(
         default_factory=dict,
         title="An adapter to evaluate; may be given again. A bare PATH takes its folder's name.",
-        description=f"NAME=PATH {_NAMES}",
+        description=_NAMES,
     )
     dataset: Name = Field(
         "fiqa",
@@ -123,19 +87,19 @@ class RunConfig(BaseModel):
         title="A JSON list of the rows to evaluate, as the training saved it.",
         description="a file with a JSON list of row numbers",
     )
-    eval_fraction: Annotated[float, _checked(arguments.number, 1e-9, 1 - 1e-9, "")] | None = Field(
+    eval_fraction: Annotated[float, checked(arguments.number, 1e-9, 1 - 1e-9, "")] | None = Field(
         None,
         title="Evaluate only what train_test_split(test_size=X, seed=split_seed) held out.",
         description="a fraction between 0 and 1",
     )
     split_seed: Seed = Field(42, title="Of that split.", description=SEEDS)
-    limit: Annotated[int, _whole(1, 10**9)] | None = Field(
+    limit: Annotated[int, whole(1, 10**9)] | None = Field(
         None, title="Only the first N questions.", description="an integer from 1 to 1,000,000,000"
     )
     also: dict[str, Name] = Field(
         default_factory=dict,
         title="A further data set, outside the adapter's domain, to see what was forgotten; may be given again.",
-        description=f"NAME=DATASET {_NAMES}",
+        description=f"NAME=DATASET with {USABLE_NAMES}",
     )
     train_data: Place | None = Field(
         None,
@@ -181,26 +145,22 @@ class RunConfig(BaseModel):
         title="Of the weights [default: bfloat16 on a GPU, float32 on a CPU].",
         description="bfloat16, float16 or float32",
     )
-    batch_size: Literal["auto"] | Annotated[int, _whole(1, 100_000)] = Field(
+    batch_size: Literal["auto"] | Annotated[int, whole(1, 100_000)] = Field(
         "auto",
         title="Rows generated at once; auto halves when memory runs out.",
         description="auto or an integer from 1 to 100,000",
     )
-    max_new_tokens: Annotated[int, _whole(1, 1_000_000)] = Field(
+    max_new_tokens: NewTokens = Field(
         256, title="Most tokens of an answer.", description="an integer from 1 to 1,000,000"
     )
-    temperature: Annotated[float, _checked(arguments.number, 0.0, 100.0, "")] = Field(
-        0.0, title="0 is greedy decoding.", description="0 (greedy) or a number from 0.001 to 100"
-    )
-    top_p: Annotated[float, _checked(arguments.number, 1e-6, 1.0, "")] = Field(
-        1.0, title="Nucleus of the sampling.", description="a number in (0, 1]"
-    )
-    repeats: Annotated[int, _whole(1, 10_000)] = Field(
+    temperature: Temperature = Field(0.0, title="0 is greedy decoding.", description=TEMPERATURES)
+    top_p: TopP = Field(1.0, title="Nucleus of the sampling.", description="a number in (0, 1]")
+    repeats: Annotated[int, whole(1, 10_000)] = Field(
         1,
         title="Answers to each question; above 1 needs a --temperature above 0.",
         description="an integer from 1 to 10,000",
     )
-    noise_rows: Annotated[int, _whole(0, 1_000_000)] = Field(
+    noise_rows: Annotated[int, whole(0, 1_000_000)] = Field(
         64,
         title="The base answers so many questions once more, in other batches, to see what moves by itself.",
         description="an integer from 0 (leaves it out) to 1,000,000",
@@ -210,15 +170,31 @@ class RunConfig(BaseModel):
         title="An adapter that is refused is left out, and the report says why, instead of ending the run.",
         description="true or false",
     )
-    stop: Annotated[tuple[Text, ...], BeforeValidator(_one_of_each)] = Field(
+    stop: Stops = Field(
         (), title="An answer ends before this string; may be given again.", description="a list of non-empty strings"
     )
     system_prompt: Text | None = Field(None, title="In place of the financial assistant's.", description="a text")
     chat_template: StrictBool = Field(
-        False, title="Ask through the tokenizer's chat template.", description="true or false"
+        False,
+        title="The adapters were trained on the tokenizer's chat template: training asks through it.",
+        description="true or false",
+    )
+    protocols: Annotated[tuple[ProtocolConfig, ...], BeforeValidator(protocols_of)] = Field(
+        protocols_of((TRAINING,)),
+        title="How all are asked: training (the default), chat, few-shot, or one that the YAML file describes; may be "
+        "given again, and the first decides.",
+        description="training, chat, few-shot, or a protocol of the configuration file",
+    )
+    shots: Place | None = Field(
+        None,
+        title="Worked examples for few-shot [default: those of --train-data]; never rows that are evaluated.",
+        description="a .jsonl, .json, .csv, .tsv or .parquet file",
+    )
+    num_shots: Annotated[int, whole(1, MOST_SHOTS)] = Field(
+        4, title="Worked examples of few-shot.", description=f"an integer from 1 to {MOST_SHOTS}"
     )
     seed: Seed = Field(0, title="Of sampling, bootstrap and permutations.", description=SEEDS)
-    resamples: Annotated[int, _whole(100, 1_000_000)] = Field(
+    resamples: Annotated[int, whole(100, 1_000_000)] = Field(
         10_000, title="Bootstrap samples and sign flips.", description="an integer from 100 to 1,000,000"
     )
     full_hash: StrictBool = Field(
@@ -233,17 +209,10 @@ class RunConfig(BaseModel):
         for name, path in named.items():
             if not is_usable(name):
                 raise ValueError(f"{name}={path}")
-            first = folders.setdefault(_folder(name), name)
+            first = folders.setdefault(folder_of(name), name)
             if first != name:
                 raise PydanticCustomError(SAME_FOLDER, "{first} and {name}", {"first": repr(first), "name": repr(name)})
         return named
-
-    @field_validator("stop")
-    @classmethod
-    def _stop_strings_are_not_empty(cls, stop: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(stop):
-            raise ValueError("")
-        return stop
 
     @field_validator("columns")
     @classmethod
@@ -253,43 +222,38 @@ class RunConfig(BaseModel):
                 raise ValueError(f"{role}={column}")
         return columns
 
-    @field_validator("temperature")
-    @classmethod
-    def _logits_can_be_divided_by_it(cls, temperature: float) -> float:
-        if 0 < temperature < 0.001:
-            raise ValueError(f"{temperature:g}")
-        return temperature
-
     @model_validator(mode="after")
     def _nothing_contradicts(self) -> RunConfig:
         if self.eval_indices is not None and self.eval_fraction is not None:
-            raise PydanticCustomError(WHOLE_LINE, "`--eval-indices` and `--eval-fraction` exclude each other, got both")
-        if self.repeats > 1 and self.temperature == 0:
-            raise PydanticCustomError(
-                WHOLE_LINE, "`--repeats` above 1 needs --temperature above 0: greedy answers are all the same"
-            )
-        if self.top_p < 1 and self.temperature == 0:
-            raise PydanticCustomError(
-                WHOLE_LINE, "`--top-p` below 1 needs --temperature above 0: greedy decoding does not look at it"
-            )
+            raise _wrong("`--eval-indices` and `--eval-fraction` exclude each other, got both")
+        for protocol in self.protocols:
+            where = f" ({protocol.name})" if len(self.protocols) > 1 else ""
+            temperature = self.temperature if protocol.temperature is None else protocol.temperature
+            if self.repeats > 1 and temperature == 0:
+                raise _wrong(f"`--repeats` above 1 needs --temperature above 0{where}: greedy answers are all the same")
+            if (self.top_p if protocol.top_p is None else protocol.top_p) < 1 and temperature == 0:
+                raise _wrong(
+                    f"`--top-p` below 1 needs --temperature above 0{where}: greedy decoding does not look at it"
+                )
+        self._shots_are_used()
         return self
 
+    def _shots_are_used(self) -> None:
+        asked = [protocol.name for protocol in self.protocols if protocol.shots or protocol.name == FEW_SHOT]
+        given = "--shots" if self.shots is not None else "--num-shots" if "num_shots" in self.model_fields_set else None
+        if given and not asked:
+            raise _wrong(f"`{given}` is for worked examples, and no protocol has any: add --protocol few-shot")
+        if asked and self.shots is None and self.train_data is None:
+            raise _wrong(f"`--shots` must be given, or --train-data, for the worked examples of {some(asked)}")
 
-def is_usable(name: str) -> bool:
-    """Whether an adapter or a data set can be called so: its folder and files hide no others, on any system."""
-    folder = _folder(name)
-    taken = folder in RESERVED_NAMES or _RUN_FILES.fullmatch(folder) or _DEVICES.fullmatch(folder)
-    return bool(ADAPTER_NAME.fullmatch(name)) and not taken
 
-
-def _folder(name: str) -> str:
-    """The folder that a name becomes on macOS and Windows: no case, and on Windows no dot at its end."""
-    return name.lower().rstrip(".")
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError(WHOLE_LINE, "{message}", {"message": message})
 
 
 def flag_of(field: str) -> str:
     """How a field is spelled on the command line: `max_new_tokens` is `--max-new-tokens`."""
-    singular = {"adapters": "adapter", "margins": "margin", "columns": "column"}
+    singular = {"adapters": "adapter", "margins": "margin", "columns": "column", "protocols": "protocol"}
     return "--" + singular.get(field, field).replace("_", "-")
 
 
@@ -310,7 +274,7 @@ def parse(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(dict(values))
     except ValidationError as error:
-        raise UsageError(_first_problem(error)) from None
+        raise UsageError(first_problem(error, RunConfig, flag_of)) from None
 
 
 def _is_unicode(value: object) -> bool:
@@ -320,7 +284,7 @@ def _is_unicode(value: object) -> bool:
     """
     inside = (*value, *value.values()) if isinstance(value, Mapping) else value
     texts = inside if isinstance(inside, list | tuple) else [value]
-    return not any(isinstance(text, str) and _HALF.search(text) for text in texts)
+    return not any(isinstance(text, str) and HALF.search(text) for text in texts)
 
 
 def load(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
@@ -333,25 +297,7 @@ def load(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:
     Raises:
         UsageError: As `parse`; also for a file that is missing, unreadable or not a mapping.
     """
-    return parse({**(read_yaml(path) if path else {}), **flags})
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    if not problem["loc"]:
-        return problem["msg"]
-    field = str(problem["loc"][0])
-    if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(field[:100], RunConfig.model_fields, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{field!r} is not a key of the configuration{hint}"
-    if problem["type"] == WHOLE_LINE:
-        return f"`{flag_of(field)}` {problem['msg']}"
-    if problem["type"] == SAME_FOLDER:
-        return (
-            f"`{flag_of(field)}` must name each differently, got {problem['msg']}, which would share a folder on macOS "
-            "and Windows: rename one, as NAME=PATH"
-        )
-    allowed = RunConfig.model_fields[field].description or "valid"
-    came = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else problem["input"]
-    return wrong_argument(flag_of(field), allowed, came)
+    file = read_yaml(path) if path else {}
+    if "protocols" in flags:
+        flags = {**flags, "protocols": described_by(file.get("protocols"), flags["protocols"])}
+    return parse({**file, **flags})

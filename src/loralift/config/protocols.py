@@ -1,0 +1,155 @@
+r"""How all variants may be asked, as a configuration says it: LoraLift's own protocols, and the user's.
+
+In YAML a protocol is a name, or a mapping with a name; what it leaves out is the run's::
+
+    protocols:
+      - training
+      - chat
+      - {name: brief, prompt: chat, system_prompt: Answer in one sentence., max_new_tokens: 64}
+      - name: alpaca
+        prompt: "### Instruction:\n{question}\n\n### Response:\n"
+        stop: ["### Instruction:"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+
+from loralift.config.fields import (
+    TEMPERATURES,
+    WHOLE_LINE,
+    NewTokens,
+    Stops,
+    Temperature,
+    Text,
+    TopP,
+    first_problem,
+    whole,
+)
+from loralift.config.names import USABLE_NAMES, folder_of, is_usable
+from loralift.errors import shown, some
+from loralift.records import TRAINING
+
+CHAT = "chat"
+FEW_SHOT = "few-shot"
+PLAIN = "plain"
+
+PLACE_OF_QUESTION = "{question}"
+
+MOST_SHOTS = 100
+
+
+class ProtocolConfig(BaseModel):
+    """One protocol; None stands for what the run says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Text = Field(description=USABLE_NAMES)
+    prompt: Text = Field(PLAIN, description="plain, chat, or a text that holds {question} once")
+    system_prompt: Text | None = Field(None, description="a text")
+    shots: Annotated[int, whole(0, MOST_SHOTS)] | None = Field(
+        None, description=f"an integer from 0 to {MOST_SHOTS}, of worked examples"
+    )
+    thinking: StrictBool = Field(False, description="true or false")
+    stop: Stops | None = Field(None, description="a list of non-empty strings, each once")
+    max_new_tokens: NewTokens | None = Field(None, description="an integer from 1 to 1,000,000")
+    temperature: Temperature | None = Field(None, description=TEMPERATURES)
+    top_p: TopP | None = Field(None, description="a number in (0, 1]")
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_usable(cls, name: str) -> str:
+        if not is_usable(name):
+            raise ValueError(name)
+        return name
+
+    @field_validator("prompt")
+    @classmethod
+    def _question_has_a_place(cls, prompt: str) -> str:
+        if prompt not in (PLAIN, CHAT) and prompt.count(PLACE_OF_QUESTION) != 1:
+            raise ValueError(prompt)
+        return prompt
+
+
+BUILT_IN: Mapping[str, Mapping[str, Any]] = {
+    TRAINING: {},
+    CHAT: {"prompt": CHAT},
+    # without the stop a model goes on with a next example, as the prompt's pattern says
+    FEW_SHOT: {"shots": None, "stop": ("Question:",)},
+}
+"""LoraLift's own protocols, by name: what they say of themselves."""
+
+
+def protocol_of(value: Any) -> ProtocolConfig:
+    """A protocol from what a configuration says of it; a mapping named as a built-in one changes that one.
+
+    Raises:
+        PydanticCustomError: It is none; the message is a whole line.
+    """
+    if isinstance(value, ProtocolConfig):
+        return value
+    said = {"name": value} if isinstance(value, str) else value
+    if not isinstance(said, Mapping):
+        raise _wrong(f"must be a list of names, or of mappings with a name, got {shown(value)}")
+    name = said.get("name")
+    own = BUILT_IN.get(name, {}) if isinstance(name, str) else {}
+    if isinstance(value, str) and name not in BUILT_IN:
+        raise _wrong(
+            f"must be {', '.join(BUILT_IN)}, or one that the configuration file describes under protocols, "
+            f"got {shown(value)}"
+        )
+    if name in BUILT_IN and said.get("prompt", own.get("prompt", PLAIN)) != own.get("prompt", PLAIN):
+        raise _wrong(f"{name} has a prompt of its own: give yours another name")
+    try:
+        found = ProtocolConfig.model_validate({**own, **said})
+    except ValidationError as error:
+        named = f" {name}" if isinstance(name, str) else ""
+        raise _wrong(f"of the configuration file,{named}: {first_problem(error, ProtocolConfig, str)}") from None
+    _refuse_silent(found, said)
+    return found
+
+
+def _refuse_silent(protocol: ProtocolConfig, said: Mapping[str, Any]) -> None:
+    """Refuse what a protocol says and its prompt cannot do."""
+    if protocol.prompt not in (PLAIN, CHAT) and protocol.system_prompt is not None:
+        raise _wrong(f"{protocol.name}: a prompt of your own holds its instructions itself: leave out system_prompt")
+    if protocol.prompt != CHAT and "thinking" in said:
+        raise _wrong(f"{protocol.name}: only a chat prompt can tell a model whether to think: leave out thinking")
+
+
+def protocols_of(values: Any) -> tuple[ProtocolConfig, ...]:
+    """All protocols of a configuration, each once.
+
+    Raises:
+        PydanticCustomError: One is none, or two share a name; the message is a whole line.
+    """
+    if not isinstance(values, list | tuple) or not values:
+        raise _wrong(f"must be a list of names, or of mappings with a name, got {shown(values)}")
+    found = tuple(map(protocol_of, values))
+    names = [folder_of(protocol.name) for protocol in found]
+    twice = [protocol.name for place, protocol in enumerate(found) if names[place] in names[:place]]
+    if twice:
+        raise _wrong(f"names {some(twice)} twice; name it once")
+    return found
+
+
+def described_by(file: Any, names: Sequence[str]) -> list[Any]:
+    """Protocols that flags name, as the configuration file describes them, else by their names.
+
+    Args:
+        file: What the file says under ``protocols``.
+        names: In the order of the flags.
+    """
+    entries = file if isinstance(file, list | tuple) else ()
+    own = {
+        entry["name"]: entry for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
+    }
+    return [own.get(name, name) for name in names]
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError(WHOLE_LINE, "{message}", {"message": message})

@@ -1,0 +1,61 @@
+"""Models that think before they answer, and how each is told not to.
+
+A reasoning model that thinks spends the tokens of its answer on it, so asked without a word about it, it is cut off
+before it answers. Its switch is not in its weights' files: it is a variable of the chat template or a system prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+NO_VARIABLES: Mapping[str, Any] = {}
+
+LLAMA_NEMOTRON = re.compile(r"llama[-_. ]?3[._]\d[-_. ]nemotron[-_. ](nano|super|ultra)", re.IGNORECASE)
+"""NVIDIA's Llama-Nemotron models, whose template does not name the switch; the model cards do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """How a model is told whether to think.
+
+    Attributes:
+        system_prompt: What stands in the system's turn, the instructions going to the user's; empty: nothing.
+        variables: What the chat template is told.
+    """
+
+    system_prompt: str = ""
+    variables: Mapping[str, Any] = field(default_factory=lambda: NO_VARIABLES)
+
+    @property
+    def said(self) -> str:
+        """It in words."""
+        told = [f"{name}={value}" for name, value in self.variables.items()]
+        return " and ".join([*([f"the system prompt {self.system_prompt!r}"] if self.system_prompt else []), *told])
+
+    def used_in(self, instructions: str) -> bool:
+        """Whether instructions turn it themselves, on or off."""
+        words = {"detailed thinking"} if " " in self.system_prompt else {"/think", "/no_think"}
+        return bool(self.system_prompt) and any(word in instructions.lower() for word in words)
+
+
+def switch_of(template: str, names: Iterable[str], *, on: bool) -> Switch | None:
+    """The reasoning switch of a model, as far as its template or its name shows one.
+
+    Args:
+        template: Its chat template; empty: it has none.
+        names: What it is called: hub id, folder, ``_name_or_path``.
+        on: Whether it shall think.
+
+    Returns:
+        None for a model that has no switch, as far as is known.
+    """
+    if "enable_thinking" in template:
+        return Switch(variables={"enable_thinking": on})
+    if "/no_think" in template:
+        return Switch("/think" if on else "/no_think")
+    if "detailed thinking" in template or any(LLAMA_NEMOTRON.search(name) for name in names):
+        return Switch(f"detailed thinking {'on' if on else 'off'}")
+    return None

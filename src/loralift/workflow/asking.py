@@ -1,0 +1,222 @@
+"""How all variants are asked: each protocol of a run, and its prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from loralift.config import RunConfig
+from loralift.config.protocols import CHAT, FEW_SHOT, PLAIN, ProtocolConfig
+from loralift.data import (
+    CHAT_SEPARATOR,
+    DEFAULT_SYSTEM_PROMPT,
+    PLAIN_SEPARATOR,
+    chat_messages,
+    render_own,
+    render_prompt,
+    separator_of,
+)
+from loralift.errors import ModelError, some
+from loralift.generation import GenerationSettings, Generator, reasoning_switch
+from loralift.records import TRAINING, Prompt, Protocol, Question
+
+MARKER = "Question:"
+"""How the plain prompt opens a question; a model that runs on writes it too."""
+
+
+def protocols_of(config: RunConfig) -> tuple[Protocol, ...]:
+    """The run's protocols, the one that decides first."""
+    return tuple(_protocol(asked, config) for asked in config.protocols)
+
+
+def _protocol(asked: ProtocolConfig, config: RunConfig) -> Protocol:
+    prompt = CHAT if asked.name == TRAINING and config.chat_template else asked.prompt
+    shots = config.num_shots if asked.name == FEW_SHOT and asked.shots is None else asked.shots
+    system = DEFAULT_SYSTEM_PROMPT if config.system_prompt is None else config.system_prompt
+    if asked.system_prompt is not None:
+        system = asked.system_prompt
+    return Protocol(
+        name=asked.name,
+        prompt=prompt,
+        system_prompt=system if prompt in (PLAIN, CHAT) else "",
+        shots=shots or 0,
+        thinking=asked.thinking,
+        stop=config.stop if asked.stop is None else asked.stop,
+        max_new_tokens=config.max_new_tokens if asked.max_new_tokens is None else asked.max_new_tokens,
+        temperature=config.temperature if asked.temperature is None else asked.temperature,
+        top_p=config.top_p if asked.top_p is None else asked.top_p,
+    )
+
+
+def generation_settings(protocol: Protocol, config: RunConfig) -> GenerationSettings:
+    """How answers are generated under a protocol."""
+    return GenerationSettings(
+        max_new_tokens=protocol.max_new_tokens,
+        temperature=protocol.temperature,
+        top_p=protocol.top_p,
+        stop=protocol.stop,
+        seed=config.seed,
+        batch_size=None if config.batch_size == "auto" else config.batch_size,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Worked examples, and where they come from in one sentence."""
+
+    questions: tuple[Question, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A protocol as one model is asked by it.
+
+    Attributes:
+        protocol: The protocol.
+        examples: Its worked examples.
+        switch: A system prompt that turns the model's thinking on or off; empty: none.
+        variables: What the chat template is told besides the messages.
+        in_user_turn: Whether the instructions stand in the user's turn.
+        notes: What a reader must know of it, one sentence each.
+    """
+
+    protocol: Protocol
+    examples: tuple[Question, ...] = ()
+    switch: str = ""
+    variables: Mapping[str, Any] | None = None
+    in_user_turn: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def chat(self) -> bool:
+        """Whether the tokenizer's chat template renders the prompts."""
+        return self.protocol.prompt == CHAT
+
+    @property
+    def separator(self) -> str:
+        """Text between a prompt and its answer."""
+        if self.chat:
+            return CHAT_SEPARATOR
+        return PLAIN_SEPARATOR if self.protocol.prompt == PLAIN else separator_of(self.protocol.prompt)
+
+
+def asking_of(protocol: Protocol, generator: Generator, examples: Examples) -> Asking:
+    """Find out how a model is asked by a protocol: where its template takes instructions, how it is kept from thinking.
+
+    Args:
+        protocol: The protocol.
+        generator: The model.
+        examples: Worked examples, of which the first ``protocol.shots`` are shown.
+
+    Raises:
+        ModelError: It has no chat template, or one that takes no instructions at all.
+    """
+    notes = (examples.source,) if protocol.shots else ()
+    asking = Asking(protocol, examples.questions[: protocol.shots], notes=notes)
+    if not asking.chat:
+        return asking
+    asking = _with_switch(asking, generator)
+    if not protocol.system_prompt or asking.switch:
+        return asking
+    if _takes(protocol.system_prompt, replace(asking, examples=()), generator):
+        return asking
+    there = replace(asking, examples=(), in_user_turn=True)
+    if not _takes(protocol.system_prompt, there, generator):
+        raise ModelError(
+            "the model's chat template writes the instructions neither as the system's message nor as the user's: give "
+            "the model another chat_template, or leave out --chat-template and --protocol chat"
+        )
+    said = "The chat template takes no system message, so the instructions stand at the head of the user's."
+    return replace(asking, in_user_turn=True, notes=(*asking.notes, said))
+
+
+def _with_switch(asking: Asking, generator: Generator) -> Asking:
+    """The asking, with the model told whether to think where it has a switch and the instructions do not turn it."""
+    protocol = asking.protocol
+    switch = reasoning_switch(generator, on=protocol.thinking)
+    if switch is None:
+        if protocol.thinking:
+            raise ModelError(
+                f"`thinking` of protocol {protocol.name} needs a model with a reasoning switch, and none is known of "
+                "this one: leave it out, or write what turns it on into system_prompt"
+            )
+        return asking
+    if switch.used_in(protocol.system_prompt):
+        return asking
+    if protocol.name == TRAINING:  # asked as it was trained, to the byte
+        said = f"The model has a reasoning switch ({switch.said}), which this prompt leaves alone."
+        return replace(asking, notes=(*asking.notes, said))
+    said = f"The model has a reasoning switch: thinking is {'on' if protocol.thinking else 'off'}, by {switch.said}"
+    said += ", and the instructions stand in the user's turn." if switch.system_prompt else "."
+    return replace(
+        asking,
+        switch=switch.system_prompt,
+        variables=switch.variables or None,
+        in_user_turn=bool(switch.system_prompt),
+        notes=(*asking.notes, said),
+    )
+
+
+def _takes(instructions: str, asking: Asking, generator: Generator) -> bool:
+    """Whether the template writes the instructions; many drop a system message without a word, some refuse it."""
+    try:
+        text = _chat("?", asking, generator)
+    except ModelError:
+        if asking.in_user_turn:
+            raise
+        return False
+    return " ".join(instructions.split()) in " ".join(text.split())
+
+
+def _chat(question: str, asking: Asking, generator: Generator) -> str:
+    examples = [(example.question, example.reference) for example in asking.examples]
+    system = asking.protocol.system_prompt
+    messages = chat_messages(question, system, examples, in_user_turn=asking.in_user_turn)
+    if asking.switch:
+        messages = [{"role": "system", "content": asking.switch}, *messages]
+    return generator.render_chat(messages, asking.variables or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How the questions of one data set are asked, and the prompts: one for each question."""
+
+    asking: Asking
+    prompts: tuple[Prompt, ...]
+
+
+def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> Asked:
+    """Render and tokenise every prompt, once for all variants, and make sure that the model can answer them.
+
+    Raises:
+        ModelError: The chat template refuses, takes too long, or writes nothing; or a prompt does not fit the model.
+    """
+    prompts = tuple(_prompts(generator, questions, asking))
+    try:
+        generator.refuse_misfits(prompts, asking.protocol.max_new_tokens)
+    except ModelError as error:
+        if not asking.examples:
+            raise
+        few = f"{error}; protocol {asking.protocol.name} shows {len(asking.examples)} examples: lower --num-shots"
+        raise ModelError(few) from error
+    return Asked(asking, prompts)
+
+
+def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking) -> list[Prompt]:
+    protocol = asking.protocol
+    examples = [(example.question, example.reference) for example in asking.examples]
+    if asking.chat:
+        texts = [_chat(question.question, asking, generator) for question in questions]
+    elif protocol.prompt == PLAIN:
+        texts = [render_prompt(question.question, protocol.system_prompt, examples) for question in questions]
+    else:
+        texts = [render_own(protocol.prompt, question.question, examples) for question in questions]
+    # A chat template writes its own special tokens; adding them again would double the BOS.
+    ids = generator.encode(texts, add_special_tokens=not asking.chat)
+    if empty := [question.id for question, tokens in zip(questions, ids, strict=True) if not tokens]:
+        raise ModelError(
+            f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"
+        )
+    return [Prompt(q.id, text, tokens) for q, text, tokens in zip(questions, texts, ids, strict=True)]

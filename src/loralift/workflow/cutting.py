@@ -1,0 +1,151 @@
+"""Answers that end earlier: what the verdict would be with a stop string, or with half of the tokens.
+
+A greedy answer that ends earlier is a prefix of the one that goes on, and a sampled one is as likely as one that was
+sampled so. The answers that are there are cut and scored again, and nothing is generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from loralift.comparison import Settings, compare
+from loralift.data import PLACE_OF_QUESTION
+from loralift.records import BASE, Answer, CutComparison, Example, MetricInfo, Protocol, Score
+from loralift.workflow.comparing import corpus_aggregates
+from loralift.workflow.datasets import DatasetRun
+from loralift.workflow.generating import read_records
+from loralift.workflow.scoring import Scoring
+
+LEAST_SHORTER = 0.01
+"""Least share of any variant's answers that must be shorter for a cut to be looked at."""
+
+NEXT_QUESTION = "Question:"
+
+PERPLEXITY = "perplexity"
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """One way to end earlier, and what it leaves of an answer."""
+
+    kind: Literal["stop", "half"]
+    stop: str
+    max_new_tokens: int
+    left: Callable[[Answer], str]
+
+
+def cuts_of(
+    dataset: DatasetRun, scoring: Scoring, scores: Mapping[str, Sequence[Score]], settings: Settings
+) -> tuple[CutComparison, ...]:
+    """The primary comparison with answers that end before a next question, and with answers of half the length.
+
+    Args:
+        dataset: The answers.
+        scoring: The metrics.
+        scores: Variant to the scores of its whole answers, the base's among them.
+        settings: The comparison's own.
+
+    Returns:
+        One a cut and candidate; none for a cut that shortens next to no answer, or that cannot be told exactly.
+    """
+    answers = {variant: read_records(dataset.directory.answers(variant), Answer) for variant in scores}
+    found: list[CutComparison] = []
+    for cut in _cuts(dataset.protocol, answers):
+        shorter = {
+            variant: {key: left for key, answer in of.items() if (left := cut.left(answer)) != answer.text}
+            for variant, of in answers.items()
+        }
+        if max(len(shorter[variant]) / len(answers[variant]) for variant in answers) >= LEAST_SHORTER:
+            cut_scores = {
+                variant: _cut_scores(dataset, scoring, variant, scores[variant], texts)
+                for variant, texts in shorter.items()
+            }
+            shares = {variant: len(texts) / len(answers[variant]) for variant, texts in shorter.items()}
+            found += _compared(dataset, scoring, settings, cut, cut_scores, shares)
+    return tuple(found)
+
+
+def _cuts(protocol: Protocol, answers: Mapping[str, Mapping[str, Answer]]) -> Iterator[_Cut]:
+    stop, most = marker_of(protocol), protocol.max_new_tokens
+    yield _Cut("stop", stop, most, lambda answer: cut_at(answer.text, stop))
+    half = most // 2
+    every = (answer for of in answers.values() for answer in of.values())
+    if half and not any(_unknown(answer, half) for answer in every):
+        yield _Cut("half", "", half, half_of)
+
+
+def _cut_scores(
+    dataset: DatasetRun, scoring: Scoring, variant: str, scores: Sequence[Score], texts: Mapping[str, str]
+) -> list[Score]:
+    """A variant's scores, those of the shortened answers made anew; references are as likely as before."""
+    from loralift.nemo.scoring import score_recorded
+
+    names = [name for name in judged(scoring) if name != PERPLEXITY]
+    asked = {question.id: question for question in dataset.questions if question.id in texts}
+    examples = [Example(question, Answer(key, texts[key])) for key, question in asked.items()]
+    if not names or not examples:
+        return list(scores)
+    anew, _ = score_recorded(examples, names, scoring.settings, primary=names[0], variant=variant)
+    new = {score.id: score for score in anew}
+    return [_merged(score, new[score.id]) if score.id in new else score for score in scores]
+
+
+def _merged(whole: Score, cut: Score) -> Score:
+    """The cut answer's score, with the perplexity of the whole one's."""
+    kept = {name: value for name, value in whole.values.items() if name == PERPLEXITY}
+    statistics = {name: of for name, of in whole.statistics.items() if name == PERPLEXITY}
+    reasons = {name: why for name, why in whole.unscored.items() if name == PERPLEXITY}
+    return Score(whole.id, kept | dict(cut.values), statistics | dict(cut.statistics), reasons | dict(cut.unscored))
+
+
+def _compared(
+    dataset: DatasetRun,
+    scoring: Scoring,
+    settings: Settings,
+    cut: _Cut,
+    scores: Mapping[str, Sequence[Score]],
+    shares: Mapping[str, float],
+) -> Iterator[CutComparison]:
+    candidates = {name: rows for name, rows in scores.items() if name != BASE}
+    # all judged metrics, so that the family of the adjusted p is the main comparison's and only the answers differ
+    metrics = judged(scoring)
+    aggregates = corpus_aggregates(metrics)
+    found = compare(BASE, scores[BASE], candidates, metrics, settings, aggregates=aggregates, clusters=dataset.clusters)
+    for row in found.rows:
+        if row.metric == settings.primary:
+            of_sides = shares[BASE], shares[row.candidate]
+            yield CutComparison(row.candidate, cut.kind, cut.stop, cut.max_new_tokens, *of_sides, row)
+
+
+def judged(scoring: Scoring) -> dict[str, MetricInfo]:
+    """The metrics with a direction."""
+    return {name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None}
+
+
+def marker_of(protocol: Protocol) -> str:
+    r"""How a prompt opens a question, which an answer that runs on writes too.
+
+    ``Question:``, but for a prompt of the user's own: the last line before ``{question}``, as in ``### Instruction:``.
+    """
+    if PLACE_OF_QUESTION not in protocol.prompt:
+        return NEXT_QUESTION
+    lines = protocol.prompt.split(PLACE_OF_QUESTION)[0].strip().splitlines()
+    return lines[-1].strip() if lines and lines[-1].strip() else NEXT_QUESTION
+
+
+def cut_at(text: str, stop: str) -> str:
+    """An answer as it would be had its generation ended at a stop string that begins with no white space."""
+    place = text.find(stop)
+    return text if place < 0 else text[:place].strip()
+
+
+def half_of(answer: Answer) -> str:
+    """An answer as it would be with half of ``max_new_tokens``, but for a character that is not whole by then."""
+    return answer.text if answer.half is None else answer.text[: answer.half].strip()
+
+
+def _unknown(answer: Answer, half: int) -> bool:
+    """Whether nobody knows what an answer's first half is."""
+    return answer.half is None and (answer.output_tokens is None or answer.output_tokens > half)

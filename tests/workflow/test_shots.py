@@ -1,0 +1,83 @@
+"""Worked examples: by the seed alone, and never a row that is evaluated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loralift.config import parse
+from loralift.errors import DataError, UsageError
+from loralift.records import Question
+from loralift.workflow.asking import Examples, protocols_of
+from loralift.workflow.shots import load_shots
+
+THINGS = ("bonds", "gold", "loans", "taxes", "funds", "rent", "salt", "wool", "coal", "tin")
+THINGS += ("ships", "cocoa", "maize", "rice", "hops", "flax", "jute", "zinc", "oil", "tea")
+ROWS = [
+    {"id": f"t{n}", "question": f"Why do {thing} cost {n} at {thing} fairs?", "reference": f"For {thing} {thing} {n}."}
+    for n, thing in enumerate(THINGS)
+]
+
+
+def shots(path: Path, evaluated: list[Question], **config: Any) -> Examples:
+    config = {"shots": str(path), "protocols": ["few-shot"], **config}
+    told = parse(config)
+    return load_shots(told, protocols_of(told), evaluated)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+def test_they_are_chosen_by_the_seed(file: Path) -> None:
+    chosen = shots(file, [])
+    assert len(chosen.questions) == 4
+    assert chosen == shots(file, [])
+    assert chosen.questions != shots(file, [], seed=1).questions
+    assert f"rows {', '.join(row.id for row in chosen.questions)} of {file}" in chosen.source
+
+
+def test_rows_that_are_evaluated_are_passed_over(file: Path) -> None:
+    evaluated = [Question(f"e{n}", ROWS[n]["question"].upper(), "Another.") for n in range(10)]
+    evaluated += [Question("e10", "Something else?", ROWS[10]["reference"])]
+    evaluated += [Question("e11", f"Tell me: {ROWS[11]['question']}", "The same question in a longer one.")]
+    chosen = shots(file, evaluated, num_shots=8)
+    assert {row.id for row in chosen.questions} == {f"t{n}" for n in range(12, 20)}
+    assert "12 that are evaluated were passed over" in chosen.source
+
+
+def test_too_few_are_refused(file: Path) -> None:
+    evaluated = [Question(row["id"], row["question"], row["reference"]) for row in ROWS[3:]]
+    with pytest.raises(UsageError, match=r"must have 4 rows that are not evaluated, got 3 .*17 are among"):
+        shots(file, evaluated)
+
+
+def test_short_questions_are_known_too(tmp_path: Path) -> None:
+    path = tmp_path / "short.jsonl"
+    path.write_text('{"question": "APR?", "reference": "A rate."}\n{"question": "ETF?", "reference": "A fund."}\n')
+    chosen = shots(path, [Question("1", "apr?", "Something long and different.")], num_shots=1)
+    assert [row.question for row in chosen.questions] == ["ETF?"]
+
+
+def test_training_data_serves_where_no_file_is_named(file: Path) -> None:
+    assert len(shots(file, [], shots=None, train_data=str(file)).questions) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("train.txt", "Question: a\nAnswer: b"), ("train.jsonl", '{"text": "a b"}\n')]
+)
+def test_texts_without_questions_are_refused_with_the_remedy(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises((UsageError, DataError), match=r"`--train-data`.*worked examples"):
+        shots(tmp_path / name, [], shots=None, train_data=str(tmp_path / name))
+
+
+def test_no_file_is_read_where_no_protocol_has_examples() -> None:
+    told = parse({"train_data": "missing.jsonl"})
+    assert load_shots(told, protocols_of(told), []) == Examples()
