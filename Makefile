@@ -68,8 +68,9 @@ bench: setup .bench/lm_eval/.ready  ## LoraLift beside its rivals on this machin
 chaos: setup     ## 100 runs killed and starved at random moments, full disks, orphans, a quarter of an hour
 	$(PYTHON) -m benchmarks.chaos
 
-simulate: setup  ## the simulations behind docs/statistics.md, ten minutes
+simulate: setup  ## the simulations behind docs/statistics.md, three quarters of an hour
 	$(PYTHON) -m benchmarks.verdicts
+	$(PYTHON) -m benchmarks.protocols
 
 # atheris has no part in LoraLift, and no wheel for every system: it lies beside the environment
 fuzz: setup .fuzz/.ready  ## feed everything that reads or shows with spoiled inputs; RUNS of each target, FUZZ=--plain without atheris

@@ -7,7 +7,7 @@
                  resampling, intervals, significance, equivalence, power, effects
 
 Further modules: ``lengths``, ``slices``, ``contributions`` and ``noise`` look for other explanations of a difference,
-``whichever``, ``best`` and ``crossfit`` judge what was asked in several ways,
+``whichever`` and ``best`` (with ``crossed``, ``crossfit``, ``confirming``) judge what was asked in several ways,
 ``repeats`` says which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone,
 ``parity`` compares the modes in which one model is run.
 

@@ -8,35 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from loralift.comparison.analysis import Case, analyse, empty_row
-from loralift.comparison.crossfit import best, first_half, widening
+from loralift.comparison.confirming import confirmed
+from loralift.comparison.crossed import FEWEST, Asked, Crossed, cross
 from loralift.comparison.effects import few_differing
-from loralift.comparison.pairing import Floats, Sample, by_id, pair, sample
+from loralift.comparison.pairing import by_id
 from loralift.comparison.repeats import Clusters
 from loralift.comparison.settings import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.records import BASE, LARGEST, AgainstBest, MetricComparison, MetricInfo, Score
-
-FEWEST = 4
-"""Questions below which nothing is chosen: from halves of one, there is no spread to judge a choice by."""
-
-Asked = Literal["as trained", "at its best"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Crossed:
-    """One claim on one candidate before it is judged."""
-
-    asked: Asked
-    candidate_protocols: tuple[str, str]
-    baseline_protocols: tuple[str, str]
-    case: Case
 
 
 def against_best(
@@ -52,7 +34,8 @@ def against_best(
     """Compare candidates with the baseline under the baseline's best protocol, by two-fold cross-fitting.
 
     The questions are halved at random, by the seed and their sorted ids. On each half the protocol with the best mean
-    is chosen, the earlier of equal ones, and judged on the other half; then one paired analysis of all questions.
+    is chosen, the earlier of equal ones, and judged on the other half; then one paired analysis of all questions. A
+    verdict stands only if it would whichever protocol is the best one (``confirming``).
 
     Args:
         scores: Protocol to variant to rows, in any order.
@@ -88,7 +71,7 @@ def against_best(
     )
     for asked, sides in ways:
         crossed = [
-            _crossed(asked, (baseline_name, its[baseline_name]), (variant, sides[variant]), info, settings, clusters)
+            cross(asked, (baseline_name, its[baseline_name]), (variant, sides[variant]), info, settings, clusters)
             for variant in candidates
         ]
         claims.append(_judged(crossed, settings))
@@ -129,88 +112,39 @@ def _lacking(score: Score | None, metric: str, protocol: str) -> str:
     return "" if abs(value) <= LARGEST else f"infinite under {protocol}"
 
 
-def _crossed(
-    asked: Asked,
-    baseline: tuple[str, Mapping[str, Sequence[Score]]],
-    candidate: tuple[str, Mapping[str, Sequence[Score]]],
-    info: MetricInfo,
-    settings: Settings,
-    clusters: Clusters | None,
-) -> _Crossed:
-    """Choose on each half, and put together what the other half is judged by."""
-    names, (its, mine) = (baseline[0], candidate[0]), (baseline[1], candidate[1])
-    first_of_mine, first_of_its = next(iter(mine.values())), next(iter(its.values()))
-    left = {protocol: _sample(rows, first_of_mine, names, info, clusters) for protocol, rows in its.items()}
-    right = {protocol: _sample(first_of_its, rows, names, info, clusters) for protocol, rows in mine.items()}
-    numbers = next(iter(left.values()))
-    n, margin = len(numbers.ids), settings.margin(info)
-    if n < FEWEST:
-        return _Crossed(asked, ("", ""), ("", ""), Case(*names, info, numbers, margin))
-    sign = 1.0 if info.higher_is_better else -1.0
-    base = np.stack([found.baseline for found in left.values()])
-    adapter = np.stack([found.candidate for found in right.values()])
-    half = first_half(n, settings.seed)
-    (base_judged, base_chosen), (adapter_judged, adapter_chosen) = (
-        _chosen(base, half, sign),
-        _chosen(adapter, half, sign),
-    )
-    judged = replace(
-        numbers, baseline=base_judged, candidate=adapter_judged, widening=widening(sign * adapter, sign * base)
-    )
-    return _Crossed(asked, _named(adapter_chosen, mine), _named(base_chosen, its), Case(*names, info, judged, margin))
+def _judged(crossed: Sequence[Crossed], settings: Settings) -> list[AgainstBest]:
+    """One claim on all candidates, a family of its own."""
+    halved = [(one, *one.sides) for one in crossed if one.sides is not None]
+    cases = [one.case(adapter, base) for one, adapter, base in halved]
+    rows = [_described(*found) for found in zip(analyse(cases, settings), cases, strict=True)]
+    if any(row.verdict != "inconclusive" for row in rows):
+        rows = confirmed(rows, [one for one, _, _ in halved], settings)
+    found = iter(zip(rows, cases, strict=True))
+    return [_claim(one, *next(found)) if one.sides is not None else _too_few(one) for one in crossed]
 
 
-def _sample(
-    baseline: Sequence[Score],
-    candidate: Sequence[Score],
-    names: tuple[str, str],
-    info: MetricInfo,
-    clusters: Clusters | None,
-) -> Sample:
-    return sample(pair(baseline, candidate, names=names), info, None, clusters)
-
-
-def _chosen(values: Floats, half: NDArray[np.bool_], sign: float) -> tuple[Floats, tuple[int, int]]:
-    """Each question's value under the protocol that the other half chose, shape (n,); the protocols of both halves."""
-    in_first, in_second = best(sign * values[:, ~half]), best(sign * values[:, half])
-    return np.where(half, values[in_first], values[in_second]), (in_first, in_second)
-
-
-def _named(chosen: tuple[int, int], protocols: Iterable[str]) -> tuple[str, str]:
-    names = tuple(protocols)
-    return names[chosen[0]], names[chosen[1]]
-
-
-def _judged(crossed: Sequence[_Crossed], settings: Settings) -> list[AgainstBest]:
-    """One claim on all candidates, a family of its own; what was not chosen is not judged."""
-    rows = iter(analyse([one.case for one in crossed if one.baseline_protocols[0]], settings))
-    return [
-        AgainstBest(
-            one.case.candidate,
-            one.asked,
-            one.candidate_protocols,
-            one.baseline_protocols,
-            _described(next(rows), one.case.sample) if one.baseline_protocols[0] else _too_few(one.case),
-            one.case.sample.widening,
-        )
-        for one in crossed
-    ]
-
-
-def _described(row: MetricComparison, numbers: Sample) -> MetricComparison:
+def _described(row: MetricComparison, case: Case) -> MetricComparison:
     """What describes the rows is of the rows as they are; what judges them, of the widened ones."""
-    if numbers.widening == 1:
+    factor = case.sample.widening
+    if factor == 1:
         return row
     few = few_differing(row.wins + row.losses, row.n) if row.interval and row.interval.method != "no spread" else []
     return replace(
         row,
-        deviation=None if row.deviation is None else row.deviation / numbers.widening,
-        effect_size=None if row.effect_size is None else row.effect_size * numbers.widening,
+        deviation=None if row.deviation is None else row.deviation / factor,
+        effect_size=None if row.effect_size is None else row.effect_size * factor,
         warnings=(*row.warnings, *few),
     )
 
 
-def _too_few(case: Case) -> MetricComparison:
-    row = empty_row(case)
+def _claim(one: Crossed, row: MetricComparison, case: Case) -> AgainstBest:
+    assert one.sides is not None
+    adapter, base = one.sides
+    return AgainstBest(row.candidate, one.asked, adapter.names, base.names, row, case.sample.widening)
+
+
+def _too_few(one: Crossed) -> AgainstBest:
+    row = empty_row(one.plain)
     sentence = f"Fewer than {FEWEST} pairs are too few to choose a protocol on one half and judge it on the other."
-    return replace(row, verdict="inconclusive", warnings=(*row.warnings, sentence))
+    row = replace(row, verdict="inconclusive", warnings=(*row.warnings, sentence))
+    return AgainstBest(row.candidate, one.asked, ("", ""), ("", ""), row, 1.0)

@@ -22,7 +22,7 @@ CLEAR = 4.0
 """Standard errors by which a protocol must trail the best to be out of the choice. Of two equally good ones it happens
 in 1 of 16,000 comparisons; and what leads by so much is chosen by either half."""
 
-_DRAWS = 10_000
+_DRAWS = 4_000
 _PURPOSE = 3
 """Sets the halves apart from what else is drawn by the seed: bootstrap and permutation are 1 and 2."""
 
@@ -122,6 +122,10 @@ def _choices(drawn: Floats, values: Floats) -> list[Floats]:
 
 @cache
 def _normals(dimensions: int) -> Floats:
-    """Standard normal draws, shape (dimensions, _DRAWS), each with its negative, so that every mean is 0."""
+    """Normal draws, shape (dimensions, _DRAWS), whose means, by pairs of opposites, and covariance are exactly 0 and 1.
+
+    So few draws give the factor within 0.001 (root mean square), as 30,000 do without it.
+    """
     half = np.random.Generator(np.random.SFC64([0, _PURPOSE])).standard_normal((dimensions, _DRAWS // 2))
-    return np.hstack([half, -half])
+    drawn = np.hstack([half, -half])
+    return np.asarray(np.linalg.solve(np.linalg.cholesky(_mean_of(drawn, drawn)), drawn))

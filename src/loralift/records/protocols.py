@@ -81,7 +81,8 @@ class AgainstBest:
     Attributes:
         candidate: The candidate variant.
         asked: ``as trained``: the candidate under the protocol of its training; ``at its best``: it chooses too.
-        candidate_protocols: The candidate's protocol on each half of the questions, chosen on the other one.
+        candidate_protocols: The candidate's protocol on each half of the questions, chosen on the other one; both are
+            empty where there are too few questions to be halved.
         baseline_protocols: Likewise the baseline's.
         row: The comparison, on all questions; ``p_adjusted`` is after Holm over the candidates. Interval and tests
             take account of ``widening``.
