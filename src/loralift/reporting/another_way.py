@@ -27,7 +27,8 @@ def protocols(case: Case) -> Iterator[Finding]:
         return
     for position, whichever in enumerate(case.protocols.whichever):
         if whichever.candidate == case.candidate:
-            verdict = SAID[facts.text(f"protocols.whichever[{position}].verdict", whichever.verdict)]
+            facts.text(f"protocols.whichever[{position}].verdict", whichever.verdict)
+            verdict = SAID.get(whichever.verdict, "undecided")
             words = f"Whichever way it is asked, {case.candidate} is {verdict} on {info.title}"
             if verdict == "undecided" and any(row.verdict != "inconclusive" for row in rows):
                 words = f"Under some protocols alone {case.candidate} is decided on {info.title}"
