@@ -10,7 +10,7 @@ import pytest
 from loralift.records import Confounds, Finding, Protocols
 from loralift.reporting.doubts import doubts
 from loralift.reporting.findings import findings
-from tests.reporting.asked import comparison, cut, loops, parts, perplexity, protocols
+from tests.reporting.doubted import comparison, cut, loops, parts, perplexity, protocols
 
 ASKED = (
     protocols("better", "worse", "inconclusive", best=("worse", "worse")),

@@ -15,7 +15,7 @@ from loralift.records import Confounds, Leak, LengthAdjustment, Protocols
 from loralift.reporting import tables
 from loralift.reporting.doubts import RANKED, Doubt, doubts, strongest
 from loralift.reporting.terminal import print_comparison
-from tests.reporting.asked import comparison, cut, loops, parts, perplexity, protocols, row
+from tests.reporting.doubted import comparison, cut, loops, parts, perplexity, protocols, row
 
 LEAKS = {"hot": (Leak("1", "question", "exact", 1.0, 4), Leak("1", "reference", "exact", 1.0, 4))}
 
