@@ -7,6 +7,7 @@
                  resampling, intervals, significance, equivalence, power, effects
 
 Further modules: ``lengths``, ``slices``, ``contributions`` and ``noise`` look for other explanations of a difference,
+``whichever``, ``best`` and ``crossfit`` judge what was asked in several ways,
 ``repeats`` says which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone,
 ``parity`` compares the modes in which one model is run.
 
@@ -15,6 +16,7 @@ Further modules: ``lengths``, ``slices``, ``contributions`` and ``noise`` look f
 
 from __future__ import annotations
 
+from loralift.comparison.best import against_best
 from loralift.comparison.columns import Column, Columns, cut_columns
 from loralift.comparison.comparing import compare
 from loralift.comparison.contributions import contributions
@@ -30,6 +32,7 @@ from loralift.comparison.repeats import Clusters, clusters_of, question_of, repe
 from loralift.comparison.settings import Settings
 from loralift.comparison.slices import compare_slices
 from loralift.comparison.summary import summaries, summarise
+from loralift.comparison.whichever import whichever_way
 
 __all__ = [
     "Clusters",
@@ -38,6 +41,7 @@ __all__ = [
     "Pairs",
     "Settings",
     "adjust_for_length",
+    "against_best",
     "clusters_of",
     "compare",
     "compare_slices",
@@ -57,5 +61,6 @@ __all__ = [
     "rows_needed",
     "summaries",
     "summarise",
+    "whichever_way",
     "with_margins",
 ]

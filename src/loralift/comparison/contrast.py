@@ -87,6 +87,8 @@ def is_binary(values: Floats) -> bool:
 
 def _of_means(sample: Sample) -> Contrast:
     differences = row_differences(sample)
+    if widened := sample.widening > 1:
+        differences = differences.mean() + sample.widening * (differences - differences.mean())
     total, n = float(differences.sum()), differences.size
     return Contrast(
         baseline_value=float(sample.baseline.mean()),
@@ -94,7 +96,7 @@ def _of_means(sample: Sample) -> Contrast:
         estimate=of_mean(differences),
         swapped=differences[:, None],
         of_swaps=lambda sums: np.asarray((total - 2 * sums[:, 0]) / n),
-        binary=is_binary(sample.baseline) and is_binary(sample.candidate),
+        binary=not widened and is_binary(sample.baseline) and is_binary(sample.candidate),
     )
 
 

@@ -69,10 +69,7 @@ def shape_warnings(contrast: Contrast, ids: tuple[str, ...]) -> list[str]:
         return [f"Of {n} pairs {alike}, so there is no spread to judge a difference by."]
     if contrast.binary:
         return []
-    found = []
-    differing = int(contrast.differing.sum())
-    if differing < FEW_DIFFERING:
-        found.append(f"Only {differing} of {n} pairs differ, so the interval is approximate.")
+    found = few_differing(int(contrast.differing.sum()), n)
     squares = (values - values.mean()) ** 2
     heaviest, share = int(squares.argmax()), float(squares.max() / squares.sum())
     skewness = float(((values - values.mean()) ** 3).mean() / squares.mean() ** 1.5)
@@ -81,3 +78,10 @@ def shape_warnings(contrast: Contrast, ids: tuple[str, ...]) -> list[str]:
     elif n < min(25 * skewness**2, BCA_FROM):
         found.append(f"The differences are skewed ({skewness:+.1f}) for {n} pairs: the interval may miss more often.")
     return found
+
+
+def few_differing(differing: int, n: int) -> list[str]:
+    """A sentence where few of n pairs differ."""
+    if differing >= FEW_DIFFERING:
+        return []
+    return [f"Only {differing} of {n} pairs differ, so the interval is approximate."]

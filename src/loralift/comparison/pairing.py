@@ -59,6 +59,8 @@ class Sample:
         candidate_statistics: The same of the candidate.
         aggregate: What turns summed statistics into the corpus value; None for a mean of rows.
         unscored: Why the metric cannot score rows, to the number of rows: those among the dropped that say why.
+        widening: Factor, at least 1, on the deviations of the row differences from their mean, where rows are less
+            independent than they look (``crossfit``); of a mean of rows only.
     """
 
     ids: tuple[str, ...]
@@ -70,6 +72,7 @@ class Sample:
     candidate_statistics: Floats | None = None
     aggregate: Aggregate | None = None
     unscored: Mapping[str, int] = field(default_factory=dict)
+    widening: float = 1.0
 
 
 def pair(

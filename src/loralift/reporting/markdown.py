@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from loralift.errors import MOST_CHARACTERS
 from loralift.records import Report, Row
-from loralift.reporting import tables
+from loralift.reporting import matrices, tables
 from loralift.reporting.doubts import doubts, doubts_of
 from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
@@ -41,6 +41,7 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
         parts += [_table(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
         parts.append(_table(tables.ranking_table(comparison)))
+        parts += [_table(table) for table in matrices.asked_tables(report)]
     for name, further in report.also.items():
         parts.append(f"## Forgetting: {escape(name)}")
         further_against = doubts(further)
@@ -88,7 +89,7 @@ def _findings(report: Report) -> str:
 
 
 def _warnings(report: Report) -> list[str]:
-    sentences = list(report.notes)
+    sentences = [*report.notes, *(report.protocols.notes if report.protocols else ())]
     if report.comparison is not None:
         judged = [row for row in report.comparison.rows if row.verdict is not None]
         sentences += [f"{row.candidate}, {row.metric}: {warning}" for row in judged for warning in row.warnings]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console, JustifyMethod
@@ -11,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loralift.records import Comparison, Finding, Parity, Report
-from loralift.reporting import parity, tables
+from loralift.reporting import matrices, parity, tables
 from loralift.reporting.console import shown
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 
@@ -23,6 +24,7 @@ VERDICT_STYLES = {
     "worse": "bold red",
     "equivalent": "cyan",
     "inconclusive": "yellow",
+    matrices.WORDS["depends"]: "bold magenta",
     "identical": "bold green",
     "within noise": "cyan",
     "undecided": "yellow",
@@ -33,15 +35,20 @@ DOUBT_STYLE = "bold yellow"
 """Of a verdict that something speaks against: neither of its colours."""
 
 
+WORD_COLUMNS = ("verdict", "whichever way", "holds")
+"""Headings of columns of words, which are set to the left."""
+
+
 def print_report(report: Report, console: Console) -> None:
     """Print how the answers look, then the comparison of each candidate and the verdicts."""
     print_table(tables.description_table(report), console)
-    for note in report.notes:
+    for note in (*report.notes, *(report.protocols.notes if report.protocols else ())):
         console.print(shown(f"note: {note}", style="dim"))
     if report.comparison is None:
         print_table(tables.summary_table(report), console)
     else:
-        print_comparison(report.comparison, console, report.findings, doubts=doubts_of(report))
+        found, further = doubts_of(report), matrices.asked_tables(report)
+        print_comparison(report.comparison, console, report.findings, doubts=found, further=further)
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:
                 console.print(shown(f"{name}: {tables.headline(comparison, candidate, doubts(comparison))}"))
@@ -56,6 +63,7 @@ def print_comparison(
     *,
     doubts: Sequence[Doubt],
     described: bool = False,
+    further: Sequence[tables.Table] = (),
 ) -> None:
     """Print the comparison of each candidate, then what was found, then the verdicts: they are what counts.
 
@@ -65,6 +73,7 @@ def print_comparison(
         findings: In words.
         doubts: What speaks against the verdicts; where there are no findings, those that no headline says are printed.
         described: Whether to print the metrics that are not judged too.
+        further: Tables after those of the comparison.
     """
     for candidate in comparison.candidates:
         print_table(tables.comparison_table(comparison, candidate, doubts), console)
@@ -72,6 +81,8 @@ def print_comparison(
             print_table(table, console)
     if comparison.ranking is not None:
         print_table(tables.ranking_table(comparison), console)
+    for table in further:
+        print_table(table, console)
     for candidate in comparison.candidates:
         for warning in tables.primary_row(comparison, candidate).warnings:
             console.print(shown(f"note: {candidate}: {warning}", style="dim"))
@@ -109,8 +120,10 @@ def print_table(table: tables.Table, console: Console) -> None:
         if _width(_draw(table, kept), console) <= console.width:
             break
         kept.remove(max(place for place in kept if table.columns[place] == heading))
-    for piece in _pieces(table, kept, console):
-        console.print(_draw(table, piece))
+    *before, last = _pieces(table, kept, console)
+    for piece in before:
+        console.print(_draw(replace(table, caption=""), piece))
+    console.print(_draw(table, last))
 
 
 def _pieces(table: tables.Table, kept: Sequence[int], console: Console) -> list[list[int]]:
@@ -140,8 +153,7 @@ def _draw(table: tables.Table, places: Sequence[int]) -> RichTable:
         caption_justify="left",
     )
     for place in places:
-        first_or_last = place == 0 or table.columns[place] == "verdict"
-        justify: JustifyMethod = "left" if first_or_last else "right"
+        justify: JustifyMethod = "left" if place == 0 or table.columns[place] in WORD_COLUMNS else "right"
         drawn.add_column(_cell(table.columns[place]), justify=justify, no_wrap=True)
     for row in table.rows:
         drawn.add_row(*(_cell(row[place]) for place in places))
@@ -149,4 +161,6 @@ def _draw(table: tables.Table, places: Sequence[int]) -> RichTable:
 
 
 def _cell(text: str) -> Text:
-    return shown(text, style=VERDICT_STYLES.get(text, ""), most=MOST_IN_CELL)
+    # a cell of a matrix ends with its verdict, after the interval
+    verdict = text.rpartition("] ")[2]
+    return shown(text, style=VERDICT_STYLES.get(verdict, ""), most=MOST_IN_CELL)

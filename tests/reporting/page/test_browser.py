@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,48 +12,11 @@ import pytest
 from loralift.records import Report
 from loralift.reporting.page import rendering
 from loralift.visible import visible
+from tests.reporting.page.browsing import Opened, needs_chromium, opened_in
 from tests.reporting.page.pages import HEBREW, HOSTILE, gain_of, report
 from tests.reporting.page.test_page import CHARTS
 
-CHROMIUM = shutil.which("chromium")
-ARGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
-
-
-@dataclasses.dataclass
-class Opened:
-    """A page, and what went wrong or out while it was open."""
-
-    page: Any
-    path: Path
-    errors: list[str]
-    requests: list[str]
-
-    def go(self, link: str = "") -> Any:
-        self.page.goto("about:blank")
-        self.page.goto(self.path.as_uri() + link)
-        self.page.wait_for_selector("#rows > *")
-        return self.page
-
-    def ids(self) -> list[str]:
-        found: list[str] = self.page.eval_on_selector_all("#rows article", "all => all.map(each => each.dataset.id)")
-        return found
-
-    def count(self) -> str:
-        return str(self.page.text_content("#count")).split(" rows")[0]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGS))
-        yield started
-        started.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -67,22 +29,6 @@ def path(shown: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(rendering.render(shown, CHARTS), encoding="utf-8")
     return path
-
-
-def opened_in(context: Any, path: Path) -> Opened:
-    found = Opened(context.new_page(), path, [], [])
-    found.page.set_default_timeout(10_000)
-    found.page.on("console", lambda message: found.errors.append(message.text))
-    found.page.on("pageerror", lambda error: found.errors.append(str(error)))
-    found.page.on("request", lambda request: found.requests.append(request.url))
-    return found
-
-
-@pytest.fixture(scope="module")
-def context(browser: Any) -> Iterator[Any]:
-    made = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900})
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -154,13 +154,14 @@ def test_the_packed_rows_are_the_rows(page: str, shown: Report) -> None:
     data = unpacked(page)
     assert data["variants"] == list(shown.variants)
     assert [row["id"] for row in data["rows"]] == [row.id for row in shown.rows]
-    first, second = data["rows"][:2]
-    assert first["question"] == HEBREW
+    assert data["rows"][0]["question"] == HEBREW
+    assert [data["words"][place] for place in data["rows"][1]["parts"].values()] == list(shown.rows[1].parts.values())
+    ways = [way for row in data["rows"] for way in row["ways"]]
+    first, second = ways[:2]
     assert first["answers"][1] == visible(HOSTILE, lines=True)
     assert second["values"][1][0] == pytest.approx(shown.rows[1].values["up"]["f1"])
-    assert [data["words"][place] for place in second["parts"].values()] == list(shown.rows[1].parts.values())
-    for row in data["rows"][1:]:
-        (before, after), texts = row["marks"][0], row["answers"]
+    for way in ways[1:]:
+        (before, after), texts = way["marks"][0], way["answers"]
         assert cut(texts[1], after)[1] == ["truly other"]
         assert " ".join(cut(texts[0], before)[0]).split() == " ".join(cut(texts[1], after)[0]).split()
 
@@ -228,7 +229,7 @@ def test_equal_values_are_ties_by_the_comparisons_rule_and_no_others(shown: Repo
     values = {"base": {"f1": 0.3}, "up": {"f1": 0.1 + 0.2}, "down": {"f1": 0.3 * (1 - 1e-10)}, "same <b>": {"f1": 0.4}}
     row = dataclasses.replace(shown.rows[1], values=values)
     packed = page_rows.pack(dataclasses.replace(shown, rows=(row,)), lambda row, variant: (), 100_000)
-    base, up, down, last = json.loads(gzip.decompress(base64.b64decode(packed.data)))["rows"][0]["values"]
+    base, up, down, last = json.loads(gzip.decompress(base64.b64decode(packed.data)))["rows"][0]["ways"][0]["values"]
     assert base[0] == up[0] == 0.3
     assert down[0] < 0.3 < last[0]
 
@@ -254,7 +255,7 @@ def test_a_value_without_bounds_is_null(shown: Report) -> None:
     row = dataclasses.replace(shown.rows[1], values={"base": {"f1": float("inf")}, "up": {"f1": float("nan")}})
     packed = page_rows.pack(dataclasses.replace(shown, rows=(row,)), lambda row, variant: ("Cut off",), 100_000)
     data = json.loads(gzip.decompress(base64.b64decode(packed.data)))
-    assert data["rows"][0]["values"][0] == [None] * 4
+    assert data["rows"][0]["ways"][0]["values"][0] == [None] * 4
     assert data["words"] == ["many" if row.parts["question words"] == "many" else "few", row.parts["topic"], "Cut off"]
 
 
@@ -355,7 +356,7 @@ def test_words_have_a_contrast_of_4_5_and_marks_of_3_in_light_and_dark() -> None
     style = rendering._source("report.css")
     pairs = dict(re.findall(r"--([a-z]+): light-dark\((#\w+, #\w+)\)", style))
     colours = {role: pair.split(", ") for role, pair in pairs.items()}
-    for role in ("ink", "muted", "link", "better", "worse", "equivalent", "inconclusive", "refused"):
+    for role in ("ink", "muted", "link", "better", "worse", "equivalent", "inconclusive", "depends", "refused"):
         for ground in ("page", "paper"):
             assert all(contrast(*pair) >= 4.5 for pair in zip(colours[role], colours[ground], strict=True)), role
     for role in ("old", "new"):

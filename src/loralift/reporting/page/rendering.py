@@ -14,13 +14,13 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from loralift.records import Comparison, Report, Row
-from loralift.reporting import formatting, tables
+from loralift.reporting import formatting, matrices, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 from loralift.reporting.examples import telling_rows
 from loralift.reporting.failures import failure_modes_of, failure_table, failures
 from loralift.reporting.page import tables as tables_of_page
-from loralift.reporting.page.rows import FailureModes, PackedRows, in_sight, pack
+from loralift.reporting.page.rows import FailureModes, PackedRows, asked_names, in_sight, pack
 from loralift.reporting.page.theme import chart_css, strips
 from loralift.reporting.page.word_differences import word_differences
 from loralift.reporting.page.words import WORDS, answer, findings_by_candidate, shown_verdict
@@ -65,6 +65,7 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         # The charts are drawn from the report by our own code, which escapes what it writes.
         "charts": [(chart, Markup(chart.svg)) for chart in shown],
         "left_out": [chart.title for chart in charts if chart not in shown],
+        "asked": asked_names(report),
         "repeated": any(row.question_id for row in report.rows),
         "style": Markup(style),
         "script": Markup(script),
@@ -75,6 +76,7 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         "examples": [_example(report, row) for row in telling_rows(report)],
         **_verdicts(report),
         **_tables(report),
+        **_matrices(report),
     }
     template = _environment().get_template("report.html.j2")
     # With the longest note that a page can need, so that what is left for rows is never too much.
@@ -141,6 +143,37 @@ def _tables(report: Report) -> dict[str, tables.Table | None]:
     }
 
 
+def _matrices(report: Report) -> dict[str, Any]:
+    """The matrices, and what their cells lead to: candidate to metric to the id of its row; under "" its own."""
+    comparison = report.comparison
+    if comparison is None:
+        return {}
+    order, metrics = matrices.best_first(comparison), matrices.judged_metrics(comparison)
+    judged = {(row.candidate, row.metric) for row in comparison.rows if row.verdict is not None}
+    anchors = {
+        name: {"": f"of-{place}"}
+        | {info.name: f"of-{place}-{at}" for at, info in enumerate(metrics, 1) if (name, info.name) in judged}
+        for place, name in enumerate(order, 1)
+    }
+    ways = report.protocols.whichever if report.protocols else ()
+    depends = {way.candidate for way in ways if way.verdict == "depends"}
+    return {
+        "standing": {name: "depends" if name in depends else comparison.verdicts[name] for name in order},
+        "many": len(order) >= matrices.MANY,
+        "order": order,
+        "metrics": metrics,
+        "metric_rows": matrices.metric_rows(comparison),
+        "anchors": anchors,
+        "row_ids": lambda name: [
+            anchors[name][row.metric] for row in comparison.rows if row.candidate == name and row.verdict is not None
+        ],
+        "protocols_asked": matrices.protocols_table(report) if report.protocols else None,
+        "protocol_rows": matrices.protocol_rows(comparison, report.protocols) if report.protocols else (),
+        "best": _verdict_first(matrices.best_table(report)),
+        "cuts": _verdict_first(matrices.cuts_table(report)),
+    }
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -173,10 +206,13 @@ def _numeric_columns(table: tables.Table) -> list[bool]:
 
 
 def _verdict_first(table: tables.Table) -> tables.Table:
-    """The same table with its last column, the verdict, beside the first: a narrow screen shows these two."""
+    """The same table with its verdict, and what follows it, beside the first column: a narrow screen shows these."""
+    if "verdict" not in table.columns:
+        return table
+    at = len(table.columns) - 1 - table.columns[::-1].index("verdict")
 
     def moved(cells: tuple[str, ...]) -> tuple[str, ...]:
-        return (cells[0], cells[-1], *cells[1:-1])
+        return (cells[0], *cells[at:], *cells[1:at])
 
     return replace(table, columns=moved(table.columns), rows=tuple(moved(row) for row in table.rows))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from loralift.records import Report, Row
+from loralift.records import TRAINING, Report, Row
 from loralift.reporting.charts.pairs import difference_of
 from loralift.reporting.page.word_differences import Unmarked, compact, word_differences
 from loralift.visible import visible
@@ -51,14 +51,19 @@ def pack(report: Report, failure_modes: FailureModes, budget: int) -> PackedRows
 
     Returns:
         All rows, or a part of them in the data's order: in turn the row with the largest difference on the primary
-        metric and one of an even spread over the data.
+        metric and one of an even spread over the data. A row is there under every protocol, or not at all.
+
+    Raises:
+        ValueError: The rows under a further protocol are not the report's.
     """
+    _check_asked(report)
     dictionary = _Dictionary()
     order = _preferred(report)
 
     @cache
     def made(position: int) -> str:
-        return _json(_row(report, report.rows[position], failure_modes, dictionary))
+        further = [rows[position] for rows in report.asked.values()]
+        return _json(_row(report, [report.rows[position], *further], failure_modes, dictionary))
 
     ratio = _RATIO
     for _ in range(_TRIES):
@@ -72,6 +77,22 @@ def pack(report: Report, failure_modes: FailureModes, budget: int) -> PackedRows
     if len(data) <= budget:
         return PackedRows(data, len(kept), len(order))
     return PackedRows(_packed(_content(_head(report, dictionary), [])), 0, len(order))
+
+
+def asked_names(report: Report) -> tuple[str, ...]:
+    """The protocols under which the rows can be read, the report's own first; none where there is but one."""
+    if not report.asked:
+        return ()
+    first = report.protocols.names[0] if report.protocols is not None else TRAINING
+    return (first, *report.asked)
+
+
+def _check_asked(report: Report) -> None:
+    """A row shown beside another one's answers would be a wrong number that nobody sees."""
+    ids = [row.id for row in report.rows]
+    for name, rows in report.asked.items():
+        if [row.id for row in rows] != ids:
+            raise ValueError(f"Report.asked[{name!r}] has other rows than Report.rows, or in another order")
 
 
 class _Dictionary:
@@ -97,6 +118,7 @@ def _head(report: Report, dictionary: _Dictionary) -> dict[str, Any]:
                 parts[column].append(part)
     return {
         "variants": report.variants,
+        "asked": asked_names(report),
         "primary": comparison.primary if comparison else next(iter(report.metrics), ""),
         "metrics": [
             {
@@ -123,17 +145,25 @@ def in_sight(row: Row) -> Row:
     )
 
 
-def _row(report: Report, asked: Row, failure_modes: FailureModes, dictionary: _Dictionary) -> dict[str, Any]:
-    base, *adapters = report.variants
-    row = in_sight(asked)
+def _row(report: Report, ways: Sequence[Row], failure_modes: FailureModes, dictionary: _Dictionary) -> dict[str, Any]:
+    """A row under every protocol: once what was asked, and as often as it was asked what came back."""
+    row = in_sight(ways[0])
     return {
         "id": row.id,
         **({"question_id": row.question_id} if row.question_id else {}),
         "question": row.question,
         "reference": row.reference,
+        "parts": {column: dictionary.place(part) for column, part in row.parts.items()},
+        "ways": [_answered(report, way, failure_modes, dictionary) for way in ways],
+    }
+
+
+def _answered(report: Report, asked: Row, failure_modes: FailureModes, dictionary: _Dictionary) -> dict[str, Any]:
+    base, *adapters = report.variants
+    row = in_sight(asked)
+    return {
         "answers": [row.answers.get(variant, "") for variant in report.variants],
         "values": [[_number(row, variant, name, base) for name in report.metrics] for variant in report.variants],
-        "parts": {column: dictionary.place(part) for column, part in row.parts.items()},
         "modes": [[dictionary.place(mode) for mode in failure_modes(asked, variant)] for variant in report.variants],
         "marks": [_marks(row.answers.get(base, ""), row.answers.get(adapter, "")) for adapter in adapters],
     }

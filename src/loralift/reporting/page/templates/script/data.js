@@ -9,7 +9,7 @@ async function unpack() {
   const data = JSON.parse(await new Response(stream).text());
   data.rows.forEach((row, place) => {
     row.place = place;
-    row.modes = row.modes.map((modes) => modes.map((mode) => data.words[mode]));
+    for (const way of row.ways) way.modes = way.modes.map((modes) => modes.map((mode) => data.words[mode]));
     for (const column of Object.keys(row.parts)) row.parts[column] = data.words[row.parts[column]];
   });
   data.base = data.variants[0];
@@ -17,7 +17,17 @@ async function unpack() {
   data.byId = new Map(data.rows.map((row) => [row.id, row]));
   // Where questions were answered several times a chart's point is a question: its first answer here.
   data.firstOf = new Map(data.rows.filter((row) => row.question_id).reverse().map((row) => [row.question_id, row.id]));
+  askAs(data, data.asked[0]);
   return data;
+}
+
+/** Let every row be what came back under a protocol: its answers, values, modes and marks; one unknown, or none: the first. */
+function askAs(data, protocol) {
+  const place = Math.max(0, data.asked.indexOf(protocol));
+  for (const row of data.rows) {
+    const { answers, values, modes, marks } = row.ways[place];
+    Object.assign(row, { answers, values, modes, marks, texts: [] });
+  }
 }
 
 /** The value of one variant (by position) of the metric chosen; null where the answer could not be scored. */
@@ -45,9 +55,8 @@ function directionOf(data, metric) {
   return data.metrics.find((each) => each.name === metric)?.direction ?? 0;
 }
 
-/** Everything of a row that a search looks through, for one adapter. */
+/** Everything of a row that a search looks through, for one adapter, as it was asked. */
 function textOf(row, adapter) {
-  row.texts ??= [];
   row.texts[adapter] ??= [row.id, row.question, row.reference, row.answers[0], row.answers[adapter]]
     .join("\n").toLocaleLowerCase();
   return row.texts[adapter];

@@ -77,10 +77,26 @@ function startPrinting() {
   addEventListener("afterprint", () => { for (const each of folded) each.open = false; });
 }
 
+/** A link into a folded table unfolds it, whether it is clicked, followed or opened with. */
+function startUnfolding() {
+  const unfold = (hash) => {
+    const target = /^#of-[0-9-]+$/.test(hash) ? byId(hash.slice(1)) : null;
+    const folded = target?.closest("details:not([open])");
+    if (folded) folded.open = true;
+    return target;
+  };
+  const arrive = () => unfold(location.hash)?.scrollIntoView({ block: "center", behavior: "instant" });
+  // Before the browser goes there: it does not go to what is folded.
+  document.addEventListener("click", (event) => unfold(event.target.closest?.("a")?.hash ?? ""));
+  addEventListener("hashchange", arrive);
+  arrive();
+}
+
 startTheme();
 startContents();
 startCopying();
 startPrinting();
+startUnfolding();
 try {
   const data = await unpack();
   // First shown, then filled: a link to a row scrolls to it, and nothing scrolls to what is hidden.

@@ -1,17 +1,19 @@
 // The list of rows: what is chosen, what is shown, and the link that says both.
 
 const PAGE = 20;
-const CHOICES = ["adapter", "metric", "order", "result", "slice", "mode", "q"];
 const byId = (id) => document.getElementById(id);
+// "asked" is there only where there are several protocols.
+const CHOICES = ["adapter", "asked", "metric", "order", "result", "slice", "mode", "q"].filter(byId);
 let linkTo = () => "#read";
 
 /** Fill the controls, show the rows, and listen. */
 function startRows(data) {
-  const usual = { adapter: data.adapters[0] ?? data.base, metric: data.primary, order: "best", result: "", slice: "", mode: "", q: "" };
+  const usual = { adapter: data.adapters[0] ?? data.base, asked: data.asked[0], metric: data.primary, order: "best", result: "", slice: "", mode: "", q: "" };
   let choice = { ...usual };
   let opened = "";
   let page = 0;
   let rows = [];
+  let asked = usual.asked;
 
   linkTo = (id, chosen) => {
     const link = new URLSearchParams(id === "" ? {} : { row: id });
@@ -20,6 +22,7 @@ function startRows(data) {
   };
 
   function show({ keepPage = false } = {}) {
+    if (choice.asked !== asked) askAs(data, asked = choice.asked);
     rows = chosenRows(data, choice);
     page = keepPage ? Math.min(page, Math.max(0, Math.ceil(rows.length / PAGE) - 1)) : 0;
     draw();
@@ -31,7 +34,8 @@ function startRows(data) {
     const none = make("p", { class: "lead" }, "Nothing fits. The rows are all still there: loosen a filter.");
     byId("rows").replaceChildren(...(shown.length ? shown.map((row) => rowElement(data, row, choice, row.id === opened, { toggle })) : [none]));
     const judged = data.adapters.length ? `, ${choice.adapter} against ${data.base}` : "";
-    byId("count").textContent = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} rows${judged}`;
+    const under = asked === undefined ? "" : `, asked under ${asked}`;
+    byId("count").textContent = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} rows${judged}${under}`;
     byId("page").textContent = rows.length ? `${from + 1}–${from + shown.length} of ${rows.length}` : "0 of 0";
     byId("before").disabled = page === 0;
     byId("after").disabled = from + PAGE >= rows.length;
@@ -128,7 +132,7 @@ function startRows(data) {
   });
   byId("controls").addEventListener("reset", (event) => {
     event.preventDefault();
-    choice = { ...usual, adapter: choice.adapter };
+    choice = { ...usual, adapter: choice.adapter, asked: choice.asked };
     fill();
     show();
     remember();
@@ -141,9 +145,10 @@ function startRows(data) {
 
   return {
     step,
-    /** Open a row of an adapter, or a question's first answer, from a chart; say so where it is not here. */
+    /** Open a row of an adapter, or a question's first answer, from a chart, which shows the first protocol; say so where it is not here. */
     openFor(id, adapter) {
       if (data.adapters.includes(adapter)) choice.adapter = adapter;
+      choice.asked = usual.asked;
       fill();
       show({ keepPage: true });
       open(data.firstOf.get(id) ?? id);
@@ -159,7 +164,8 @@ function fillOptions(data) {
   for (const [column, parts] of Object.entries(data.parts)) {
     byId("slice").append(make("optgroup", { label: column }, ...parts.map((part) => option(JSON.stringify([column, part]), part))));
   }
-  const modes = (of) => [...new Set(data.rows.flatMap((row) => of(row.modes).flat()))].sort();
+  if (byId("asked")) byId("asked").append(...data.asked.map((name) => option(name, name)));
+  const modes = (of) => [...new Set(data.rows.flatMap((row) => row.ways.flatMap((way) => of(way.modes).flat())))].sort();
   for (const [who, label, found] of [["adapter", "of the adapter", modes((all) => all.slice(1))], ["base", "of the base", modes((all) => [all[0]])]]) {
     if (found.length) byId("mode").append(make("optgroup", { label }, ...found.map((mode) => option(JSON.stringify([who, mode]), mode))));
   }
