@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loralift.records import AgainstBest, CutComparison, Finding, MetricComparison
-from loralift.reporting.doubts import SAID, beaten, depends, elsewhere, stands
+from loralift.reporting.doubts import SAID, beaten, depends, elsewhere, quoted, stands
 from loralift.reporting.traced_figures import Case, Facts
 
 
@@ -84,7 +84,7 @@ def cuts(case: Case) -> Iterator[Finding]:
 
 def _end(facts: Facts, path: str, cut: CutComparison) -> str:
     if cut.kind == "stop":
-        return f'at "{facts.text(f"{path}.stop", cut.stop)}"'
+        return f"at {quoted(facts.text(f'{path}.stop', cut.stop))}"
     return f"after {facts.count(f'{path}.max_new_tokens', cut.max_new_tokens)} tokens"
 
 
