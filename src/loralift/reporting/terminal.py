@@ -47,8 +47,8 @@ def print_report(report: Report, console: Console) -> None:
     if report.comparison is None:
         print_table(tables.summary_table(report), console)
     else:
-        found, further = doubts_of(report), matrices.asked_tables(report)
-        print_comparison(report.comparison, console, report.findings, doubts=found, further=further)
+        further = matrices.asked_tables(report)
+        print_comparison(report.comparison, console, report.findings, doubts=doubts_of(report), further=further)
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:
                 console.print(shown(f"{name}: {tables.headline(comparison, candidate, doubts(comparison))}"))
