@@ -214,6 +214,13 @@ def test_a_verdict_in_doubt_is_not_green_on_the_terminal(asked: Protocols | None
     assert ends(found).startswith(f"{yellow}hot {'is BETTER' if asked is None else 'DEPENDS ON HOW IT IS ASKED'}")
 
 
+def test_a_line_feed_in_a_stop_string_is_seen() -> None:
+    compared = comparison("better")
+    cuts = (dataclasses.replace(cut("stop", "worse"), stop="\n\nQ:"),)
+    (doubt,) = doubts(compared, Confounds(cuts=cuts))
+    assert doubt.words.startswith(r'worse if answers end at "\n\nQ:" (')
+
+
 def test_where_there_are_no_findings_the_other_doubts_are_printed() -> None:
     compared = comparison("better", perplexity("worse"))
     console = Console(record=True, width=400, file=io.StringIO())

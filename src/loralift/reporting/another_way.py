@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loralift.records import AgainstBest, CutComparison, Finding, MetricComparison
-from loralift.reporting.doubts import SAID, beaten, depends, elsewhere, stands
+from loralift.reporting.doubts import SAID, beaten, depends, elsewhere, quoted, stands
 from loralift.reporting.traced_figures import Case, Facts
 
 
@@ -27,7 +27,8 @@ def protocols(case: Case) -> Iterator[Finding]:
         return
     for position, whichever in enumerate(case.protocols.whichever):
         if whichever.candidate == case.candidate:
-            verdict = SAID[facts.text(f"protocols.whichever[{position}].verdict", whichever.verdict)]
+            facts.text(f"protocols.whichever[{position}].verdict", whichever.verdict)
+            verdict = SAID.get(whichever.verdict, "undecided")
             words = f"Whichever way it is asked, {case.candidate} is {verdict} on {info.title}"
             if verdict == "undecided" and any(row.verdict != "inconclusive" for row in rows):
                 words = f"Under some protocols alone {case.candidate} is decided on {info.title}"
@@ -83,7 +84,7 @@ def cuts(case: Case) -> Iterator[Finding]:
 
 def _end(facts: Facts, path: str, cut: CutComparison) -> str:
     if cut.kind == "stop":
-        return f'at "{facts.text(f"{path}.stop", cut.stop)}"'
+        return f"at {quoted(facts.text(f'{path}.stop', cut.stop))}"
     return f"after {facts.count(f'{path}.max_new_tokens', cut.max_new_tokens)} tokens"
 
 

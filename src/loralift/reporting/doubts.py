@@ -6,6 +6,7 @@ headline and the findings cannot disagree.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -210,7 +211,12 @@ def _cut(case: Case, kind: str, said: Callable[[CutComparison], str]) -> str:
 
 
 def _stop(case: Case) -> str:
-    return _cut(case, "stop", lambda cut: f'at "{clipped(cut.stop, MOST_IN_NAME)}"')
+    return _cut(case, "stop", lambda cut: f"at {quoted(cut.stop)}")
+
+
+def quoted(stop: str) -> str:
+    """A stop string as JSON writes it, so that a line feed in it is seen."""
+    return json.dumps(clipped(stop, MOST_IN_NAME), ensure_ascii=False)
 
 
 def _half(case: Case) -> str:
