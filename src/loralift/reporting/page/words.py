@@ -33,11 +33,12 @@ _ALONE_IN_DOUBT = {
 _SMALL = ("None", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _SEEMS = ("seems", "seem")
 _ENDS = {
-    "depends": (("depends", "depend"), "on how it is asked"),
-    "worse": (("pulls", "pull"), "it down"),
-    "equivalent": (("leaves", "leave"), "it within the margin"),
-    "inconclusive": (("is", "are"), "still undecided"),
+    "depends": ("depends on how it is asked", "depend on how they are asked"),
+    "worse": ("pulls it down", "pull it down"),
+    "equivalent": ("leaves it within the margin", "leave it within the margin"),
+    "inconclusive": ("is still undecided", "are still undecided"),
 }
+"""Verdict to what is said of one adapter, and of several."""
 
 
 def answer(comparison: Comparison | None, doubts: Mapping[str, Doubt]) -> str:
@@ -58,10 +59,10 @@ def answer(comparison: Comparison | None, doubts: Mapping[str, Doubt]) -> str:
     words = f"{_spelled(len(lifted))} of {_spelled(len(shown)).lower()} "
     words += f"did: {_listed(lifted)}." if lifted else "is shown to."
     rest = [f"{_listed(seeming)} {_SEEMS[len(seeming) > 1]} to, {IN_DOUBT}"] if seeming else []
-    for verdict, ((one, many), end) in _ENDS.items():
+    for verdict, (one, many) in _ENDS.items():
         if names := named[verdict]:
             listed = _listed(names if verdict == "depends" else [_doubted(name, doubts) for name in names])
-            rest.append(f"{listed} {one if len(names) == 1 else many} {end}")
+            rest.append(f"{listed} {one if len(names) == 1 else many}")
     return f"{words} {'; '.join(rest)}." if rest else words
 
 
