@@ -29,7 +29,7 @@ def test_a_mapping_with_a_built_in_name_changes_that_one() -> None:
     few, chat = parse(
         {"train_data": "x.jsonl", "protocols": [{"name": "few-shot", "shots": 8}, {"name": "chat", "thinking": True}]}
     ).protocols
-    assert (few.shots, few.stop, few.prompt) == (8, ("Question:",), "plain")
+    assert (few.shots, few.prompt) == (8, "plain")
     assert (chat.prompt, chat.thinking) == ("chat", True)
 
 

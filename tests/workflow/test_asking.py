@@ -66,6 +66,22 @@ def test_few_shot_shows_the_examples_in_the_same_form_and_stops_at_the_next(mode
     assert (asking.protocol.stop, asking.notes) == (("Question:",), ("Rows 8, 9.",))
 
 
+@pytest.mark.parametrize(
+    ("protocol", "stops"),
+    [
+        ("training", ("###",)),
+        ("few-shot", ("###", "Question:")),
+        ({"name": "few-shot", "stop": ["@"]}, ("@",)),
+        ({"name": "own", "prompt": "Be brief.\n# Ask:\n{question}\n# Say:", "shots": 2}, ("###", "# Ask:")),
+        ({"name": "own", "prompt": "{question}", "shots": 2}, ("###",)),
+        ({"name": "own", "prompt": "- {question}", "shots": 2}, ("###",)),
+        ({"name": "own", "prompt": "chat", "shots": 2}, ("###",)),
+    ],
+)
+def test_answers_end_at_the_runs_stops_and_where_a_next_example_would_begin(protocol, stops):
+    assert protocols_of(parse({"protocols": [protocol], "stop": ["###"], "train_data": "x.jsonl"}))[0].stop == stops
+
+
 @pytest.mark.parametrize(("end", "separator"), [("A:", " "), ("A:\n", "")])
 def test_a_prompt_of_ones_own_is_taken_literally(model, end, separator):
     own = {"name": "own", "prompt": f"{{x}} Q: {{question}}\n{end}", "shots": 1}

@@ -22,7 +22,17 @@ FORMATS = ("table", "json")
 # The flags of `run` are taken, so that its command line can be checked as it is; the help shows what is looked at.
 LOOKED_AT = frozenset(
     {"model", "revision", "adapters", "dataset", "columns", "limit", "engine", "device", "dtype", "batch_size"}
-    | {"max_new_tokens", "stop", "system_prompt", "chat_template", "metrics", "margins"}
+    | {
+        "max_new_tokens",
+        "stop",
+        "system_prompt",
+        "chat_template",
+        "protocols",
+        "shots",
+        "num_shots",
+        "metrics",
+        "margins",
+    }
 )
 
 Row = tuple[bool, str, str]

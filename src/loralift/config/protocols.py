@@ -78,8 +78,7 @@ class ProtocolConfig(BaseModel):
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     TRAINING: {},
     CHAT: {"prompt": CHAT},
-    # without the stop a model goes on with a next example, as the prompt's pattern says
-    FEW_SHOT: {"shots": None, "stop": ("Question:",)},
+    FEW_SHOT: {"shots": None},
 }
 """LoraLift's own protocols, by name: what they say of themselves."""
 

@@ -11,6 +11,7 @@ from loralift.config.protocols import CHAT, FEW_SHOT, PLAIN, ProtocolConfig
 from loralift.data import (
     CHAT_SEPARATOR,
     DEFAULT_SYSTEM_PROMPT,
+    PLACE_OF_QUESTION,
     PLAIN_SEPARATOR,
     chat_messages,
     render_own,
@@ -21,8 +22,10 @@ from loralift.errors import ModelError, some
 from loralift.generation import GenerationSettings, Generator, reasoning_switch
 from loralift.records import TRAINING, Prompt, Protocol, Question
 
-MARKER = "Question:"
+NEXT_QUESTION = "Question:"
 """How the plain prompt opens a question; a model that runs on writes it too."""
+
+PROBE = "Instructions to be found again."
 
 
 def protocols_of(config: RunConfig) -> tuple[Protocol, ...]:
@@ -42,11 +45,37 @@ def _protocol(asked: ProtocolConfig, config: RunConfig) -> Protocol:
         system_prompt=system if prompt in (PLAIN, CHAT) else "",
         shots=shots or 0,
         thinking=asked.thinking,
-        stop=config.stop if asked.stop is None else asked.stop,
+        stop=asked.stop if asked.stop is not None else _stops(prompt, config.stop, examples=bool(shots)),
         max_new_tokens=config.max_new_tokens if asked.max_new_tokens is None else asked.max_new_tokens,
         temperature=config.temperature if asked.temperature is None else asked.temperature,
         top_p=config.top_p if asked.top_p is None else asked.top_p,
     )
+
+
+def _stops(prompt: str, run_wide: tuple[str, ...], *, examples: bool) -> tuple[str, ...]:
+    """The run's stop strings; after worked examples also what opens the next one, with which a model would go on."""
+    marker = marker_of(prompt)
+    ends = examples and prompt != CHAT and marker and marker not in run_wide
+    return (*run_wide, marker) if ends else run_wide
+
+
+def marker_of(prompt: str) -> str:
+    r"""How a protocol's prompt opens a question, which an answer that runs on writes too.
+
+    ``Question:``, but for a prompt of the user's own the last line before the question; empty where that is no label,
+    of letters and signs, and so could stand in any answer.
+
+    >>> marker_of("plain"), marker_of("Be brief.\n### Instruction:\n{question}\n### Response:\n")
+    ('Question:', '### Instruction:')
+    >>> marker_of("- {question}")
+    ''
+    """
+    if PLACE_OF_QUESTION not in prompt:
+        return NEXT_QUESTION
+    lines = prompt.split(PLACE_OF_QUESTION)[0].strip().splitlines()
+    label = lines[-1].strip() if lines else ""
+    is_label = any(map(str.isalpha, label)) and any(not (sign.isalnum() or sign.isspace()) for sign in label)
+    return label if is_label else ""
 
 
 def generation_settings(protocol: Protocol, config: RunConfig) -> GenerationSettings:
@@ -120,10 +149,9 @@ def asking_of(protocol: Protocol, generator: Generator, examples: Examples) -> A
     asking = _with_switch(asking, generator)
     if not protocol.system_prompt or asking.switch:
         return asking
-    if _takes(protocol.system_prompt, replace(asking, examples=()), generator):
+    if _takes(asking, generator):
         return asking
-    there = replace(asking, examples=(), in_user_turn=True)
-    if not _takes(protocol.system_prompt, there, generator):
+    if not _takes(replace(asking, in_user_turn=True), generator):
         raise ModelError(
             "the model's chat template writes the instructions neither as the system's message nor as the user's: give "
             "the model another chat_template, or leave out --chat-template and --protocol chat"
@@ -159,15 +187,15 @@ def _with_switch(asking: Asking, generator: Generator) -> Asking:
     )
 
 
-def _takes(instructions: str, asking: Asking, generator: Generator) -> bool:
+def _takes(asking: Asking, generator: Generator) -> bool:
     """Whether the template writes the instructions; many drop a system message without a word, some refuse it."""
+    probing = replace(asking, protocol=replace(asking.protocol, system_prompt=PROBE), examples=())
     try:
-        text = _chat("?", asking, generator)
+        return PROBE in _chat("?", probing, generator)
     except ModelError:
         if asking.in_user_turn:
             raise
         return False
-    return " ".join(instructions.split()) in " ".join(text.split())
 
 
 def _chat(question: str, asking: Asking, generator: Generator) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loralift.comparison import Settings, compare
-from loralift.data import PLACE_OF_QUESTION
 from loralift.records import BASE, Answer, CutComparison, Example, MetricInfo, Protocol, Score
+from loralift.workflow.asking import marker_of
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import read_records
@@ -20,8 +20,6 @@ from loralift.workflow.scoring import Scoring
 
 LEAST_SHORTER = 0.01
 """Least share of any variant's answers that must be shorter for a cut to be looked at."""
-
-NEXT_QUESTION = "Question:"
 
 PERPLEXITY = "perplexity"
 
@@ -68,8 +66,9 @@ def cuts_of(
 
 
 def _cuts(protocol: Protocol, answers: Mapping[str, Mapping[str, Answer]]) -> Iterator[_Cut]:
-    stop, most = marker_of(protocol), protocol.max_new_tokens
-    yield _Cut("stop", stop, most, lambda answer: cut_at(answer.text, stop))
+    stop, most = marker_of(protocol.prompt), protocol.max_new_tokens
+    if stop:
+        yield _Cut("stop", stop, most, lambda answer: cut_at(answer.text, stop))
     half = most // 2
     every = (answer for of in answers.values() for answer in of.values())
     if half and not any(_unknown(answer, half) for answer in every):
@@ -122,17 +121,6 @@ def _compared(
 def judged(scoring: Scoring) -> dict[str, MetricInfo]:
     """The metrics with a direction."""
     return {name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None}
-
-
-def marker_of(protocol: Protocol) -> str:
-    r"""How a prompt opens a question, which an answer that runs on writes too.
-
-    ``Question:``, but for a prompt of the user's own: the last line before ``{question}``, as in ``### Instruction:``.
-    """
-    if PLACE_OF_QUESTION not in protocol.prompt:
-        return NEXT_QUESTION
-    lines = protocol.prompt.split(PLACE_OF_QUESTION)[0].strip().splitlines()
-    return lines[-1].strip() if lines and lines[-1].strip() else NEXT_QUESTION
 
 
 def cut_at(text: str, stop: str) -> str:

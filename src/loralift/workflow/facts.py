@@ -26,7 +26,8 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         facts[f"adapter {name}"] = _joined(_adapter(machine["adapters"][name], sha256))
     facts |= {
         "data": _joined(_pairs({"": f"{data['source']}, {data['selection']}", "sha256": data["sha256"]})),
-        "asked by": _joined(_protocol(run["protocol"])),
+        # a run of an older LoraLift does not say it
+        **({"asked by": _joined(_protocol(run["protocol"]))} if "protocol" in run else {}),
         "prompt": fingerprint["prompt"]["example"],
         "generation": _joined(_pairs(fingerprint["generation"])),
         "numerics": _joined(_pairs(fingerprint["numerics"])),
