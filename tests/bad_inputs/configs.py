@@ -45,6 +45,31 @@ FILES = (
 )
 
 FIELDS = (
+    Case("protocols a text", "protocols: chat", "--protocol"),
+    Case("protocols null", "protocols:", "--protocol"),
+    Case("protocols empty", "protocols: []", "--protocol"),
+    Case("protocols a number", "protocols: [3]", "--protocol"),
+    Case("protocols a date", "protocols: [2001-01-01]", "--protocol"),
+    Case("protocols in themselves", "protocols: &a [*a]", "--protocol"),
+    Case("protocols of one name", "protocols: [chat, {name: Chat}]", "--protocol"),
+    Case("protocol without a name", "protocols: [{prompt: chat}]", "name"),
+    Case("protocol named as a list", "protocols: [{name: [chat]}]", "name"),
+    Case("protocol that leaves the folder", "protocols: [{name: ../x}]", "name"),
+    Case("protocol named as the report", "protocols: [{name: report.html}]", "name"),
+    Case("protocol with an unknown key", "protocols: [{name: x, promt: chat}]", "promt"),
+    Case("protocol without a question", "protocols: [{name: x, prompt: Say it}]", "prompt"),
+    Case("protocol with two questions", 'protocols: [{name: x, prompt: "{question}{question}"}]', "prompt"),
+    Case("protocol with half a character", 'protocols: [{name: x, prompt: "\\ud800 {question}"}]', "prompt"),
+    Case("protocol that thinks without a chat", "protocols: [{name: x, thinking: true}]", "thinking"),
+    Case("protocol that thinks a little", "protocols: [{name: x, prompt: chat, thinking: 1}]", "thinking"),
+    Case("protocol with an empty stop", "protocols: [{name: x, stop: ['']}]", "stop"),
+    Case("protocol with stops in themselves", "protocols: [{name: x, stop: &s [*s]}]", "stop"),
+    Case("protocol of no tokens", "protocols: [{name: x, max_new_tokens: 0}]", "max_new_tokens"),
+    Case("protocol at a temperature that is none", "protocols: [{name: x, temperature: .nan}]", "temperature"),
+    Case("protocol of half an example", "protocols: [{name: x, shots: 0.5}]", "shots"),
+    Case(
+        "protocol with instructions twice", 'protocols: [{name: x, prompt: "{question}", system_prompt: a}]', "system"
+    ),
     Case("limit true", "limit: true", "--limit"),
     Case("limit a date", "limit: 2001-01-01", "--limit"),
     Case("limit with a point", "limit: 1e3", "--limit"),

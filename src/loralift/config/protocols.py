@@ -95,19 +95,20 @@ def protocol_of(value: Any) -> ProtocolConfig:
     if not isinstance(said, Mapping):
         raise _wrong(f"must be a list of names, or of mappings with a name, got {shown(value)}")
     name = said.get("name")
-    own = BUILT_IN.get(name, {}) if isinstance(name, str) else {}
-    if isinstance(value, str) and name not in BUILT_IN:
+    own = BUILT_IN.get(name) if isinstance(name, str) else None
+    built_in, own = own is not None, own or {}
+    if isinstance(value, str) and not built_in:
         raise _wrong(
             f"must be {', '.join(BUILT_IN)}, or one that the configuration file describes under protocols, "
             f"got {shown(value)}"
         )
-    if name in BUILT_IN and said.get("prompt", own.get("prompt", PLAIN)) != own.get("prompt", PLAIN):
+    if built_in and said.get("prompt", own.get("prompt", PLAIN)) != own.get("prompt", PLAIN):
         raise _wrong(f"{name} has a prompt of its own: give yours another name")
     try:
         found = ProtocolConfig.model_validate({**own, **said})
     except ValidationError as error:
-        named = f" {name}" if isinstance(name, str) else ""
-        raise _wrong(f"of the configuration file,{named}: {first_problem(error, ProtocolConfig, str)}") from None
+        named = f", {name}" if isinstance(name, str) else ""
+        raise _wrong(f"of the configuration file{named}: {first_problem(error, ProtocolConfig, str)}") from None
     _refuse_silent(found, said)
     return found
 
