@@ -206,7 +206,17 @@ def unequal_table(pool: ProcessPoolExecutor, trials: int) -> None:
     A lead is counted in standard errors of the difference of two protocols on half of the questions, of which each
     half chooses by one.
     """
-    print("| protocols | lead | claim | widening | worse, % | better, % | covers the chosen, % | covers the best, % |")
+    head = (
+        "protocols",
+        "lead",
+        "claim",
+        "widening",
+        "worse, %",
+        "better, %",
+        "interval < 0 / > 0, %",
+        "covers, %",
+    )
+    print(f"| {' | '.join(head)} |")
     print("|---|---|---|---|---|---|---|---|")
     n = 100
     for ways, lead in product((2, 4), LEADS):
@@ -217,12 +227,12 @@ def unequal_table(pool: ProcessPoolExecutor, trials: int) -> None:
             cells = [
                 share([one.verdict == "worse" for one in told]),
                 share([one.verdict == "better" for one in told]),
-                share([one.low <= one.target <= one.high for one in told]),
-                share([one.low <= 0 <= one.high for one in told]),
             ]
+            missed = f"{share([one.high < 0 for one in told]):.1f} / {share([one.low > 0 for one in told]):.1f}"
+            covers = share([one.low <= one.target <= one.high for one in told])
             factor = np.mean([one.widening for one in told])
             figures = " | ".join(f"{cell:.1f}" for cell in cells)
-            print(f"| {ways} | {lead:g} | {name} | {factor:.2f} | {figures} |", flush=True)
+            print(f"| {ways} | {lead:g} | {name} | {factor:.2f} | {figures} | {missed} | {covers:.1f} |", flush=True)
 
 
 def found_better(truth: Truth, seed: int) -> tuple[bool, ...]:
