@@ -120,7 +120,14 @@ def test_a_protocol_more_is_asked_by_a_resume_and_another_first_one_is_refused(
     form = (folder / "protocols" / "form" / "base" / "answers.jsonl").read_bytes()
     assert cli(*few, "--resume").code == 0
     assert (folder / "protocols" / "form" / "base" / "answers.jsonl").read_bytes() == form
-    assert [one["protocol"]["name"] for one in read(folder / "comparison.json")["protocols"]["results"]] == NAMES
+    protocols = read(folder / "comparison.json")["protocols"]
+    assert [one["protocol"]["name"] for one in protocols["results"]] == NAMES
+    # of three questions no half can choose a protocol, which is said
+    assert {(*one["baseline_protocols"], one["row"]["verdict"]) for one in protocols["best"]} == {
+        ("", "", "inconclusive")
+    }
+    assert [note for note in protocols["notes"] if "too few to choose a protocol" in note] == protocols["notes"]
+    assert len(protocols["notes"]) == 2
     outcome = cli(*few, "--protocol", "form", "--protocol", "training", "--resume")
     assert outcome.code == 2
     assert "cannot be resumed, it was made with something else: prompt" in outcome.err

@@ -209,7 +209,7 @@ def _ordered[Of: AgainstBest | CutComparison](comparison: Comparison, found: Seq
 
 
 def _halves(protocols: tuple[str, str]) -> str:
-    return " / ".join(dict.fromkeys(protocols))
+    return " / ".join(name for name in dict.fromkeys(protocols) if name) or formatting.NOT_THERE
 
 
 def _end(cut: CutComparison) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from loralift.comparison import Settings, against_best, whichever_way
-from loralift.records import TRAINING, Comparison, ProtocolResult, Protocols, Score
+from loralift.records import TRAINING, AgainstBest, Comparison, ProtocolResult, Protocols, Score
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.scoring import Scoring
 
@@ -56,17 +56,20 @@ def claims_of(found: Sequence[UnderProtocol], scoring: Scoring, settings: Settin
             f"{primary.title} has no value of single rows, so the base at its best is not judged by it: choose another "
             "metric with --primary."
         )
-    return Protocols(
-        results=results,
+    best = against_best(
+        {name: one.scores for name, one in zip(names, found, strict=True)},
+        found[0].comparison.candidates,
+        primary,
+        settings,
         trained=trained,
-        whichever=whichever_way(results),
-        best=against_best(
-            {name: one.scores for name, one in zip(names, found, strict=True)},
-            found[0].comparison.candidates,
-            primary,
-            settings,
-            trained=trained,
-            clusters=found[0].dataset.clusters,
-        ),
-        notes=tuple(notes),
+        clusters=found[0].dataset.clusters,
     )
+    return Protocols(results, trained, whichever_way(results), best, (*notes, *_unconfirmed(best, settings.alpha)))
+
+
+def _unconfirmed(best: Sequence[AgainstBest], alpha: float) -> Iterator[str]:
+    """Why a comparison with the base at its best decides nothing although its p is small, or it has none."""
+    for claim in best:
+        p = claim.row.p_adjusted
+        if claim.row.verdict == "inconclusive" and (p is None or p < alpha) and claim.row.warnings:
+            yield f"{claim.row.candidate}, {claim.asked}: {claim.row.warnings[-1]}"
