@@ -19,7 +19,7 @@ from loralift.workflow.generating import read_records
 from loralift.workflow.scoring import Scoring
 
 LEAST_SHORTER = 0.01
-"""Least share of any variant's answers that must be shorter for a cut to be looked at."""
+"""Least share of the base's or the adapter's answers that must be shorter for a cut to be told."""
 
 PERPLEXITY = "perplexity"
 
@@ -46,7 +46,8 @@ def cuts_of(
         settings: The comparison's own.
 
     Returns:
-        One a cut and candidate; none for a cut that shortens next to no answer, or that cannot be told exactly.
+        One a cut and candidate; none where next to no answer of either side is shorter, or which cannot be told
+        exactly.
     """
     answers = {variant: read_records(dataset.directory.answers(variant), Answer) for variant in scores}
     found: list[CutComparison] = []
@@ -113,8 +114,8 @@ def _compared(
     aggregates = corpus_aggregates(metrics)
     found = compare(BASE, scores[BASE], candidates, metrics, settings, aggregates=aggregates, clusters=dataset.clusters)
     for row in found.rows:
-        if row.metric == settings.primary:
-            of_sides = shares[BASE], shares[row.candidate]
+        of_sides = shares[BASE], shares[row.candidate]
+        if row.metric == settings.primary and max(of_sides) >= LEAST_SHORTER:
             yield CutComparison(row.candidate, cut.kind, cut.stop, cut.max_new_tokens, *of_sides, row)
 
 
