@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,6 @@ MOST_PIPED = 1 << 30
 """Most bytes that are read of what is no regular file; /dev/zero would otherwise fill the memory."""
 
 type ErrorClass = type[LoraLiftError]
-
-
-@contextmanager
-def reading(place: object, error: ErrorClass, remedy: str = "") -> Iterator[None]:
-    """Turn any failure inside into an error of ours, in one line.
-
-    Args:
-        place: What is read: a file, and where in it.
-        error: The class to raise.
-        remedy: What to do, said behind the reason.
-
-    Raises:
-        LoraLiftError: ``error``; errors of ours from inside pass as they are.
-    """
-    try:
-        yield
-    except LoraLiftError:
-        raise
-    except Exception as cause:
-        raise error(f"cannot read {place}: {reason_of(cause)}{remedy and f': {remedy}'}") from cause
 
 
 def reason_of(cause: BaseException) -> str:
@@ -71,6 +51,34 @@ def reason_of(cause: BaseException) -> str:
             return first_line(cause)
         case _:
             return f"{type(cause).__name__}: {first_line(cause)}"
+
+
+@contextmanager
+def failing(
+    what: str, error: ErrorClass, remedy: str = "", reason: Callable[[Exception], str] = reason_of
+) -> Iterator[None]:
+    """Turn any failure inside into an error of ours, in one line.
+
+    Args:
+        what: The beginning of the message.
+        error: The class to raise.
+        remedy: What to do, said behind the reason.
+        reason: The failure in words.
+
+    Raises:
+        LoraLiftError: ``error``; errors of ours from inside pass as they are.
+    """
+    try:
+        yield
+    except LoraLiftError:
+        raise
+    except Exception as cause:
+        raise error(f"{what}: {reason(cause)}{remedy and f': {remedy}'}") from cause
+
+
+def reading(place: object, error: ErrorClass, remedy: str = "") -> AbstractContextManager[None]:
+    """`failing`, for what is read: ``place`` is a file, and where in it."""
+    return failing(f"cannot read {place}", error, remedy)
 
 
 def read_bytes(path: Path, error: ErrorClass, *, piped: bool = False) -> bytes:

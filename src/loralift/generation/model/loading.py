@@ -6,9 +6,9 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from loralift.errors import LoraLiftError, first_line
+from loralift.errors import first_line
 from loralift.generation.model.quiet import quiet_loading
-from loralift.reading import ErrorClass, reason_of
+from loralift.reading import ErrorClass, failing, reason_of
 
 NO_CODE = {"trust_remote_code": False}
 """Given to every ``from_pretrained``: by default transformers asks on the terminal, and after a y runs the code."""
@@ -32,13 +32,8 @@ def loading(what: str, error: ErrorClass, remedy: str = "") -> Iterator[None]:
     Raises:
         LoraLiftError: ``error``; errors of ours from inside pass as they are.
     """
-    try:
-        with quiet_loading():
-            yield
-    except LoraLiftError:
-        raise
-    except Exception as cause:
-        raise error(f"{what}: {why_not_loaded(cause)}{remedy and f': {remedy}'}") from cause
+    with failing(what, error, remedy, why_not_loaded), quiet_loading():
+        yield
 
 
 def why_not_loaded(cause: Exception) -> str:
