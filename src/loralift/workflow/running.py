@@ -111,7 +111,8 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
         datasets = load_datasets(config, directory, resume=resume)
         training = read_training_texts(config.train_data) if config.train_data else []
         for dataset in datasets:
-            tell(dataset, context.watcher)
+            if not dataset.further:  # whose questions are told already
+                tell(dataset, context.watcher)
     with clock.stage("metrics"):
         rehearse(scoring, datasets[0].data.questions[0])
         for note in refuse_blind(scoring, datasets[0].data.questions):
