@@ -46,6 +46,7 @@ def completion(text: str, **changed: Any) -> dict[str, Any]:
 
 class _Handler(BaseHTTPRequestHandler):
     served: Served
+    wbufsize = -1  # headers and body in one packet: two wait for each other
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -88,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def handle_error(self, *_: Any) -> None:
         """A client that was killed is no news."""

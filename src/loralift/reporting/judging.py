@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from loralift.records import Judge, Judged, JudgeProof, Judging, MetricInfo, Report
 from loralift.reporting import formatting
-from loralift.reporting.tables import NOT_SCORED, Table
+from loralift.reporting.tables import IS, NOT_SCORED, Table
 
 REFUSED, UNFINISHED, BELIEVED = "REFUSED", "not finished", "believed"
 
@@ -32,6 +32,30 @@ def judging_tables(report: Report) -> tuple[Table, ...]:
         kappa_table(report.judging),
     )
     return tuple(table for table in made if table.rows)
+
+
+def judge_sentences(report: Report) -> list[tuple[str, str]]:
+    """What each judge says of each adapter, or why it is not believed: verdict or `REFUSED`, and the sentence."""
+    if report.judging is None or report.comparison is None:
+        return []
+    base, info = report.comparison.baseline, report.judging.info
+    said = [
+        (REFUSED, f"The judge {judge.name} is REFUSED, none of its verdicts is shown: {judge.proof.refused}")
+        for judge in report.judging.judges
+        if judge.proof is not None and judge.proof.refused
+    ]
+    for judge, judged in _judged(report.judging):
+        row = judged.row
+        words = IS[row.verdict] if row.verdict else "is NOT JUDGED against"
+        evidence = f"{formatting.difference(row.difference, info)} {formatting.interval(row.interval, info)}".strip()
+        said.append(
+            (
+                row.verdict or REFUSED,
+                f"To the judge {judge.name}, {row.candidate} {words} {base}: it wins {_rate(row.difference)}, "
+                f"preference {evidence}, n = {row.n}, {judged.flips} of {judged.asked} pairs flip with the order",
+            )
+        )
+    return said
 
 
 def proof_table(judging: Judging) -> Table:

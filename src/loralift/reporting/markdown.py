@@ -37,6 +37,7 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
     if comparison is not None:
         parts += [f"**{escape(tables.headline(comparison, name, against))}**" for name in comparison.candidates]
         parts += [f"**{escape(tables.refusal(report, name))}**" for name in report.refused]
+        parts += [f"**{escape(sentence)}**" for _, sentence in judging.judge_sentences(report)]
         parts.append(_findings(report))
         parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
         parts += [_table(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]

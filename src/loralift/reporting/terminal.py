@@ -55,6 +55,8 @@ def print_report(report: Report, console: Console) -> None:
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:
                 console.print(shown(f"{name}: {tables.headline(comparison, candidate, doubts(comparison))}"))
+    for verdict, sentence in judging.judge_sentences(report):
+        console.print(shown(sentence, style=VERDICT_STYLES[verdict]))
     for name in report.refused:
         console.print(shown(tables.refusal(report, name), style=VERDICT_STYLES["worse"]))
 

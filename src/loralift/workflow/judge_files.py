@@ -12,10 +12,10 @@ from typing import Any
 
 from loralift.errors import RunDirectoryError
 from loralift.judge import Endpoint, Reply, Request, Rubric, read_verdict
-from loralift.reading import reading
 from loralift.version import VERSION
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
+from loralift.workflow.damage import within
 from loralift.workflow.run_directory import RunDirectory
 
 FOLDER = "judge"
@@ -112,15 +112,21 @@ class _About:
 
 
 def _read_judge(folder: JudgeFolder) -> KnownJudge:
-    with reading(folder.about, RunDirectoryError, REMEDY):
+    with within(folder.about, REMEDY):
         about = decode(_About, files.read_json(folder.about))
     # not by `read_text`, which leaves out a byte order mark: the hash is of what was sent
-    with reading(folder.rubric, RunDirectoryError, REMEDY):
+    with within(folder.rubric, REMEDY):
         rubric = Rubric(folder.rubric.read_bytes().decode("utf-8"))
     judge = KnownJudge(folder, Endpoint(about.url, about.model, about.options), rubric, about.questions)
     if rubric.sha256 != about.rubric_sha256:
         raise RunDirectoryError(f"{folder.rubric} is not what {folder.about.name} says the judge was told: {REMEDY}")
     return judge
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    key: str
+    reply: Reply
 
 
 def read_replies(judge: KnownJudge) -> dict[str, Reply]:
@@ -132,12 +138,10 @@ def read_replies(judge: KnownJudge) -> dict[str, Reply]:
     place, found = judge.folder.replies, dict[str, Reply]()
     if not place.exists():
         return found
-    for number, row in enumerate(files.read_jsonl(place, torn=True), start=1):
-        with reading(f"{place}, row {number}", RunDirectoryError, REMEDY):
-            key = row["key"]
-            if not isinstance(key, str):
-                raise ValueError("its key is no text")
-            found.setdefault(key, decode(Reply, row["reply"]))
+    for row in files.read_jsonl(place, torn=True):
+        with within(place, REMEDY):
+            line = decode(_Line, {name: row.get(name) for name in ("key", "reply")})
+        found.setdefault(line.key, line.reply)
     return found
 
 

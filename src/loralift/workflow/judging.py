@@ -80,6 +80,7 @@ def judge_run(directory: RunDirectory, asked: Asked, watcher: Watcher) -> Writte
         report = build_report(directory)
         if report.comparison is None:
             raise RunDirectoryError(f"{directory.root} has nothing to judge: no adapter was compared with its base")
+        _known(directory)  # what is spoiled is said before anything is paid for
         judge = new_judge(directory, asked.endpoint, asked.rubric, asked.questions)
         proofs = proof_contests(_questions(report))
         if not proofs:
@@ -118,7 +119,7 @@ def _finished(directory: RunDirectory) -> RunDirectory:
 
 
 def _recall(directory: RunDirectory, report: Report) -> None:
-    judging = judging_of(report, [(judge, read_replies(judge)) for judge in known_judges(directory)], _prove)
+    judging = judging_of(report, _known(directory), proof_of)
     document = files.read_json(directory.comparison)
     files.write_json(directory.comparison, {**document, "judging": plain(judging)})
 
@@ -161,7 +162,8 @@ def proof_of(judge: KnownJudge, report: Report, replies: Mapping[str, Reply]) ->
     return judged_proof(contests, outcomes, lower_bound)
 
 
-_prove = proof_of
+def _known(directory: RunDirectory) -> list[tuple[KnownJudge, dict[str, Reply]]]:
+    return [(judge, read_replies(judge)) for judge in known_judges(directory)]
 
 
 def _questions(report: Report) -> list[Question]:
