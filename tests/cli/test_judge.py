@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -235,9 +236,42 @@ def test_a_judge_of_nothing_is_one_line(cli: Cli, mine: Path, tmp_path: Path) ->
             (["judge", mine, *flags(served), "--judge-questions", "0"], "`--judge-questions` must be"),
             (["judge", mine, *flags(served), "--judge-rubric", tmp_path / "none"], "there is no such file"),
             (["run", "--judge-model", "m"], "`--judge` must be given"),
+            (["run", *flags(served)], "give an --adapter"),
+            (
+                ["run", "--adapter", "a=b", "--offline", "--judge", "http://192.0.2.1/v1", "--judge-model", "m"],
+                "--offline reaches no network",
+            ),
         ):
             done = cli(*wrong)
             assert done.code == 2
             assert said in done.err
         assert served.prompts == []
     assert not (mine / "judge").exists()
+
+
+def test_a_judge_that_goes_away_costs_nothing_of_the_run(cli: Cli, arguments: list[str], run: Path, mine: Path) -> None:
+    gone: Any = lambda served, number, prompt: (401, b"", {}) if number >= 30 else None  # noqa: E731
+    with serving(letters, gone) as served:
+        done = cli(*arguments, "--output-dir", mine, "--resume", *flags(served))
+    assert done.code == 2
+    assert "letters is BETTER than base on Token F1" in done.out
+    assert "cannot be asked: HTTP 401" in done.err
+    assert len(replies(mine)) == len(served.answered)
+
+
+def test_ctrl_c_keeps_what_was_replied(mine: Path, cli: Cli) -> None:
+    def trouble(served: Served, number: int, prompt: str) -> Any:
+        return time.sleep(0.02)
+
+    with serving(letters, trouble) as served:
+        command = [sys.executable, "-m", "loralift", "judge", str(mine), *flags(served)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        ends = time.monotonic() + 60
+        while len(replies(mine)) < 20 and time.monotonic() < ends:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "interrupted" in err
+        assert cli("judge", mine, *flags(served)).code == 0
+    assert max(Counter(served.answered).values()) == 1

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from loralift.cli.judge_options import asked_judge, judge_options, parted
 from loralift.cli.offline import offline_option
 from loralift.cli.options import config_options, given
-from loralift.errors import RunDirectoryError
+from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
 from loralift.visible import visible
 
 if TYPE_CHECKING:
@@ -42,7 +43,22 @@ def run(config_file: Path | None, resume: bool, **options: Any) -> None:
     of_judge, of_run = parted(options)
     asked = asked_judge(**of_judge)
     config = load(config_file, given(of_run))
+    if asked is not None:
+        _refuse_in_vain(asked, config)
     run_and_show(config, resume=resume, command=shlex.join(["loralift", *sys.argv[1:]]), asked=asked)
+
+
+def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:
+    """Refuse, before hours of generation, a judge that could not be asked then.
+
+    Raises:
+        UsageError: There is nothing to judge, or the judge is elsewhere and no network is to be reached.
+    """
+    if not config.adapters:
+        raise UsageError("`--judge` judges answers of adapters against the base's: give an --adapter")
+    offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
+    if offline and not asked.endpoint.local:
+        raise UsageError("`--judge` is not on this machine, and --offline reaches no network: leave one of them out")
 
 
 def run_and_show(config: RunConfig, *, resume: bool = False, command: str, asked: AskedOfJudge | None = None) -> None:
@@ -54,18 +70,28 @@ def run_and_show(config: RunConfig, *, resume: bool = False, command: str, asked
     if asked is None or result.unwritten:
         show(result.report, result.files, result.unwritten)
         return
-    judge_and_show(result.directory, asked)
+    judge_and_show(result.directory, asked, lambda: show(result.report, result.files, result.unwritten))
 
 
-def judge_and_show(run_dir: Path, asked: AskedOfJudge) -> None:
-    """Ask a judge, print the run's report with what it found, and refuse it if it does not judge."""
+def judge_and_show(run_dir: Path, asked: AskedOfJudge, otherwise: Callable[[], None] = lambda: None) -> None:
+    """Ask a judge, print the run's report with what it found, and refuse it if it does not judge.
+
+    Args:
+        run_dir: The finished run.
+        asked: The judge.
+        otherwise: Called where it cannot be asked, or the user gives up.
+    """
     from loralift.cli.progress import TerminalWatcher
     from loralift.workflow.judge_files import new_judge
     from loralift.workflow.judging import judge_run, refuse_unproved
     from loralift.workflow.run_directory import RunDirectory
 
     directory = RunDirectory(run_dir)
-    written = judge_run(directory, asked, TerminalWatcher())
+    try:
+        written = judge_run(directory, asked, TerminalWatcher())
+    except (LoraLiftError, KeyboardInterrupt):
+        otherwise()
+        raise
     show(written.report, written.files, written.unwritten)
     name = new_judge(directory, asked.endpoint, asked.rubric, asked.questions).name
     refuse_unproved(written.report.judging, name)

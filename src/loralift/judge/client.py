@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from loralift.errors import JudgeError, shown
 from loralift.judge.endpoint import Endpoint
@@ -35,8 +34,6 @@ HINTS = {
     403: "check the key in the variable of --judge-key-env, and what it may do",
     404: "check --judge (it mostly ends with /v1) and --judge-model",
 }
-
-LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -124,9 +121,7 @@ def _try(endpoint: Endpoint, prompt: str) -> Reply | _Failed:
     }
     request = urllib.request.Request(endpoint.url, json.dumps(body).encode("ascii"), _headers(endpoint))
     try:
-        with _opener(local=urlsplit(endpoint.url).hostname in LOCAL).open(
-            request, timeout=endpoint.timeout
-        ) as response:
+        with _opener(local=endpoint.local).open(request, timeout=endpoint.timeout) as response:
             content = _content(response, time.monotonic() + endpoint.timeout)
     except urllib.error.HTTPError as error:
         with error:

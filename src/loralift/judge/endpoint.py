@@ -21,6 +21,8 @@ DEFAULTS: Mapping[str, Any] = {"temperature": 0, "max_tokens": 1024}
 OWN = ("model", "messages", "stream", "n")
 """What a request says of itself, and no option may."""
 
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY = re.compile(r"[\x21-\x7e]+")
 _SECRET = "it must hold no name, password, query or fragment, as it is written: give the key by --judge-key-env"
@@ -51,6 +53,11 @@ class Endpoint:
     tries: int = 4
     wait: float = 1.0
     longest_wait: float = 60.0
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this machine."""
+        return urlsplit(self.url).hostname in LOCAL
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -195,7 +195,9 @@ def _agreement(judges: tuple[str, str], name: str, believed: Mapping[str, Outcom
     both = [
         (one.value, other.value)
         for row, one in left.items()
-        if (other := right.get(row)) is not None and one.value is not None and other.value is not None
+        # of equal texts neither judge was asked, so that they agree is nobody's doing
+        if one.kind != "identical" and one.value is not None
+        if (other := right.get(row)) is not None and other.value is not None
     ]
     first, second = [one for one, _ in both], [other for _, other in both]
     agreed = sum(one == other for one, other in both)

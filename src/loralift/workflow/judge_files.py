@@ -44,11 +44,6 @@ class JudgeFolder:
         """One line a reply, as they came."""
         return self.root / "replies.jsonl"
 
-    @property
-    def verdicts(self) -> Path:
-        """One line a pair of answers: what its two replies make of it."""
-        return self.root / "verdicts.jsonl"
-
 
 @dataclass(frozen=True, slots=True)
 class KnownJudge:
