@@ -10,6 +10,7 @@
     ├── ModelError              a base model or its tokenizer
     ├── AdapterError            an adapter that cannot be, or was not, applied
     ├── RunDirectoryError       a run directory that cannot be read, written or resumed
+    ├── JudgeError              a judge that cannot be asked, or that does not judge
     └── ComparisonError         scores that cannot be compared
 
 The command line prints the message and exits with 2; anything outside this tree is a bug: exit code 3.
@@ -83,6 +84,10 @@ def about_adapter(name: str) -> Iterator[None]:
 
 class RunDirectoryError(LoraLiftError):
     """A run directory is incomplete, was made by another configuration, or cannot be written."""
+
+
+class JudgeError(LoraLiftError):
+    """A judge cannot be asked, or is not believed as it does not judge."""
 
 
 class ComparisonError(LoraLiftError):

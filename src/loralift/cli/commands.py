@@ -12,6 +12,7 @@ from loralift.cli.check import check
 from loralift.cli.compare import compare
 from loralift.cli.demo import demo
 from loralift.cli.doctor import doctor
+from loralift.cli.judge import judge
 from loralift.cli.report import report
 from loralift.cli.run import run
 from loralift.errors import UsageError
@@ -34,7 +35,7 @@ def commands() -> None:
     """
 
 
-for verb in (run, check, compare, report, doctor, demo):
+for verb in (run, check, compare, judge, report, doctor, demo):
     commands.add_command(verb)
 
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from loralift.cli.judge_options import asked_judge, judge_options, parted
 from loralift.cli.offline import offline_option
 from loralift.cli.options import config_options, given
-from loralift.errors import RunDirectoryError
+from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
 from loralift.visible import visible
 
 if TYPE_CHECKING:
     from loralift.config import RunConfig
     from loralift.records import Report
+    from loralift.workflow.judging import Asked as AskedOfJudge
 
 
 @click.command()
 @click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
 @config_options
+@judge_options
 @click.option("--resume", is_flag=True, help="Go on with the run in --output-dir.")
 @offline_option
 def run(config_file: Path | None, resume: bool, **options: Any) -> None:
@@ -31,20 +35,66 @@ def run(config_file: Path | None, resume: bool, **options: Any) -> None:
     \b
     loralift run --adapter mine=./my-lora
     loralift run run.yaml --limit 50 -o runs/quick
+
+    With --judge the answers are then judged too, as `loralift judge` does it.
     """
     from loralift.config import load
 
-    config = load(config_file, given(options))
-    run_and_show(config, resume=resume, command=shlex.join(["loralift", *sys.argv[1:]]))
+    of_judge, of_run = parted(options)
+    asked = asked_judge(**of_judge)
+    config = load(config_file, given(of_run))
+    if asked is not None:
+        _refuse_in_vain(asked, config)
+    run_and_show(config, resume=resume, command=shlex.join(["loralift", *sys.argv[1:]]), asked=asked)
 
 
-def run_and_show(config: RunConfig, *, resume: bool = False, command: str) -> None:
-    """Run, print the report's tables and verdicts, and say where the report lies."""
+def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:
+    """Refuse, before hours of generation, a judge that could not be asked then.
+
+    Raises:
+        UsageError: There is nothing to judge, or the judge is elsewhere and no network is to be reached.
+    """
+    if not config.adapters:
+        raise UsageError("`--judge` judges answers of adapters against the base's: give an --adapter")
+    offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
+    if offline and not asked.endpoint.local:
+        raise UsageError("`--judge` is not on this machine, and --offline reaches no network: leave one of them out")
+
+
+def run_and_show(config: RunConfig, *, resume: bool = False, command: str, asked: AskedOfJudge | None = None) -> None:
+    """Run, let a judge judge if one is asked, print the report's tables and verdicts, and say where the report lies."""
     from loralift.cli.progress import TerminalWatcher
     from loralift.workflow.running import run as run_workflow
 
     result = run_workflow(config, resume=resume, watcher=TerminalWatcher(), command=command)
-    show(result.report, result.files, result.unwritten)
+    if asked is None or result.unwritten:
+        show(result.report, result.files, result.unwritten)
+        return
+    judge_and_show(result.directory, asked, lambda: show(result.report, result.files, result.unwritten))
+
+
+def judge_and_show(run_dir: Path, asked: AskedOfJudge, otherwise: Callable[[], None] = lambda: None) -> None:
+    """Ask a judge, print the run's report with what it found, and refuse it if it does not judge.
+
+    Args:
+        run_dir: The finished run.
+        asked: The judge.
+        otherwise: Called where it cannot be asked, or the user gives up.
+    """
+    from loralift.cli.progress import TerminalWatcher
+    from loralift.workflow.judge_files import new_judge
+    from loralift.workflow.judging import judge_run, refuse_unproved
+    from loralift.workflow.run_directory import RunDirectory
+
+    directory = RunDirectory(run_dir)
+    try:
+        written = judge_run(directory, asked, TerminalWatcher())
+    except (LoraLiftError, KeyboardInterrupt):
+        otherwise()
+        raise
+    show(written.report, written.files, written.unwritten)
+    name = new_judge(directory, asked.endpoint, asked.rubric, asked.questions).name
+    refuse_unproved(written.report.judging, name)
 
 
 def show(report: Report, files: Sequence[Path], unwritten: Sequence[str]) -> None:

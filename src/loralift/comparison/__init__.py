@@ -9,7 +9,7 @@
 Further modules: ``lengths``, ``slices``, ``contributions`` and ``noise`` look for other explanations of a difference,
 ``whichever`` and ``best`` (with ``crossed``, ``crossfit``, ``confirming``) judge what was asked in several ways,
 ``repeats`` says which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone,
-``parity`` compares the modes in which one model is run.
+``parity`` compares the modes in which one model is run, ``preferences`` what judges prefer.
 
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """
@@ -27,6 +27,7 @@ from loralift.comparison.noise import inside, noise_floor
 from loralift.comparison.pairing import Pairs, pair
 from loralift.comparison.parity import first_divergence, judge_mode
 from loralift.comparison.power import minimum_detectable_effect, power, rows_needed
+from loralift.comparison.preferences import agreement_with, cohens_kappa, compare_preferences, lower_bound
 from loralift.comparison.ranking import rank
 from loralift.comparison.repeats import Clusters, clusters_of, question_of, repeat_id
 from loralift.comparison.settings import Settings
@@ -42,8 +43,11 @@ __all__ = [
     "Settings",
     "adjust_for_length",
     "against_best",
+    "agreement_with",
     "clusters_of",
+    "cohens_kappa",
     "compare",
+    "compare_preferences",
     "compare_slices",
     "contributions",
     "cut_columns",
@@ -51,6 +55,7 @@ __all__ = [
     "holm",
     "inside",
     "judge_mode",
+    "lower_bound",
     "minimum_detectable_effect",
     "noise_floor",
     "pair",

@@ -8,7 +8,7 @@ from loralift.records import BASE
 
 # An adapter's name becomes a folder and the start of a file name of the run directory.
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-RESERVED_NAMES = frozenset({BASE, "baseline", "nemo", "charts", "also", "base-again", "protocols"})
+RESERVED_NAMES = frozenset({BASE, "baseline", "nemo", "charts", "also", "base-again", "protocols", "judge"})
 _RUN_FILES = re.compile(r"(run|comparison|report)\.json|dataset\.jsonl|report\.(html|md)|.*_results\.json")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 """What Windows takes for a device, whatever the suffix."""

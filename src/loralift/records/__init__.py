@@ -32,6 +32,17 @@ from loralift.records.figures import (
     SdkPairedTest,
     Verdict,
 )
+from loralift.records.judging import (
+    JUDGE_PREFERENCE,
+    CheckName,
+    Judge,
+    JudgeAgreement,
+    Judged,
+    JudgeProof,
+    Judging,
+    MetricAgreement,
+    ProofCheck,
+)
 from loralift.records.parity import ModeParity, Parity, ParityVerdict
 from loralift.records.protocols import (
     TRAINING,
@@ -60,6 +71,7 @@ from loralift.records.ties import ROUNDING, tied
 
 __all__ = [
     "BASE",
+    "JUDGE_PREFERENCE",
     "LARGEST",
     "PAIR_KINDS",
     "ROUNDING",
@@ -67,6 +79,7 @@ __all__ = [
     "AdapterProof",
     "AgainstBest",
     "Answer",
+    "CheckName",
     "Comparison",
     "Confounds",
     "Contribution",
@@ -75,8 +88,14 @@ __all__ = [
     "Finding",
     "FinishReason",
     "Interval",
+    "Judge",
+    "JudgeAgreement",
+    "JudgeProof",
+    "Judged",
+    "Judging",
     "Leak",
     "LengthAdjustment",
+    "MetricAgreement",
     "MetricComparison",
     "MetricInfo",
     "MetricSummary",
@@ -88,6 +107,7 @@ __all__ = [
     "Place",
     "Plain",
     "Prompt",
+    "ProofCheck",
     "Protocol",
     "ProtocolResult",
     "Protocols",

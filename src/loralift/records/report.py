@@ -8,6 +8,7 @@ from typing import Literal
 
 from loralift.records.confounds import AdapterProof, Confounds
 from loralift.records.figures import Comparison, MetricInfo, MetricSummary, SdkPairedTest
+from loralift.records.judging import Judging
 from loralift.records.protocols import Protocols
 
 
@@ -75,6 +76,7 @@ class Report:
         rows: Every row, in the order of the data.
         refused: Adapter that was left out to why.
         protocols: What becomes of the verdict when all are asked another way; None where they were asked in one.
+        judging: What judges found; None where none was asked.
         asked: Further protocol to every row under it, as many as ``rows`` and in their order.
     """
 
@@ -93,4 +95,5 @@ class Report:
     rows: tuple[Row, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     protocols: Protocols | None = None
+    judging: Judging | None = None
     asked: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from loralift.errors import MOST_CHARACTERS
 from loralift.records import Report, Row
-from loralift.reporting import matrices, tables
+from loralift.reporting import judging, matrices, tables
 from loralift.reporting.doubts import doubts, doubts_of
 from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
@@ -37,11 +37,12 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
     if comparison is not None:
         parts += [f"**{escape(tables.headline(comparison, name, against))}**" for name in comparison.candidates]
         parts += [f"**{escape(tables.refusal(report, name))}**" for name in report.refused]
+        parts += [f"**{escape(sentence)}**" for _, sentence in judging.judge_sentences(report)]
         parts.append(_findings(report))
         parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
         parts += [_table(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
         parts.append(_table(tables.ranking_table(comparison)))
-        parts += [_table(table) for table in matrices.asked_tables(report)]
+        parts += [_table(table) for table in (*matrices.asked_tables(report), *judging.judging_tables(report))]
     for name, further in report.also.items():
         parts.append(f"## Forgetting: {escape(name)}")
         further_against = doubts(further)

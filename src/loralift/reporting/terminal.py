@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loralift.records import Comparison, Finding, Parity, Report
-from loralift.reporting import matrices, parity, tables
+from loralift.reporting import judging, matrices, parity, tables
 from loralift.reporting.console import shown
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 
@@ -29,13 +29,16 @@ VERDICT_STYLES = {
     "within noise": "cyan",
     "undecided": "yellow",
     "MOVES": "bold red",
+    judging.REFUSED: "bold red",
+    judging.UNFINISHED: "yellow",
+    judging.BELIEVED: "bold green",
 }
 
 DOUBT_STYLE = "bold yellow"
 """Of a verdict that something speaks against: neither of its colours."""
 
 
-WORD_COLUMNS = ("verdict", "whichever way", "holds")
+WORD_COLUMNS = ("verdict", "whichever way", "holds", "judge is")
 """Headings of columns of words, which are set to the left."""
 
 
@@ -47,11 +50,13 @@ def print_report(report: Report, console: Console) -> None:
     if report.comparison is None:
         print_table(tables.summary_table(report), console)
     else:
-        further = matrices.asked_tables(report)
+        further = (*matrices.asked_tables(report), *judging.judging_tables(report))
         print_comparison(report.comparison, console, report.findings, doubts=doubts_of(report), further=further)
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:
                 console.print(shown(f"{name}: {tables.headline(comparison, candidate, doubts(comparison))}"))
+    for verdict, sentence in judging.judge_sentences(report):
+        console.print(shown(sentence, style=VERDICT_STYLES[verdict]))
     for name in report.refused:
         console.print(shown(tables.refusal(report, name), style=VERDICT_STYLES["worse"]))
 

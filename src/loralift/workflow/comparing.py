@@ -12,6 +12,7 @@ from loralift.records import (
     Comparison,
     Confounds,
     Finding,
+    Judging,
     MetricComparison,
     MetricInfo,
     Protocols,
@@ -199,6 +200,7 @@ class Compared:
     confounds: Confounds
     findings: tuple[Finding, ...]
     protocols: Protocols | None = None
+    judging: Judging | None = None
 
 
 def read_comparison(directory: RunDirectory) -> Compared:
@@ -212,10 +214,12 @@ def read_comparison(directory: RunDirectory) -> Compared:
     with within(place):
         tests, found = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
         confounds, protocols = document.pop("confounds", {}), document.pop("protocols", None)
+        judging = document.pop("judging", None)
         return Compared(
             consistent(decode(Comparison, document), place),
             tuple(decode(SdkPairedTest, test) for test in tests),
             decode(Confounds, confounds),
             tuple(decode(Finding, finding) for finding in found),
             None if protocols is None else decode(Protocols, protocols),
+            None if judging is None else decode(Judging, judging),
         )

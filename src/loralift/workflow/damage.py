@@ -16,19 +16,23 @@ MOST_DECIMALS = 20
 
 
 @contextmanager
-def within(place: Path) -> Iterator[None]:
+def within(place: Path, remedy: str = REMEDY) -> Iterator[None]:
     """Let every error inside, whatever it is, name the file that is read, and what to do.
+
+    Args:
+        place: The file.
+        remedy: What to do.
 
     Raises:
         RunDirectoryError: There was one.
     """
     try:
-        with reading(place, RunDirectoryError, REMEDY):
+        with reading(place, RunDirectoryError, remedy):
             yield
     except RunDirectoryError as error:
         if str(place) in str(error):
             raise
-        raise RunDirectoryError(f"{place}: {error}; {REMEDY}") from error
+        raise RunDirectoryError(f"{place}: {error}; {remedy}") from error
 
 
 def whole(found: Collection[str], wanted: Collection[str], place: Path) -> None:

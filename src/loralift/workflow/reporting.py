@@ -81,6 +81,7 @@ def build_report(directory: RunDirectory) -> Report:
         rows=_rows(directory, of.variants, questions, repeats),
         refused=of.refused,
         protocols=protocols,
+        judging=compared.judging if compared else None,
         asked={name: _rows(place, of.variants, questions, repeats) for name, place in _further(directory, protocols)},
     )
 

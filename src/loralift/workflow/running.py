@@ -22,6 +22,7 @@ from loralift.workflow.confounds import confounds_of
 from loralift.workflow.cutting import cuts_of
 from loralift.workflow.datasets import DatasetRun, load_datasets, tell
 from loralift.workflow.generating import answer_again, generate_variant
+from loralift.workflow.judging import recall
 from loralift.workflow.prepare import load_and_prove
 from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
@@ -124,7 +125,7 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
         for dataset in reversed(datasets):
             dataset.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
             _score_and_compare(context, dataset, scorer, known)
-    unwritten = []
+    unwritten = recall(directory)
     for dataset in datasets:
         try:
             finish(dataset.directory, clock.seconds)

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from loralift.records import Comparison, Report, Row
-from loralift.reporting import formatting, matrices, tables
+from loralift.reporting import formatting, judging, matrices, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 from loralift.reporting.examples import telling_rows
@@ -171,6 +171,7 @@ def _matrices(report: Report) -> dict[str, Any]:
         "protocol_rows": matrices.protocol_rows(comparison, report.protocols) if report.protocols else (),
         "best": _verdict_first(matrices.best_table(report)),
         "cuts": _verdict_first(matrices.cuts_table(report)),
+        "judging": [_verdict_first(table) for table in judging.judging_tables(report)],
     }
 
 

@@ -1,0 +1,71 @@
+"""Many requests at a time; each reply is recorded before the next one is asked for."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from loralift.judge.client import Pause, Stopped, ask
+from loralift.judge.contest import Request
+from loralift.judge.endpoint import Endpoint
+from loralift.judge.reply import Reply
+
+GRACE = 3.0
+"""Seconds in which replies that are under way are still recorded when nothing more is asked: they are paid for."""
+
+
+def ask_all(
+    endpoint: Endpoint, asked: Sequence[Request], record: Callable[[Request, Reply], None], *, at_a_time: int = 8
+) -> None:
+    """Ask every request.
+
+    Args:
+        endpoint: Who is asked.
+        asked: In this order, as far as several at a time allow.
+        record: Called with each reply as soon as it is there, by one thread at a time.
+        at_a_time: How many are under way at most.
+
+    Raises:
+        JudgeError: The endpoint cannot be reached or used; what was replied before is recorded.
+        LoraLiftError: What ``record`` raises.
+        KeyboardInterrupt: The user gave up; likewise.
+    """
+    waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    for request in asked:
+        waiting.put(request)
+    pause, lock, failed = Pause(), threading.Lock(), list[BaseException]()
+    closed = threading.Event()
+
+    def work() -> None:
+        try:
+            while True:
+                request = waiting.get_nowait()
+                reply = ask(endpoint, request.prompt, pause)
+                with lock:
+                    if not closed.is_set():
+                        record(request, reply)
+        except (queue.Empty, Stopped):
+            return
+        except BaseException as error:  # noqa: BLE001 - the asking thread raises it
+            failed.append(error)
+            pause.stop.set()
+
+    # daemons, which a process does not wait for when it ends: a request may take minutes
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(min(at_a_time, len(asked)))]
+    for worker in workers:
+        worker.start()
+    try:
+        while any(worker.is_alive() for worker in workers) and not failed:
+            for worker in workers:
+                worker.join(0.05)
+    finally:
+        pause.stop.set()
+        deadline = time.monotonic() + GRACE
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+        with lock:
+            closed.set()
+    if failed:
+        raise failed[0]
