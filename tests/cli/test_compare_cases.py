@@ -64,7 +64,7 @@ def test_a_rise_of_a_loss_or_a_latency_is_worse(compared: Callable[..., Any], na
 def test_several_references_and_thinking_are_told(compared: Callable[..., Any]) -> None:
     outcome, _ = compared("references-right", "references-wrong", "--metrics", "em")
     for side in ("right", "wrong"):
-        assert f"40 rows of references-{side} have several references; only the first is used." in outcome.out
+        assert f"40 rows of references-{side} have several references; an answer may be like any of" in outcome.out
     outcome, _ = compared("think-base", "think-candidate", "--metrics", "rougeL")
     assert "60 answers of think-candidate hold thinking" in outcome.out
 

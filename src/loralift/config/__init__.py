@@ -107,6 +107,11 @@ class RunConfig(BaseModel):
         description="a .jsonl, .json, .csv, .tsv, .parquet or .txt file",
     )
     strict: StrictBool = Field(False, title="A row that cannot be evaluated is an error.", description="true or false")
+    references: Literal["all", "first"] | None = Field(
+        None,
+        title="Which of a row's several references count [default: all; of fiqa the first].",
+        description="all or first",
+    )
     metrics: Names | None = Field(
         None,
         title="Which metrics to calculate [default: all but bert_score and squad].",

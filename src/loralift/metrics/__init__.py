@@ -22,6 +22,7 @@ from loralift.metrics.bleu import BLEU
 from loralift.metrics.blindness import MOST_UNSEEN, Blindness, blind_to, blindness
 from loralift.metrics.chrf import CHRF
 from loralift.metrics.perplexity import PERPLEXITY
+from loralift.metrics.references import nrefs_of
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
 from loralift.records import Example, Score
 
@@ -39,6 +40,7 @@ __all__ = [
     "blind_to",
     "blindness",
     "expand_names",
+    "nrefs_of",
     "per_row",
     "score_examples",
     "sign",

@@ -20,6 +20,7 @@ from loralift.metrics import (
     MetricSettings,
     blindness,
     expand_names,
+    nrefs_of,
     score_examples,
 )
 from loralift.reading import reading
@@ -128,9 +129,9 @@ def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
             not.
     """
     step = -(-len(questions) // LOOKED_AT)
-    references = [question.reference for question in questions[::step]]
+    asked = questions[::step]
     judged = [name for name, info in scoring.metrics.items() if info.higher_is_better is not None]
-    found = {name: blindness(METRICS[name], references, scoring.settings) for name in judged}
+    found = {name: blindness(METRICS[name], asked, scoring.settings) for name in judged}
     if (of := found[scoring.primary]).share > MOST_UNSEEN:
         can_see = [name for name in judged if found[name].share <= MOST_UNSEEN]
         raise UsageError(
@@ -155,7 +156,12 @@ def with_model(scoring: Scoring, described: str) -> Scoring:
         scoring: As it was before the base model was inspected.
         described: The base model and its tokenizer, e.g. ``org/model@revision,tokenizer:1f3a…``; no ``|`` in it.
     """
-    settings = replace(scoring.settings, perplexity_of=described)
+    return _with_settings(scoring, perplexity_of=described)
+
+
+def _with_settings(scoring: Scoring, **changed: Any) -> Scoring:
+    """The same scoring with other settings, and so with other signatures."""
+    settings = replace(scoring.settings, **changed)
     metrics = {name: METRICS[name].info(settings) for name in scoring.metrics}
     return replace(scoring, metrics=metrics, settings=settings)
 
@@ -203,6 +209,8 @@ def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Sc
     from loralift.nemo.summaries import summarise_all
 
     directory, scores = dataset.directory, scored.scores
+    if (nrefs := nrefs_of(dataset.data.questions)) != scoring.settings.nrefs:
+        scoring = _with_settings(scoring, nrefs=nrefs)
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
     summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}

@@ -50,11 +50,30 @@ def test_answers_that_hold_thinking_are_counted(tmp_path: Path, answer: str, cou
     assert notes == ((said,) if counted else ())
 
 
-def test_of_several_references_one_is_used_and_that_is_said(tmp_path: Path) -> None:
+def test_several_references_are_used_and_that_is_said(tmp_path: Path) -> None:
     rows = [*texts()[:5], *texts(reference=["it is 1", "it was"])[5:]]
     side = read_side(write(tmp_path / "several.jsonl", rows), ["f1"])
-    assert side.notes == ("7 rows of several have several references; only the first is used.",)
+    assert side.notes == ("7 rows of several have several references; an answer may be like any of them.",)
+    assert "refs:best" in side.metrics["f1"].signature
     assert read_side(write(tmp_path / "one.jsonl", texts(reference=["it is 1"])), ["f1"]).notes == ()
+
+
+def test_sides_that_are_scored_against_other_references_are_refused(tmp_path: Path) -> None:
+    """Answers scored against more references score higher, and the first one is the same on both sides."""
+    one = write(tmp_path / "one.jsonl", texts(reference="it is 1"))
+    two = write(tmp_path / "two.jsonl", texts(reference=["it is 1", "it is 2"]))
+    with pytest.raises(ComparisonError, match="for 12 of 12 ids, the same id stands for another question or reference"):
+        compare_sides(one, two, ["f1"])
+
+
+def test_blank_and_equal_references_are_none_and_a_number_among_them_is_refused(tmp_path: Path) -> None:
+    plain = read_side(write(tmp_path / "plain.jsonl", texts(reference="it is 1")), ["f1"])
+    listed = texts(reference=["", "it is 1", None, "it is 1", " "])
+    side = read_side(write(tmp_path / "listed.jsonl", listed), ["f1"])
+    assert (side.notes, side.scores, side.documents) == ((), plain.scores, plain.documents)
+    rows = [*texts()[:3], *texts(reference=["it is 1", 1])[3:]]
+    with pytest.raises(ComparisonError, match=r"row 4: must have texts .* write a number as text"):
+        read_side(write(tmp_path / "number.jsonl", rows), ["f1"])
 
 
 def test_numbers_that_are_written_as_texts_are_named(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from loralift.comparison import question_of, repeat_id
 from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
-from loralift.metrics import METRICS, MetricSettings, expand_names
+from loralift.metrics import METRICS, MetricSettings, expand_names, nrefs_of
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.reading import reading
 from loralift.records import Answer, Example, Question, Score
@@ -69,7 +69,8 @@ def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | Non
         return _file(path, with_ids(str(path), rows), metrics)
     lines = numbered(rows)
     # prompts count too, though with templates: rows without ids are paired only if their prompts are exactly equal
-    documents = {text.id: document(text.question, text.reference) for text in read_texts(str(path), lines) or ()}
+    texts = read_texts(str(path), lines) or ()
+    documents = {text.id: document(text.question, text.reference, text.others) for text in texts}
     side = _file(path, lines, metrics)
     return replace(side, documents=documents or side.documents, no_ids=without_ids(str(path), rows))
 
@@ -150,7 +151,7 @@ def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Question id to its question and reference; empty where the run's data was not kept."""
     if not directory.dataset.is_file():
         return {}
-    return {question.id: document(question.question, question.reference) for question in directory.read_questions()}
+    return {asked.id: document(asked.question, asked.reference, asked.others) for asked in directory.read_questions()}
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
@@ -234,14 +235,15 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
 
     if not any(text.reference.strip() for text in texts):
         raise ComparisonError(f"{name} has only empty references, by which no answer is right or wrong: write them in")
-    examples = [Example(Question(t.id, t.question, t.reference), Answer(t.id, t.prediction)) for t in texts]
+    questions = [Question(text.id, text.question, text.reference, others=text.others) for text in texts]
+    examples = [Example(asked, Answer(text.id, text.prediction)) for asked, text in zip(questions, texts, strict=True)]
     names = expand_names(metrics) if metrics else PREDICTION_METRICS
-    settings = MetricSettings()
+    settings = MetricSettings(nrefs=nrefs_of(questions))
     scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=name)
-    documents = {text.id: document("" if text.prompt else text.question, text.reference) for text in texts}
+    documents = {t.id: document("" if t.prompt else t.question, t.reference, t.others) for t in texts}
     notes = list(thinking_in_answers(name, [text.prediction for text in texts]))
-    if several := sum(text.others > 0 for text in texts):
-        notes.append(f"{several} rows of {name} have several references; only the first is used.")
+    if several := sum(bool(text.others) for text in texts):
+        notes.append(f"{several} rows of {name} have several references; an answer may be like any of them.")
     infos = {metric: METRICS[metric].info(settings) for metric in names}
     return Side(name, scores, infos, ours=True, documents=documents, notes=tuple(notes))
 
