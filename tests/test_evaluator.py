@@ -103,6 +103,14 @@ def test_a_row_may_have_several_references() -> None:
             evaluator.evaluate(["a"], [wrong])  # type: ignore[list-item]
 
 
+def test_a_tokenizer_for_all_languages_is_chosen_and_an_unknown_one_refused() -> None:
+    evaluator = Evaluator(metrics=["rouge", "bleu", "f1"], tokenizer="unicode")
+    found = evaluator.evaluate(["先还清利率最高的贷款"], ["先还清利率最高的贷款"])
+    assert dict(found) == pytest.approx({"rouge1": 1, "rouge2": 1, "rougeL": 1, "bleu": 100, "f1": 1})
+    with pytest.raises(UsageError, match="`--tokenizer` must be one of"):
+        Evaluator(metrics=["rouge"], tokenizer="jieba")
+
+
 def test_an_unknown_metric_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="did you mean 'rougeL'"):
         Evaluator(metrics=["rogueL"])

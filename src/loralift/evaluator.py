@@ -71,6 +71,7 @@ class Evaluator:
         semantic_similarity_model: "sbert" (all-MiniLM-L6-v2), a hub id or a folder.
         rouge_types: What "rouge" stands for.
         rouge_stemmer: Whether ROUGE compares Porter stems.
+        tokenizer: Of BLEU, ROUGE and token F1, as `loralift run --tokenizer` knows it; None: for English.
         device: Of the embedding models; None: a GPU if there is one.
         seed: Of every resampling.
         names: The metrics that are calculated.
@@ -83,6 +84,7 @@ class Evaluator:
     semantic_similarity_model: str = "sbert"
     rouge_types: Sequence[str] = ROUGE_TYPES
     rouge_stemmer: bool = False
+    tokenizer: str | None = None
     device: str | None = None
     seed: int = 0
     names: tuple[str, ...] = field(init=False)
@@ -94,6 +96,7 @@ class Evaluator:
         arguments.seed("seed", self.seed)
         if not isinstance(self.rouge_stemmer, bool):
             raise UsageError(wrong_argument("rouge_stemmer", "True or False", self.rouge_stemmer))
+        MetricSettings(tokenizer=self.tokenizer)  # refuses an unknown one
         types = arguments.names("rouge_types", self.rouge_types, METRIC_NAMES)
         asked = PREDICTION_METRICS if self.metrics is None else arguments.names("metrics", self.metrics, METRIC_NAMES)
         names: list[str] = []
@@ -192,6 +195,7 @@ class Evaluator:
     def _settings(self, nrefs: str) -> MetricSettings:
         return MetricSettings(
             nrefs=nrefs,
+            tokenizer=self.tokenizer,
             semantic_similarity_model=self.semantic_similarity_model,
             rouge_stemmer=self.rouge_stemmer,
             device=self.device,

@@ -48,7 +48,7 @@ class MetricSettings:
         if "|" in self.perplexity_of:
             raise UsageError(wrong_argument("perplexity_of", "a text without '|'", self.perplexity_of))
         if self.tokenizer is not None and self.tokenizer not in TOKENIZERS:
-            raise UsageError(wrong_argument("tokenizer", f"one of {', '.join(TOKENIZERS)}", self.tokenizer))
+            raise UsageError(wrong_argument("--tokenizer", f"one of {', '.join(TOKENIZERS)}", self.tokenizer))
 
 
 @dataclass(frozen=True, slots=True)

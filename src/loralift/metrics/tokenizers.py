@@ -18,7 +18,7 @@ stay with.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
@@ -28,10 +28,17 @@ import regex
 from loralift.errors import UsageError
 from loralift.metrics.base import MetricSettings
 from loralift.metrics.blindness import UNSPACED, letters, without_spaces
+from loralift.records import Question
 
 Tokenize = Callable[[str], list[str]]
 
 UNICODE = "unicode"
+
+TOKENISED = ("rouge1", "rouge2", "rougeL", "bleu", "f1")
+"""Names of the metrics that have a tokenizer."""
+
+MOST_OTHERS = 0.05
+"""Share of references in other scripts than Latin up to which the tokenizer for English is left without a word."""
 
 SACREBLEU = {
     "13a": ("tokenizer_13a", "Tokenizer13a"),
@@ -50,6 +57,8 @@ LETTER = regex.compile(rf"(?V1)[{UNSPACED.pattern[1:-2]}--\p{{M}}][\p{{M}}\u200c
 
 UNSEEN = regex.compile(r"(?V1)[\p{Cf}--[\u200c\u200d]]")
 """Marks for the direction of writing, soft hyphens, zero-width spaces; joiners are a part of spelling."""
+
+LATIN = regex.compile(r"(?V1)[\p{L}&&\p{Latin}]")
 
 JAPANESE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー]")
 
@@ -96,6 +105,34 @@ def of_sacrebleu(name: str) -> Any:
     except RuntimeError as error:  # how sacrebleu says that MeCab is not there
         line = f"pip install 'sacrebleu[{name.partition('-')[0]}]'"
         raise UsageError(f"`--tokenizer` {name} needs MeCab, which is not installed: {line}") from error
+
+
+def not_latin(text: str) -> bool:
+    """Whether more than half of a text's letters are of other scripts than Latin; digits and marks are of none."""
+    if text.isascii():
+        return False
+    return 2 * len(LATIN.findall(text)) < sum(map(str.isalpha, text))
+
+
+def left_for_english(metrics: Iterable[str], questions: Sequence[Question], settings: MetricSettings) -> str | None:
+    """What is said where many references are not in Latin script, and nobody chose a tokenizer.
+
+    Args:
+        metrics: Names; nothing is said where none is of ``TOKENISED``.
+        questions: The data.
+        settings: The metrics'.
+    """
+    if settings.tokenizer is not None or not set(TOKENISED) & set(metrics):
+        return None
+    texts = [text for question in questions for text in question.references]
+    others = sum(map(not_latin, texts))
+    if others <= MOST_OTHERS * len(texts):
+        return None
+    return (
+        f"{others} of {len(texts)} references are not in Latin script, and ROUGE, BLEU and token F1 part words as in "
+        "English: --tokenizer unicode parts them as Unicode does (zh, ja-mecab, intl or char: as sacrebleu does in "
+        "BLEU), --tokenizer 13a leaves it so"
+    )
 
 
 def for_bleu(settings: MetricSettings) -> tuple[str, Tokenize]:

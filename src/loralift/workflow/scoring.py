@@ -16,10 +16,12 @@ from loralift.metrics import (
     DEFAULT_METRICS,
     METRICS,
     MOST_UNSEEN,
+    TOKENISED,
     Blindness,
     MetricSettings,
     blindness,
     expand_names,
+    left_for_english,
     nrefs_of,
     score_examples,
 )
@@ -70,6 +72,7 @@ def scoring_of(config: RunConfig) -> Scoring:
     settings = MetricSettings(
         semantic_similarity_model=config.semantic_similarity_model,
         rouge_stemmer=config.rouge_stemmer,
+        tokenizer=config.tokenizer,
         device=config.device,
     )
     names = DEFAULT_METRICS if config.metrics is None else expand_names([*config.metrics, *CHECKS])
@@ -122,7 +125,8 @@ def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
         questions: The data, at least one.
 
     Returns:
-        What the other judged metrics cannot score, one sentence for each reason.
+        What the other judged metrics cannot score, one sentence for each reason, and that a tokenizer for English was
+        left for other scripts.
 
     Raises:
         UsageError: The primary metric is blind to more than half of the references; the message names those that are
@@ -134,15 +138,19 @@ def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
     found = {name: blindness(METRICS[name], asked, scoring.settings) for name in judged}
     if (of := found[scoring.primary]).share > MOST_UNSEEN:
         can_see = [name for name in judged if found[name].share <= MOST_UNSEEN]
+        by_words = blindness(METRICS[scoring.primary], asked, replace(scoring.settings, tokenizer="unicode"))
+        helps = scoring.primary in TOKENISED and by_words.share <= MOST_UNSEEN
+        parted = ", or give --tokenizer unicode" if helps else ""
         raise UsageError(
             f"`--primary` must be a metric that sees the data, and {scoring.primary} cannot score {of.unseen} of "
             f"{of.references} references ({of.reason}): "
-            f"{remedy(can_see, primary=scoring.primary)}"
+            f"{remedy(can_see, primary=scoring.primary)}{parted}"
         )
     titles: dict[Blindness, list[str]] = {}
     for name, of in found.items():
         titles.setdefault(of, []).append(scoring.metrics[name].title)
-    return [
+    english = left_for_english(judged, asked, scoring.settings)
+    return ([english] if english else []) + [
         f"{', '.join(named)} cannot score {of.unseen} of {of.references} references: {of.reason}"
         for of, named in titles.items()
         if of.unseen

@@ -31,6 +31,7 @@ class Side:
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
         run: Its run's run.json, if it is of a run.
         root: The folder of its run, if it is of one.
+        scored: Whether its answers were scored here, with a tokenizer that could be chosen.
         no_ids: Where the rows have no ids, so that their ids are their positions: the sentence that refuses it; empty
             where they have some.
     """
@@ -46,6 +47,7 @@ class Side:
     repeated: bool | None = None
     run: Mapping[str, Any] | None = None
     root: Path | None = None
+    scored: bool = False
     no_ids: str = ""
 
 
