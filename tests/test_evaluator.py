@@ -88,6 +88,29 @@ def test_wrong_lists_are_refused(predictions: object, references: object, messag
         Evaluator(metrics=["f1"]).evaluate(predictions, references)  # type: ignore[arg-type]
 
 
+def test_a_row_may_have_several_references() -> None:
+    evaluator = Evaluator(metrics=["em", "bleu"])
+    right = [["no", "the cat"], "a dog", ["a bird", " ", "a bird"]]
+    found = evaluator.evaluate(["the cat", "a dog", "bird"], right)
+    assert [score.values["exact_match"] for score in found.scores] == [1.0, 1.0, 1.0]
+    assert found.references == {"0": ("no", "the cat"), "1": ("a dog",), "2": ("a bird",)}
+    assert found.metrics["bleu"].signature.startswith("nrefs:var|refs:all|")
+    fewer = evaluator.evaluate(["the cat", "a dog", "bird"], ["no", "a dog", "a bird"])
+    with pytest.raises(ComparisonError, match="1 ids stand for another reference on the other"):
+        evaluator.compare(fewer, found)
+    for wrong in ([], ["a", 1], {"a", "b"}, b"ab"):
+        with pytest.raises(UsageError, match="`references` must be"):
+            evaluator.evaluate(["a"], [wrong])  # type: ignore[list-item]
+
+
+def test_a_tokenizer_for_all_languages_is_chosen_and_an_unknown_one_refused() -> None:
+    evaluator = Evaluator(metrics=["rouge", "bleu", "f1"], tokenizer="unicode")
+    found = evaluator.evaluate(["先还清利率最高的贷款"], ["先还清利率最高的贷款"])
+    assert dict(found) == pytest.approx({"rouge1": 1, "rouge2": 1, "rougeL": 1, "bleu": 100, "f1": 1})
+    with pytest.raises(UsageError, match="`--tokenizer` must be one of"):
+        Evaluator(metrics=["rouge"], tokenizer="jieba")
+
+
 def test_an_unknown_metric_is_refused_at_once() -> None:
     with pytest.raises(UsageError, match="did you mean 'rougeL'"):
         Evaluator(metrics=["rogueL"])

@@ -45,6 +45,7 @@ def compare(
     higher_is_better: Collection[str] = (),
     lower_is_better: Collection[str] = (),
     seed: int | None = None,
+    tokenizer: str | None = None,
 ) -> Comparison:
     """Compare two sides that lie on the disk: `loralift compare` as a function.
 
@@ -59,6 +60,7 @@ def compare(
         higher_is_better: Metrics of a file of scores of which more is better, where the name does not say it.
         lower_is_better: Likewise less.
         seed: Of every resampling; None: the run's, or 0.
+        tokenizer: Of BLEU, ROUGE and token F1, for predictions that are scored here; None: for English.
 
     Raises:
         LoraLiftError: One line on what is wrong.
@@ -73,5 +75,5 @@ def compare(
     )
     names = None if metrics is None else arguments.names("metrics", metrics, "a list of metric names, each once")
     before, after = arguments.path("baseline", baseline, SIDE), arguments.path("candidate", candidate, SIDE)
-    comparison, _ = compare_sides(before, after, names, asked)
+    comparison, _ = compare_sides(before, after, names, asked, tokenizer)
     return comparison

@@ -9,7 +9,7 @@ from typing import Any
 from loralift import arguments
 from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
-from loralift.metrics import METRICS, MetricSettings, expand_names
+from loralift.metrics import METRICS, MetricSettings, expand_names, nrefs_of
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
 from loralift.records import (
     BASE,
@@ -37,14 +37,14 @@ class Evaluation(Mapping[str, float | None]):
         scores: One Score a row, in the order of the predictions.
         summaries: Metric to its mean, median, standard deviation and 95 % CI.
         metrics: Metric to what is known of it, its signature among it.
-        references: Row id to its ground truth: what a comparison makes sure of.
+        references: Row id to its ground truths: what a comparison makes sure of.
     """
 
     name: str
     scores: tuple[Score, ...]
     summaries: Mapping[str, MetricSummary]
     metrics: Mapping[str, MetricInfo]
-    references: Mapping[str, str]
+    references: Mapping[str, tuple[str, ...]]
 
     def __getitem__(self, metric: str) -> float | None:
         return self.summaries[metric].value
@@ -71,6 +71,7 @@ class Evaluator:
         semantic_similarity_model: "sbert" (all-MiniLM-L6-v2), a hub id or a folder.
         rouge_types: What "rouge" stands for.
         rouge_stemmer: Whether ROUGE compares Porter stems.
+        tokenizer: Of BLEU, ROUGE and token F1, as `loralift run --tokenizer` knows it; None: for English.
         device: Of the embedding models; None: a GPU if there is one.
         seed: Of every resampling.
         names: The metrics that are calculated.
@@ -83,6 +84,7 @@ class Evaluator:
     semantic_similarity_model: str = "sbert"
     rouge_types: Sequence[str] = ROUGE_TYPES
     rouge_stemmer: bool = False
+    tokenizer: str | None = None
     device: str | None = None
     seed: int = 0
     names: tuple[str, ...] = field(init=False)
@@ -94,6 +96,7 @@ class Evaluator:
         arguments.seed("seed", self.seed)
         if not isinstance(self.rouge_stemmer, bool):
             raise UsageError(wrong_argument("rouge_stemmer", "True or False", self.rouge_stemmer))
+        MetricSettings(tokenizer=self.tokenizer)  # refuses an unknown one
         types = arguments.names("rouge_types", self.rouge_types, METRIC_NAMES)
         asked = PREDICTION_METRICS if self.metrics is None else arguments.names("metrics", self.metrics, METRIC_NAMES)
         names: list[str] = []
@@ -104,7 +107,7 @@ class Evaluator:
     def evaluate(
         self,
         predictions: Sequence[str],
-        references: Sequence[str],
+        references: Sequence[str | Sequence[str]],
         *,
         questions: Sequence[str] | None = None,
         ids: Sequence[str] | None = None,
@@ -114,7 +117,8 @@ class Evaluator:
 
         Args:
             predictions: The answers.
-            references: As many ground truths, in the same order.
+            references: As many ground truths, in the same order; where a row has several, a list of them, of which
+                blank and equal ones count once or not at all.
             questions: As many questions, for the metrics that look at them.
             ids: What a comparison pairs rows by; None: their position.
             name: What a comparison calls this evaluation.
@@ -125,19 +129,20 @@ class Evaluator:
         from loralift.nemo.scoring import score_recorded
 
         arguments.name("name", name, "a name")
-        predictions, references = _in_order("predictions", predictions), _in_order("references", references)
+        predictions, right = _in_order("predictions", predictions), _in_order("references", references)
+        truths = [_truths(row, texts) for row, texts in enumerate(right)]
         ids = [str(row) for row in range(len(predictions))] if ids is None else _in_order("ids", ids)
         questions = [""] * len(predictions) if questions is None else _in_order("questions", questions)
-        _check_lists(predictions=predictions, references=references, questions=questions, ids=ids)
+        _check_lists(predictions=predictions, references=[of[0] for of in truths], questions=questions, ids=ids)
         examples = [
-            Example(Question(i, question, reference), Answer(i, prediction))
-            for i, question, reference, prediction in zip(ids, questions, references, predictions, strict=True)
+            Example(Question(i, question, of[0], others=of[1:]), Answer(i, prediction))
+            for i, question, of, prediction in zip(ids, questions, truths, predictions, strict=True)
         ]
-        settings = self._settings()
+        settings = self._settings(nrefs_of(example.question for example in examples))
         scores, _ = score_recorded(examples, self.names, settings, primary=self.names[0], variant=name)
         infos = {metric: METRICS[metric].info(settings) for metric in self.names}
-        truths = dict(zip(ids, references, strict=True))
-        return Evaluation(name, tuple(scores), summarise_all(scores, infos, self.seed), infos, truths)
+        summaries = summarise_all(scores, infos, self.seed)
+        return Evaluation(name, tuple(scores), summaries, infos, dict(zip(ids, truths, strict=True)))
 
     def compare(
         self,
@@ -187,15 +192,26 @@ class Evaluator:
         rows = tuple(replace(row, warnings=(*row.warnings, *doubts[row.metric])) for row in comparison.rows)
         return replace(comparison, rows=rows)
 
-    def _settings(self) -> MetricSettings:
+    def _settings(self, nrefs: str) -> MetricSettings:
         return MetricSettings(
+            nrefs=nrefs,
+            tokenizer=self.tokenizer,
             semantic_similarity_model=self.semantic_similarity_model,
             rouge_stemmer=self.rouge_stemmer,
             device=self.device,
         )
 
 
-def _in_order(name: str, values: Iterable[str]) -> list[str]:
+def _truths(row: int, value: object) -> tuple[Any, ...]:
+    """A row's ground truths: one of any kind, which is checked with the others, or the texts of a list."""
+    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+        return (value,)
+    if not value or isinstance(value, bytes | set | frozenset) or not all(isinstance(text, str) for text in value):
+        raise UsageError(wrong_argument("references", "texts, or lists of texts", f"{value!r} at position {row}"))
+    return tuple(dict.fromkeys(filter(str.strip, value))) or (value[0],)
+
+
+def _in_order(name: str, values: Iterable[Any]) -> list[Any]:
     """Texts as a list, from whatever has them in an order: a set would pair any answer with any reference."""
     if isinstance(values, str | bytes | set | frozenset | Mapping) or not isinstance(values, Iterable):
         raise UsageError(wrong_argument(name, "a list of texts, in order", values))

@@ -65,9 +65,21 @@ def test_each_query_gets_its_first_relevant_document_in_the_order_of_the_qrels(t
 def test_further_documents_and_queries_without_one_are_told(tmp_path: Path) -> None:
     assert load_questions(lay_out(tmp_path, QRELS)).notes == (
         "queries that are judged without any relevant document are not asked: 1 (q4)",
-        "2 rows have several references (column 'reference'); only the first is used, and an answer like another one "
-        "counts as wrong",
+        "2 rows have several references (column 'reference'); an answer may be like any of them, and perplexity is of "
+        "the first; --references first takes that alone",
     )
+    several = [(q.reference, q.others) for q in load_questions(f"beir:{tmp_path}").questions]
+    assert several == [("Title Second.", ("First. ",)), ("First. ", ("Title Second.",))]
+    first = [(q.reference, q.others) for q in load_questions(f"beir:{tmp_path}", references="first").questions]
+    assert first == [("Title Second.", ()), ("First. ", ())]
+
+
+def test_further_documents_that_are_not_there_are_told(tmp_path: Path) -> None:
+    data = load_questions(lay_out(tmp_path, [("q1", "d1", 1), ("q1", "d9", 1), ("q1", "d3", 1), ("q1", "d2", 1)]))
+    assert data.notes[0] == (
+        "further relevant documents that are missing or empty in the corpus are no references: 2 (d9, d3)"
+    )
+    assert data.questions[0].references == ("First. ", "Title Second.")
 
 
 HOLES = [("q1", "d9", 1), ("q1", "d1", 1), ("q9", "d1", 1), ("q3", "d3", 1), ("q2", "d1", 1)]

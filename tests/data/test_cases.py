@@ -39,10 +39,17 @@ def test_the_column_that_is_dropped_is_named(cases_dir: Path, name: str, columns
     )
 
 
-def test_answers_list_tells_that_only_the_first_is_used(cases_dir: Path) -> None:
+def test_answers_list_is_read_whole(cases_dir: Path) -> None:
     data = load(cases_dir, "answers_list")
     assert data.questions[0].reference == "city of light"
-    assert data.notes[0].startswith("6 rows have several references (column 'answers'); only the first is used")
+    assert all(question.others for question in data.questions)
+    assert data.notes[0].startswith("6 rows have several references (column 'answers'); an answer may be like any of")
+
+
+def test_the_answers_of_squad_are_read(cases_dir: Path) -> None:
+    data = load(cases_dir, "squad")
+    assert data.columns["reference"] == "answers"
+    assert all(isinstance(text, str) for question in data.questions for text in question.references)
 
 
 def test_prompt_completion_is_read(cases_dir: Path) -> None:
@@ -55,7 +62,6 @@ def test_prompt_completion_is_read(cases_dir: Path) -> None:
     [
         ("messages", "column 'messages' holds chat messages, which are not read yet"),
         ("sharegpt", "column 'conversations' holds chat messages, which are not read yet"),
-        ("squad", "an object (text, answer_start) as SQuAD has it, which is not read yet"),
         ("alpaca", "what Alpaca asks is instruction and input together"),
     ],
 )

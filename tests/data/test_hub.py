@@ -96,6 +96,11 @@ def test_fiqa_is_read_from_the_parquet_export_of_its_script(hub: FakeHub) -> Non
     assert data.source.startswith("explodinggradients/fiqa, config main, split test, revision decade, content not the")
     assert load_questions("fiqa?revision=decade", limit=5).questions == data.questions[:5]
     assert [note[:37] for note in data.notes] == ["648 rows have several references (col"]
+    assert "only the first is used" in data.notes[0]
+    assert not any(question.others for question in data.questions)
+    every = load_questions(references="all")
+    assert every.questions[601].references == (" first 1 ", *every.questions[601].others)
+    assert all(question.others for question in every.questions)
 
 
 def test_fiqa_is_read_from_main_once_that_holds_data(hub: FakeHub) -> None:

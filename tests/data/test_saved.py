@@ -15,6 +15,7 @@ QUESTIONS = (
     Question(
         "zwei", " Größe\u2028\u0085\x1c{x}? ", 'A "quoted"\r\n\tanswer\x00 🏦 ', {"topic": "tax", "n": 1, "x": None}
     ),
+    Question("several", "q", "r", {"reference_of": "x"}, ("s", " t ")),
     Question("3", "q", "r", {"fields": "f", "id": "other", "question": "x", "ok": False, "pi": 3.14}),
 )
 
@@ -31,13 +32,19 @@ def test_the_file_is_readable_and_short() -> None:
     lines = dump_questions(QUESTIONS).split("\n")
     assert lines[0] == '{"id": "1", "question": "Plain?", "reference": "Yes."}'
     assert "Größe" in lines[1]
-    assert lines[3:] == [""]
+    assert lines[2].startswith('{"id": "several", "question": "q", "reference": ["r", "s", " t "], "fields"')
+    assert lines[4:] == [""]
 
 
 def test_the_hash_is_of_canonical_json_lines() -> None:
     canonical = '{"fields":{"a":1,"b":"é"},"id":"1","question":"q","reference":"r"}\n'
     question = Question("1", "q", "r", {"b": "é", "a": 1})
     assert hash_questions([question]) == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_further_references_are_a_part_of_the_hash() -> None:
+    others = ((), ("s",), ("s", "t"), ("t", "s"))
+    assert len({hash_questions([Question("1", "q", "r", others=each)]) for each in others}) == 4
 
 
 @pytest.mark.parametrize(

@@ -149,10 +149,8 @@ CHAT = [{"role": "user", "content": "q"}]
     ("value", "said"),
     [
         ({"value": "a", "aliases": []}, r"an object \(value, aliases\): write its text in its place"),
-        (
-            {"text": ["a"], "answer_start": [0]},
-            r"an object \(text, answer_start\) as SQuAD has it, which is not read yet",
-        ),
+        ({"text": ["a"], "language": "en"}, r"an object \(text, language\): write its text in its place"),
+        ({"text": [["a"]], "answer_start": [0]}, r"an object \(text, answer_start\): write its text in its place"),
         ([["a"]], r"the list \[\['a'\]\]: write plain text in its place"),
         (CHAT, "chat messages, which are not read yet"),
     ],

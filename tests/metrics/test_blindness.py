@@ -8,6 +8,7 @@ import pytest
 
 from loralift.metrics import METRICS, MetricSettings, blindness, score_examples
 from loralift.metrics.blindness import outside_ascii, without_spaces
+from loralift.records import Question
 
 NAMES = ["rougeL", "bleu", "f1", "chrf", "exact_match"]
 
@@ -145,8 +146,8 @@ def test_identical_chinese_texts_are_not_unlike(cases_dir, make_example):
 
 
 def test_a_metric_is_asked_before_there_is_an_answer():
-    references = [SCRIPTS["Chinese"][0], SCRIPTS["English"][0], SCRIPTS["Russian"][0], SCRIPTS["Thai"][0]]
-    found = {name: blindness(METRICS[name], references, MetricSettings()) for name in NAMES}
+    questions = [Question(name, "?", SCRIPTS[name][0]) for name in ("Chinese", "English", "Russian", "Thai")]
+    found = {name: blindness(METRICS[name], questions, MetricSettings()) for name in NAMES}
     assert {name: of.unseen for name, of in found.items()} == {
         "rougeL": 3, "bleu": 2, "f1": 2, "chrf": 0, "exact_match": 0,
     }  # fmt: skip

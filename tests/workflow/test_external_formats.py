@@ -152,7 +152,7 @@ def test_a_line_without_a_document_is_refused() -> None:
 )
 def test_the_spellings_of_prediction_and_reference(row: dict[str, Any], texts: tuple[str, str] | None) -> None:
     found = read_texts("a.jsonl", [{"id": "1", **row}])
-    others = sum(len(value) - 1 for value in row.values() if isinstance(value, list))
+    others = tuple(text for value in row.values() if isinstance(value, list) for text in value[1:])
     assert found == (None if texts is None else (Texts("1", *texts, others=others),))
 
 

@@ -25,13 +25,17 @@ def test_a_primary_metric_that_cannot_see_the_data_is_refused_and_says_what_can(
         refuse_blind(scoring("rouge", "f1", "chrf", "em"), questions(CHINESE, CHINESE, ENGLISH))
     assert str(error.value) == (
         "`--primary` must be a metric that sees the data, and rouge1 cannot score 2 of 3 references (ROUGE sees too "
-        "little of the reference: its tokens are of a-z and 0-9): decide by --primary chrf or --primary exact_match"
+        "little of the reference: its tokens are of a-z and 0-9): decide by --primary chrf or --primary exact_match, "
+        "or give --tokenizer unicode"
     )
 
 
 def test_where_no_metric_asked_for_sees_the_data_others_are_named():
-    with pytest.raises(UsageError, match=r"--metrics chrf,exact_match$"):
+    with pytest.raises(UsageError, match=r"--metrics chrf,exact_match, or give --tokenizer unicode$"):
         refuse_blind(scoring("rouge", "bleu", "f1"), questions(THAI))
+    with pytest.raises(UsageError, match=r"decide by --primary bleu or --primary f1$"):
+        refuse_blind(scoring("rouge", "bleu", "f1"), questions("😀 🎉"))
+    assert refuse_blind(scoring("rouge", "bleu", "f1", tokenizer="unicode"), questions(THAI)) == []
 
 
 def test_an_english_embedding_model_is_refused_before_the_run():
@@ -46,7 +50,11 @@ def test_an_english_embedding_model_is_refused_before_the_run():
 
 def test_what_other_metrics_cannot_see_is_noted():
     asked = scoring("rouge", "f1", "chrf", primary="chrf")
-    assert refuse_blind(asked, questions(ENGLISH, ENGLISH, CHINESE)) == [
+    english, *notes = refuse_blind(asked, questions(ENGLISH, ENGLISH, CHINESE))
+    assert english.startswith(
+        "1 of 3 references are not in Latin script, and ROUGE, BLEU and token F1 part words as in"
+    )
+    assert notes == [
         "ROUGE-1, ROUGE-2, ROUGE-L cannot score 1 of 3 references: ROUGE sees too little of the reference: its tokens "
         "are of a-z and 0-9",
         "Token F1 cannot score 1 of 3 references: token F1 sees too little of the reference: its words are not "
@@ -61,7 +69,7 @@ def test_a_margin_of_the_whole_scale_is_refused_before_the_run():
 
 
 def test_half_of_the_references_is_enough():
-    assert len(refuse_blind(scoring("f1"), questions(ENGLISH, CHINESE))) == 1
+    assert len(refuse_blind(scoring("f1"), questions(ENGLISH, CHINESE))) == 2
     with pytest.raises(UsageError, match="cannot score 2 of 3"):
         refuse_blind(scoring("f1"), questions(CHINESE, CHINESE, ENGLISH))
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--primary", cls=Once, metavar="M", help="The metric that decides [default: the run's, or the first].")
 @click.option("--margin", "margins", multiple=True, metavar="M=X", help="Equivalence margin [default: the run's].")
 @click.option("--metrics", cls=Once, metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
+@click.option("--tokenizer", cls=Once, metavar="X", help="Of BLEU, ROUGE and F1, as `loralift run` has it.")
 @click.option(
     "--filter", "filter_name", cls=Once, metavar="NAME", help="Filter of an lm-eval sample log [default: its first]."
 )
@@ -70,7 +71,7 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     if place is not None:
         output.check(place, (baseline, candidate))
     names = None if options["metrics"] is None else metric_names([options["metrics"]])
-    sides = read_sides(baseline, candidate, names, options["filter_name"])
+    sides = read_sides(baseline, candidate, names, options["filter_name"], options["tokenizer"])
     comparison, tests = compare_read(*sides, asked)
     evidence = evidence_of_sides(*sides, comparison)
     found = doubts(comparison, evidence.confounds, evidence.protocols)

@@ -107,6 +107,11 @@ class RunConfig(BaseModel):
         description="a .jsonl, .json, .csv, .tsv, .parquet or .txt file",
     )
     strict: StrictBool = Field(False, title="A row that cannot be evaluated is an error.", description="true or false")
+    references: Literal["all", "first"] | None = Field(
+        None,
+        title="Which of a row's several references count [default: all; of fiqa the first].",
+        description="all or first",
+    )
     metrics: Names | None = Field(
         None,
         title="Which metrics to calculate [default: all but bert_score and squad].",
@@ -126,6 +131,11 @@ class RunConfig(BaseModel):
         "sbert", title="The sentence embedding model.", description="sbert, a hub id or a folder"
     )
     rouge_stemmer: StrictBool = Field(False, title="ROUGE compares Porter stems.", description="true or false")
+    tokenizer: Literal["13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "unicode"] | None = Field(
+        None,
+        title="How BLEU, ROUGE and token F1 part words [default: as in English]; unicode is for all languages.",
+        description="13a, intl, zh, char, ja-mecab, ko-mecab or unicode",
+    )
     engine: Literal["auto", "transformers", "vllm"] = Field(
         "auto",
         title="What generates; auto takes vllm where it is installed and a GPU is there.",

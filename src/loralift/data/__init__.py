@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from loralift.data.beir import read_beir_directory, read_beir_hub
 from loralift.data.files import read_file
@@ -33,7 +34,7 @@ from loralift.data.prompts import (
 )
 from loralift.data.saved import dump_questions, hash_questions
 from loralift.data.selection import HeldOut, SavedIndices, Selection
-from loralift.data.spec import BeirDirectory, BeirHub, HubDataset, LocalFile, Spec, parse_spec
+from loralift.data.spec import FIQA, BeirDirectory, BeirHub, HubDataset, LocalFile, Spec, parse_spec
 from loralift.data.table import Dropped, Table, to_questions
 from loralift.errors import DataError, UsageError, some, wrong_argument
 from loralift.records import Question
@@ -75,7 +76,7 @@ class LoadedData:
         columns: ``id`` (absent: the row index), ``question`` and ``reference`` to the source's column.
         dropped: Rows that were selected but cannot be evaluated, and why.
         notes: What else a reader must be told, a sentence each: columns that the prompt lacks, equal questions with
-            different references, references that are not used.
+            different references, several references and whether all are used.
     """
 
     questions: tuple[Question, ...]
@@ -94,6 +95,7 @@ def load_questions(
     selection: Selection | None = None,
     limit: int | None = None,
     strict: bool = False,
+    references: Literal["all", "first"] | None = None,
 ) -> LoadedData:
     """Load evaluation data.
 
@@ -104,10 +106,11 @@ def load_questions(
     Args:
         spec: ``fiqa``, a file, ``beir:DIR``, ``beir://NAME`` or ``hf://ORG/NAME``; see ``data/spec.py``.
         columns: Any of ``id``, ``question``, ``reference`` to the source's column, where the automatic names
-            (``CANDIDATES`` in ``data/columns.py``) do not find it. A list-valued reference means its first.
+            (``CANDIDATES`` in ``data/columns.py``) do not find it. A reference may be a list of several.
         selection: Which rows, where training took the others; None: all.
         limit: At most this many questions, the first ones after the selection; None: all.
         strict: Whether a row that must be dropped is an error.
+        references: Which of a row's several references count; None: all, but of FiQA the first.
 
     Returns:
         The questions and their provenance. Further columns with plain values are in ``Question.fields``.
@@ -118,12 +121,13 @@ def load_questions(
     """
     if limit is not None and limit < 1:
         raise UsageError(wrong_argument("--limit", "a positive integer", limit))
-    table = _read(parse_spec(spec))
+    source = parse_spec(spec)
+    table = _read(source)
     if not table.rows:
         raise DataError(f"{table.name}: there are no rows in it")
     indices = selection.choose(len(table.rows)) if selection else range(len(table.rows))
     chosen = [(index, table.rows[index]) for index in indices]
-    reading = to_questions(table.name, chosen, columns or {})
+    reading = to_questions(table.name, chosen, columns or {}, first_only=(references or _usual(source)) == "first")
     if reading.dropped and (strict or not reading.questions):
         named = some(f"{row.id}: {row.reason}" for row in reading.dropped)
         way = "; without --strict they are left out" if reading.questions else ""
@@ -152,6 +156,11 @@ def _read(spec: Spec) -> Table:
             return read_beir_hub(spec)
         case HubDataset():
             return read_hub(spec)
+
+
+def _usual(spec: Spec) -> Literal["all", "first"]:
+    """Which references count where nobody says: of FiQA the first ground truth, with which its figures are made."""
+    return "first" if isinstance(spec, HubDataset) and spec.dataset == FIQA.dataset else "all"
 
 
 def _describe(selection: Selection | None, rows: int, limited_to: int | None) -> str:

@@ -1,8 +1,9 @@
-"""BEIR's retrieval layout (corpus, queries, qrels) as questions with one reference each.
+"""BEIR's retrieval layout (corpus, queries, qrels) as questions with their references.
 
 A query's reference is its first relevant document: the first line of the qrels, in the file's order, that names
 the query with a score above 0. The first ground truth of ``explodinggradients/fiqa`` is just that document of BEIR's
-FiQA-2018. White space around a query is left out; the document is given as it is.
+FiQA-2018. Further relevant documents are further references. White space around a query is left out; documents are
+given as they are.
 
 Thakur et al., "BEIR: A Heterogeneous Benchmark for Zero-shot Evaluation of Information Retrieval Models", NeurIPS
 2021 (arXiv:2104.08663).
@@ -49,7 +50,7 @@ def pair(
             continue
         if not queries.get(query, "").strip():
             yield Dropped(query, f"it is {'empty' if query in queries else 'missing'} in the queries")
-        elif not corpus.get(relevant[0], "").strip():
+        elif not _says(corpus, relevant[0]):
             state = "empty" if relevant[0] in corpus else "missing"
             yield Dropped(query, f"its first relevant document {relevant[0]} is {state} in the corpus")
         else:
@@ -75,6 +76,20 @@ def _unanswerable(judgements: Iterable[Judgement]) -> tuple[str, ...]:
     if not none:
         return ()
     return (f"queries that are judged without any relevant document are not asked: {len(none)} ({some(none)})",)
+
+
+def _not_there(judgements: Iterable[Judgement], corpus: Mapping[str, str]) -> tuple[str, ...]:
+    """A note on relevant documents after the first that say nothing; without its first a query is not asked."""
+    asked = (relevant for relevant in _relevant(judgements).values() if relevant and _says(corpus, relevant[0]))
+    lost = list(dict.fromkeys(each for relevant in asked for each in relevant if not _says(corpus, each)))
+    if not lost:
+        return ()
+    said = "further relevant documents that are missing or empty in the corpus are no references"
+    return (f"{said}: {len(lost)} ({some(lost)})",)
+
+
+def _says(corpus: Mapping[str, str], document: str) -> bool:
+    return bool(corpus.get(document, "").strip())
 
 
 def read_beir_directory(source: BeirDirectory) -> Table:
@@ -103,7 +118,7 @@ def _read_folder(source: BeirDirectory) -> Table:
     judgements = list(read_qrels(qrels))
     rows = list(pair(judgements, queries, corpus))
     identity = f"BEIR directory {folder}, split {source.split}"
-    return Table(source.name, identity, rows, _unanswerable(judgements))
+    return Table(source.name, identity, rows, (*_unanswerable(judgements), *_not_there(judgements, corpus)))
 
 
 def read_beir_hub(source: BeirHub) -> Table:
@@ -117,9 +132,10 @@ def read_beir_hub(source: BeirHub) -> Table:
     queries = read_split(repository, "queries", "queries", source.revision)
     corpus = read_split(repository, "corpus", "corpus", queries.revision)  # both of one commit
     judgements = [_judgement(source.name, row) for row in _rows(qrels.rows)]
-    rows = pair(judgements, _texts(repository, _rows(queries.rows)), _texts(repository, _rows(corpus.rows)))
+    documents = _texts(repository, _rows(corpus.rows))
+    rows = pair(judgements, _texts(repository, _rows(queries.rows)), documents)
     identity = f"{repository}, revision {queries.revision}; {judged}, split {source.split}, revision {qrels.revision}"
-    return Table(source.name, identity, list(rows), _unanswerable(judgements))
+    return Table(source.name, identity, list(rows), (*_unanswerable(judgements), *_not_there(judgements, documents)))
 
 
 def read_qrels(path: Path) -> Iterator[Judgement]:

@@ -11,7 +11,8 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "_id", "qid", "question_id", "query_id"),
     "question": ("question", "query", "instruction", "prompt", "input"),
     "reference": (
-        "reference", "ground_truths", "ground_truth", "answer", "answers", "output", "response", "completion",
+        "reference", "references", "ground_truths", "ground_truth", "answer", "answers", "output", "response",
+        "completion",
     ),
 }  # fmt: skip
 """What a column may be called to be found unasked. The first name of a role wins over its others; between the others

@@ -102,7 +102,7 @@ def find_leaks(questions: Sequence[Question], training: Sequence[str]) -> tuple[
         training: A text a training row, as ``read_training_texts`` gives them.
 
     Returns:
-        In the order of the questions, a question before its reference; at most one leak a text: its exact place, or
+        In the order of the questions, a question before its references; at most one leak a text: its exact place, or
         else the most similar one, the first of equals.
     """
     from loralift.data.shingles import Shingles  # numpy, which reading data does not need
@@ -164,10 +164,8 @@ def _keep(found: dict[int, Leak], number: int, text: _Text, similarity: float, p
 
 def _texts(question: Question) -> Iterator[_Text]:
     """What is looked for of one evaluation row."""
-    for part, text, least in (
-        ("question", question.question, LEAST_WORDS),
-        ("reference", question.reference, ANYWHERE_WORDS),
-    ):
+    references = (("reference", text, ANYWHERE_WORDS) for text in question.references)
+    for part, text, least in (("question", question.question, LEAST_WORDS), *references):
         words = tuple(_words(text))
         if len(words) >= least:
             yield _Text(question.id, "question" if part == "question" else "reference", words)

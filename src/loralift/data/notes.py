@@ -57,7 +57,7 @@ def notes_on(
         *_unused(columns, unused),
         *_alike(questions, others, unused),
         *_second_reference(columns, asked, others),
-        *_of_references(columns["reference"], rows),
+        *_of_references(columns["reference"], questions, rows),
         *_printed(columns, questions),
     )
 
@@ -125,12 +125,13 @@ def _alike(
     rows_of = defaultdict(list)
     for number, question in enumerate(questions):
         rows_of[" ".join(question.question.split())].append(number)
-    groups = [rows for rows in rows_of.values() if len({questions[row].reference for row in rows}) > 1]
+    right = [frozenset(question.references) for question in questions]
+    groups = [rows for rows in rows_of.values() if not frozenset.intersection(*(right[row] for row in rows))]
     if not groups:
         return
     rows = sum(map(len, groups))
     first = groups[0][0]
-    other = next(row for row in groups[0] if questions[row].reference != questions[first].reference)
+    other = next(row for row in groups[0] if right[row] != right[first])
     telling = [column for column, values in others.items() if _tells_apart(values, groups, questions)]
     telling = [column for column in telling if column in unused] or telling
     why = (
@@ -147,9 +148,11 @@ def _alike(
 def _tells_apart(values: Sequence[object], groups: Sequence[Sequence[int]], questions: Sequence[Question]) -> bool:
     """Whether rows that are asked alike but differ in their references differ in this column."""
     for rows in groups:
-        references: dict[str, str] = {}
+        shared: dict[str, frozenset[str]] = {}
         for row in rows:
-            if references.setdefault(repr(values[row]), questions[row].reference) != questions[row].reference:
+            right, told = frozenset(questions[row].references), repr(values[row])
+            shared[told] = shared.get(told, right) & right
+            if not shared[told]:
                 return False
     return True
 
@@ -163,14 +166,16 @@ def _second_reference(
         yield f"the reference is column {columns['reference']!r}; {_named(found)} could be it too, and is not used"
 
 
-def _of_references(column: str, rows: Sequence[Row]) -> Iterator[str]:
-    """What of the references is not used, or not as it may be meant."""
+def _of_references(column: str, questions: Sequence[Question], rows: Sequence[Row]) -> Iterator[str]:
+    """How several references are used, or that they are not, and what may not be used as it is meant."""
     values = [row.values[column] for row in rows]
     if several := sum(len(texts_of(value) or []) > 1 for value in values):
-        yield (
-            f"{several} {'row has' if several == 1 else 'rows have'} several references (column {column!r}); only the "
-            "first is used, and an answer like another one counts as wrong"
+        used = (
+            "an answer may be like any of them, and perplexity is of the first; --references first takes that alone"
+            if any(question.others for question in questions)
+            else "only the first is used, and an answer like another one counts as wrong; --references all takes all"
         )
+        yield f"{several} {'row has' if several == 1 else 'rows have'} several references (column {column!r}); {used}"
     if whole := _whole_floats(values):
         yield (
             f"the reference (column {column!r}) is a whole number with a decimal point in {_rows(len(whole))}, as a "
@@ -195,13 +200,13 @@ def _first(value: object) -> object:
 def _printed(columns: Mapping[str, str], questions: Sequence[Question]) -> Iterator[str]:
     """That a text is what a program writes for a list or for null."""
     for role, texts in (
-        ("question", [question.question for question in questions]),
-        ("reference", [question.reference for question in questions]),
+        ("question", [(question.question,) for question in questions]),
+        ("reference", [question.references for question in questions]),
     ):
         place = f"the {role} (column {columns[role]!r})"
-        if printed := sum(map(_is_printed, texts)):
+        if printed := sum(any(map(_is_printed, of)) for of in texts):
             yield f"{place} looks like a list or an object in {_rows(printed)}, and is taken as text, as it stands"
-        if nulls := [text for text in texts if text.strip() in NULL_WORDS]:
+        if nulls := [text for of in texts for text in of if text.strip() in NULL_WORDS]:
             yield f"{place} is the word {nulls[0].strip()!r} in {_rows(len(nulls))}, and is taken as text, as it stands"
 
 

@@ -38,6 +38,7 @@ def _as_dict(question: Question) -> dict[str, object]:
     row: dict[str, object] = {
         "id": question.id,
         "question": question.question,
-        "reference": question.reference,
+        # a list only of several: what has one keeps its hash
+        "reference": list(question.references) if question.others else question.reference,
     }
     return row | {"fields": dict(question.fields)} if question.fields else row

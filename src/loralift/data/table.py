@@ -77,16 +77,19 @@ class Reading:
     dropped: tuple[Dropped, ...]
 
 
-def to_questions(name: str, rows: Iterable[tuple[int, Row | Dropped]], asked: Mapping[str, str]) -> Reading:
+def to_questions(
+    name: str, rows: Iterable[tuple[int, Row | Dropped]], asked: Mapping[str, str], *, first_only: bool = False
+) -> Reading:
     """Read rows as questions.
 
-    A row whose question or reference is not there, null or blank is dropped. Of a list of references the first that is
-    none of these is the reference.
+    A row whose question or reference is not there, null or blank is dropped. Of a list of references those that are
+    none of these count, each different one once; the first of them is the reference.
 
     Args:
         name: The source, for messages.
         rows: Row index in the source (the id where there is no id column) and row.
         asked: As in ``find_columns``.
+        first_only: Whether only the first of several references counts.
 
     Raises:
         DataError: A column cannot be found, a value is neither text nor a number, or an id is there twice.
@@ -96,7 +99,7 @@ def to_questions(name: str, rows: Iterable[tuple[int, Row | Dropped]], asked: Ma
     columns = find_columns(name, _present(there), asked) if there else {}
     questions, kept, dropped = [], [], []
     for index, row in chosen:
-        read = row if isinstance(row, Dropped) else _question(name, index, row, columns)
+        read = row if isinstance(row, Dropped) else _question(name, index, row, columns, first_only=first_only)
         if isinstance(row, Row) and isinstance(read, Question):
             questions.append(read)
             kept.append(row)
@@ -126,29 +129,30 @@ def _present(rows: Iterable[Row]) -> dict[str, object]:
     return present
 
 
-def _question(name: str, index: int, row: Row, columns: Mapping[str, str]) -> Question | Dropped:
-    texts = {}
-    for role in ("question", "reference"):
-        column = columns[role]
-        texts[role] = _encodable(name, row.place, _text(name, role, column, row))
-        if not texts[role].strip():
-            return Dropped(_id_or_place(name, index, row, columns.get("id")), _why(role, column, row))
+def _question(name: str, index: int, row: Row, columns: Mapping[str, str], *, first_only: bool) -> Question | Dropped:
+    asked = _texts(name, "question", columns["question"], row)
+    right = _texts(name, "reference", columns["reference"], row)
+    for role, texts in (("question", asked), ("reference", right)):
+        if not texts:
+            return Dropped(_id_or_place(name, index, row, columns.get("id")), _why(role, columns[role], row))
     fields = _fields(name, row, set(columns.values()))
-    return Question(_id(name, index, row, columns.get("id")), texts["question"], texts["reference"], fields)
+    others = () if first_only else tuple(right[1:])
+    return Question(_id(name, index, row, columns.get("id")), asked[0], right[0], fields, others)
 
 
-def _text(name: str, role: str, column: str, row: Row) -> str:
+def _texts(name: str, role: str, column: str, row: Row) -> list[str]:
+    """The question, or every reference; none where the cell says nothing."""
     value = row.values.get(column)
     if role == "question":
         text = text_of(value)
+        texts = None if text is None else [text] if text.strip() else []
     else:
         texts = texts_of(value)
-        text = None if texts is None else next(iter(texts), "")
-    if text is None:
+    if texts is None:
         allowed = "text or a number" if role == "question" else "text, a number or a list of them"
         place = f"{name}, {row.place}: the {role} (column {column!r})"
         raise DataError(f"{place} must be {allowed}, got {kind_of(value)}")
-    return text
+    return [_encodable(name, row.place, text) for text in texts]
 
 
 def _why(role: str, column: str, row: Row) -> str:

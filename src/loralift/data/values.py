@@ -44,15 +44,29 @@ def text_of(value: object) -> str | None:
 def texts_of(value: object) -> list[str] | None:
     """Every text of a cell that may be a list, in order; entries that are null or blank are no texts.
 
+    Args:
+        value: Text, a list of texts, or SQuAD's answers: an object of texts and their positions, or a list of such.
+
     Returns:
         Each different text once; None where the cell, or an entry of it, is not text.
 
     >>> texts_of(["Paris", None, 3, "Paris"]), texts_of("Paris"), texts_of([]), texts_of([["Paris"]])
     (['Paris', '3'], ['Paris'], [], None)
+    >>> texts_of({"text": ["Paris", "the capital"], "answer_start": [4, 20]})
+    ['Paris', 'the capital']
     """
-    texts = [text_of(entry) for entry in (value if is_list(value) else [value])]
+    given = without_positions(value)
+    texts = [text_of(without_positions(entry)) for entry in (given if is_list(given) else [given])]
     said = [text for text in texts if text is not None]
     return list(dict.fromkeys(filter(str.strip, said))) if len(said) == len(texts) else None
+
+
+def without_positions(value: object) -> object:
+    """The ``text`` of an object that holds numbers beside it and nothing else, as SQuAD's; else the value itself."""
+    if not isinstance(value, Mapping) or "text" not in value or len(value) == 1:
+        return value
+    positions = [number for key, of in value.items() if key != "text" for number in (of if is_list(of) else [of])]
+    return value["text"] if all(is_null(number) or isinstance(number, int) for number in positions) else value
 
 
 def is_null(value: object) -> bool:
@@ -92,10 +106,7 @@ def kind_of(value: object) -> str:
     if is_chat(value):
         return CHAT
     if isinstance(value, Mapping):
-        keys = ", ".join(map(str, value))
-        if is_list(value.get("text")):
-            return f"an object ({keys}) as SQuAD has it, which is not read yet: write its list of texts in its place"
-        return f"an object ({keys}): write its text in its place"
+        return f"an object ({', '.join(map(str, value))}): write its text in its place"
     if is_list(value):
         return f"the list {value!r:.80}: write plain text in its place"
     return f"{value!r:.80}: write it as text"

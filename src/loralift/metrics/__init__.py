@@ -22,7 +22,9 @@ from loralift.metrics.bleu import BLEU
 from loralift.metrics.blindness import MOST_UNSEEN, Blindness, blind_to, blindness
 from loralift.metrics.chrf import CHRF
 from loralift.metrics.perplexity import PERPLEXITY
+from loralift.metrics.references import nrefs_of
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
+from loralift.metrics.tokenizers import TOKENISED, left_for_english
 from loralift.records import Example, Score
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "FAMILIES",
     "METRICS",
     "MOST_UNSEEN",
+    "TOKENISED",
     "Aggregate",
     "Blindness",
     "Metric",
@@ -39,6 +42,8 @@ __all__ = [
     "blind_to",
     "blindness",
     "expand_names",
+    "left_for_english",
+    "nrefs_of",
     "per_row",
     "score_examples",
     "sign",

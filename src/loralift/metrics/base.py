@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from loralift.errors import UsageError, wrong_argument
 from loralift.records import Example, MetricInfo
 
+TOKENIZERS = ("13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "unicode")
+"""Sacrebleu's, and Unicode's words: what each means for each metric is in ``tokenizers``."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetricSettings:
@@ -25,6 +28,8 @@ class MetricSettings:
         batch_size: Texts that an embedding model takes at a time.
         perplexity_of: The base model and its tokenizer, as perplexity's signature names them: perplexities of others
             do not compare. Empty where they are not known.
+        tokenizer: Of BLEU, ROUGE and token F1, one of ``TOKENIZERS``; None: the first, which is for English.
+        nrefs: How many references the rows have, as ``references.nrefs_of`` says it: for signatures alone.
     """
 
     semantic_similarity_model: str = "sbert"
@@ -34,12 +39,16 @@ class MetricSettings:
     device: str | None = None
     batch_size: int = 32
     perplexity_of: str = ""
+    tokenizer: str | None = None
+    nrefs: str = "1"
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise UsageError(wrong_argument("batch_size", "a positive integer", self.batch_size))
         if "|" in self.perplexity_of:
             raise UsageError(wrong_argument("perplexity_of", "a text without '|'", self.perplexity_of))
+        if self.tokenizer is not None and self.tokenizer not in TOKENIZERS:
+            raise UsageError(wrong_argument("--tokenizer", f"one of {', '.join(TOKENIZERS)}", self.tokenizer))
 
 
 @dataclass(frozen=True, slots=True)

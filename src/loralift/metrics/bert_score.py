@@ -16,6 +16,7 @@ from loralift.errors import MissingExtraError, ModelError, UsageError, wrong_arg
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
 from loralift.metrics.blindness import reasons
 from loralift.metrics.neural import OWN_CODE, Window, batches, cut, device_of, quiet
+from loralift.metrics.references import best_of, pairs_of
 from loralift.metrics.unknown_tokens import unseen
 from loralift.reading import reason_of
 from loralift.records import Example
@@ -134,15 +135,17 @@ def f1(answer: tuple[Any, Any], reference: tuple[Any, Any]) -> float:
 
 
 def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
-    """BERTScore F1 of each row, not rescaled."""
+    """BERTScore F1 of each row, not rescaled; of several references the largest."""
     if not examples:
         return []
     encoder = load(model_name(settings), layers_of(settings), device_of(settings))
     rows: list[RowValue] = []
     for start in range(0, len(examples), ROWS_AT_A_TIME):
-        pairs = [(e.answer.text, e.question.reference) for e in examples[start : start + ROWS_AT_A_TIME]]
-        embedded = embed(encoder, [text for pair in pairs for text in pair], settings.batch_size)
-        rows += [RowValue(f1(embedded[answer], embedded[reference])) for answer, reference in pairs]
+        pairs = pairs_of(examples[start : start + ROWS_AT_A_TIME])
+        texts = list(zip(pairs.answers, pairs.references, strict=True))
+        embedded = embed(encoder, [text for pair in texts for text in pair], settings.batch_size)
+        values = [f1(embedded[answer], embedded[reference]) for answer, reference in texts]
+        rows += [RowValue(float(value)) for value in pairs.best(values)]
     return rows
 
 
@@ -156,11 +159,12 @@ def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[st
     if not examples:
         return []
     tokenizer = load(model_name(settings), layers_of(settings), device_of(settings)).tokenizer
-    texts = [(example.question.reference, example.answer.text) for example in examples]
-    distinct = list(dict.fromkeys(text for pair in texts for text in pair))
+    texts = [(*example.question.references, example.answer.text) for example in examples]
+    distinct = list(dict.fromkeys(text for row in texts for text in row))
     blind = dict(zip(distinct, unseen(tokenizer, distinct), strict=True))
     return [
-        BLIND_REFERENCE if blind[reference] else BLIND_ANSWER if blind[answer] else None for reference, answer in texts
+        BLIND_REFERENCE if any(blind[text] for text in right) else BLIND_ANSWER if blind[answer] else None
+        for *right, answer in texts
     ]
 
 
@@ -176,6 +180,7 @@ def signature(settings: MetricSettings) -> str:
             idf=False,
             rescaled=False,
             long="windows",
+            **best_of(settings),
         )
     except PackageNotFoundError as error:
         raise MissingExtraError("bert_score", "bertscore") from error

@@ -5,11 +5,15 @@ ten sufficient statistics are summed, and ``corpus_bleu`` makes corpus values of
 resamples at a time.
 
 The tokens are sacrebleu's own, but a word at a time: none of 13a's rules looks beyond white space once line ends and
-entities are replaced, and words come again and again.
+entities are replaced, and words come again and again. Other tokenizers are asked for whole texts.
+
+Of several references an n-gram matches as often as the one has it that has it most often, and the length is that of
+the reference nearest in length to the answer, the shorter of two: as in sacrebleu.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -18,9 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.metrics import ngrams
-from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
-from loralift.metrics.blindness import blind_to, without_spaces
+from loralift.metrics import ngrams, tokenizers
+from loralift.metrics.base import Metric, MetricSettings, RowValue, Unscorable, sign
+from loralift.metrics.blindness import blind_to
+from loralift.metrics.references import all_of
 from loralift.records import Example
 
 ORDERS = 4
@@ -66,13 +71,36 @@ def tokens_of(text: str) -> list[str]:
 
 def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
     """Sentence BLEU and the statistics: answer length, reference length, 4 match counts, 4 n-gram totals."""
+    tokens = tokenizer_of(settings)[1]
     texts = (text for example in examples for text in (example.answer.text, example.question.reference))
-    numbers = ngrams.numbered(map(tokens_of, texts))
+    numbers = ngrams.numbered(map(tokens, texts))
     answers, references = numbers[::2], numbers[1::2]
     lengths = [ngrams.totals(side, 1) for side in (answers, references)]
     statistics = np.hstack([*lengths, ngrams.matches(answers, references, ORDERS), ngrams.totals(answers, ORDERS)])
+    for row, example in enumerate(examples):
+        if example.question.others:
+            right = [tokens(reference) for reference in example.question.references]
+            statistics[row, 1:6] = against_all(tokens(example.answer.text), right)
     values = bleu_of(statistics, effective=True).tolist()
     return [RowValue(value, tuple(row)) for value, row in zip(values, statistics.tolist(), strict=True)]
+
+
+def tokenizer_of(settings: MetricSettings) -> tuple[str, tokenizers.Tokenize]:
+    """The tokenizer's name in the signature, and what makes tokens of a text."""
+    return ("13a", tokens_of) if settings.tokenizer in (None, "13a") else tokenizers.for_bleu(settings)
+
+
+def against_all(answer: Sequence[str], references: Sequence[Sequence[str]]) -> list[int]:
+    """The length of the nearest of several references, and how many n-grams of each order match any of them."""
+    nearest = min(map(len, references), key=lambda length: (abs(length - len(answer)), length))
+    shared = []
+    for order in range(1, ORDERS + 1):
+        grams = [Counter(zip(*(text[i:] for i in range(order)), strict=False)) for text in (answer, *references)]
+        most: Counter[tuple[str, ...]] = Counter()
+        for of_reference in grams[1:]:
+            most |= of_reference
+        shared.append((grams[0] & most).total())
+    return [nearest, *shared]
 
 
 def corpus_bleu(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -113,7 +141,19 @@ def bleu_of(statistics: NDArray[Any], *, effective: bool) -> NDArray[np.float64]
 
 def signature(settings: MetricSettings) -> str:
     """Sacrebleu's own signature of the corpus value, and how the rows differ."""
-    return sign("sacrebleu", nrefs=1, case="mixed", eff="no", tok="13a", smooth="exp", rows="eff=yes")
+    tok = tokenizer_of(settings)[0]
+    return sign("sacrebleu", **all_of(settings), case="mixed", eff="no", tok=tok, smooth="exp", rows="eff=yes")
+
+
+@cache
+def blind_by(tokenizer: str | None) -> Unscorable:
+    """13a makes a Chinese sentence one token: even the reference itself has no four in a row."""
+    return blind_to(tokenizers.hidden_from(tokenizer), "BLEU", "its words are not separated by spaces")
+
+
+def unscorable(examples: Sequence[Example], settings: MetricSettings) -> Sequence[str | None]:
+    """Rows of which the tokenizer does not part the words."""
+    return blind_by(settings.tokenizer)(examples, settings)
 
 
 BLEU = Metric(
@@ -128,6 +168,5 @@ BLEU = Metric(
     margin=0.5,
     decimals=2,
     aggregate=corpus_bleu,
-    # 13a makes a Chinese sentence one token: even the reference itself has no four in a row.
-    unscorable=blind_to(without_spaces, "BLEU", "its words are not separated by spaces"),
+    unscorable=unscorable,
 )

@@ -84,6 +84,9 @@ def blind_to(cannot_see: Callable[[str], bool], who: str, why: str) -> Unscorabl
     scripts, would be. An answer that it cannot see is not scored if it has a letter or digit of the reference. If it
     has none it shares no token, whatever the tokens are, and 0 is right; so it is for an empty answer.
 
+    Of several references one must be seen, and an answer is not scored if it has a letter or digit of another that is
+    not: how like that one it is remains unknown, and the best of the others may be too little.
+
     Args:
         cannot_see: Of a text.
         who: As in ``reasons``.
@@ -94,11 +97,13 @@ def blind_to(cannot_see: Callable[[str], bool], who: str, why: str) -> Unscorabl
     def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[str | None]:
         found: list[str | None] = []
         for example in examples:
-            answer, reference = example.answer.text, example.question.reference
-            if cannot_see(reference):
+            answer, right = example.answer.text, example.question.references
+            hidden = [reference for reference in right if cannot_see(reference)]
+            if len(hidden) == len(right) or any(_share_a_letter(answer, reference) for reference in hidden):
                 found.append(of_reference)
             else:
-                found.append(of_answer if cannot_see(answer) and _share_a_letter(answer, reference) else None)
+                shares = cannot_see(answer) and any(_share_a_letter(answer, reference) for reference in right)
+                found.append(of_answer if shares else None)
         return found
 
     return unscorable
@@ -119,7 +124,7 @@ class Blindness:
     """How much of a data set a metric cannot score.
 
     Attributes:
-        unseen: References that it is blind to.
+        unseen: Rows whose references it is blind to.
         references: All that were looked at.
         reason: Why, of most of them; empty where it sees all.
     """
@@ -134,19 +139,19 @@ class Blindness:
         return self.unseen / self.references if self.references else 0.0
 
 
-def blindness(metric: Metric, references: Sequence[str], settings: MetricSettings) -> Blindness:
-    """Ask a metric which references it could not score even if the answer were the reference itself.
+def blindness(metric: Metric, questions: Sequence[Question], settings: MetricSettings) -> Blindness:
+    """Ask a metric which rows it could not score even if the answer were the reference itself.
 
     Args:
         metric: Any metric.
-        references: Texts of a data set.
+        questions: Of a data set.
         settings: The metrics'.
 
     Raises:
         LoraLiftError: What the metric says, e.g. that its model cannot be loaded.
     """
-    if metric.unscorable is None or not references:
-        return Blindness(0, len(references))
-    right = [Example(Question(str(i), "?", text), Answer(str(i), text)) for i, text in enumerate(references)]
+    if metric.unscorable is None or not questions:
+        return Blindness(0, len(questions))
+    right = [Example(question, Answer(question.id, question.reference)) for question in questions]
     counts = Counter(reason for reason in metric.unscorable(right, settings) if reason)
-    return Blindness(counts.total(), len(references), next((reason for reason, _ in counts.most_common(1)), ""))
+    return Blindness(counts.total(), len(questions), next((reason for reason, _ in counts.most_common(1)), ""))

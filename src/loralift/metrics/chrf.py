@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from loralift.metrics import ngrams
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.metrics.references import all_of, pairs_of
 from loralift.records import Example
 
 ORDERS = 6
@@ -17,13 +18,16 @@ RECALL = 2**2
 
 
 def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
-    """Sentence chrF of each row, in [0, 100], with sacrebleu's defaults: six characters, no words, no white space."""
-    answers = [ngrams.characters(example.answer.text) for example in examples]
-    references = [ngrams.characters(example.question.reference) for example in examples]
+    """Sentence chrF of each row, in [0, 100], with sacrebleu's defaults: six characters, no words, no white space.
+
+    Of several references sacrebleu takes the one with the largest F-score.
+    """
+    pairs = pairs_of(examples)
+    answers, references = (list(map(ngrams.characters, texts)) for texts in (pairs.answers, pairs.references))
     values = chrf_of(
         ngrams.matches(answers, references, ORDERS), ngrams.totals(answers, ORDERS), ngrams.totals(references, ORDERS)
     )
-    return [RowValue(value) for value in values.tolist()]
+    return [RowValue(value) for value in pairs.best(values).tolist()]
 
 
 def chrf_of(
@@ -51,7 +55,8 @@ def chrf_of(
 
 def signature(settings: MetricSettings) -> str:
     """Sacrebleu's own signature, and that the aggregate is the mean of sentences, which sacrebleu's is not."""
-    return sign("sacrebleu", nrefs=1, case="mixed", eff="yes", nc=6, nw=0, space="no", aggregate="mean")
+    shown = {"case": "mixed", "eff": "yes", "nc": 6, "nw": 0, "space": "no", "aggregate": "mean"}
+    return sign("sacrebleu", **all_of(settings), **shown)
 
 
 # As strict as 0.01 is on the 0 to 1 scales. Finer would rarely be decided: at FiQA's 648 rows, whose chrF spreads

@@ -17,11 +17,13 @@ from rapidfuzz.distance import LCSseq
 from loralift.metrics import ngrams
 from loralift.metrics.base import Metric, MetricSettings, RowValue, Unscorable, sign
 from loralift.metrics.blindness import blind_to, outside_ascii
+from loralift.metrics.references import best_of, pairs_of
+from loralift.metrics.tokenizers import UNICODE, by_unicode, words_of
 from loralift.records import Example
 
 Tokens = tuple[str, ...]
-Pairs = tuple[tuple[str, str], ...]
-"""Answer and reference of each row."""
+Texts = tuple[tuple[str, str], ...]
+"""Answer and reference of each pair."""
 
 ORDERS = 2
 
@@ -39,12 +41,23 @@ def stemming_tokenizer() -> Callable[[str], list[str]]:
 
 
 @lru_cache(maxsize=2048)
-def tokens_of(text: str, stem: bool) -> Tokens:
-    """The text as ``rouge_score`` tokenises it: lower case, runs of ``a-z0-9``, optionally stemmed."""
+def tokens_of(text: str, stem: bool, unicode: bool = False) -> Tokens:
+    """The text as ``rouge_score`` tokenises it: lower case, runs of ``a-z0-9``, optionally stemmed; or Unicode's words.
+
+    The stems are Porter's, of English: of Unicode's words those of ASCII letters and digits alone have them.
+    """
+    if unicode and stem:
+        return tuple(_stem(word) if word.isascii() and word.isalnum() else word for word in words_of(text))
+    if unicode:
+        return tuple(words_of(text))
     if stem:
         return tuple(stemming_tokenizer()(text))
     # A character that is not ASCII becomes a question mark, and with all other marks a space.
     return tuple(text.lower().encode("ascii", "replace").translate(_NOTHING_ELSE).decode("ascii").split())
+
+
+def _stem(word: str) -> str:
+    return tokens_of(word, True)[0]
 
 
 def f_measure(matches: int, answer_total: int, reference_total: int) -> float:
@@ -56,13 +69,13 @@ def f_measure(matches: int, answer_total: int, reference_total: int) -> float:
 
 
 @lru_cache(maxsize=1)
-def f_measures(pairs: Pairs, stem: bool) -> NDArray[np.float64]:
+def f_measures(pairs: Texts, stem: bool, unicode: bool = False) -> NDArray[np.float64]:
     """ROUGE-1, ROUGE-2 and ROUGE-L of each pair, shape (pairs, 3); remembered, as each is a metric of its own.
 
     ROUGE-N matches each n-gram as often as both sides have it, ROUGE-L the longest common subsequence of tokens.
     """
     # rapidfuzz compares hashes, so tokens become numbers, which cannot collide.
-    numbers = ngrams.numbered(tokens_of(text, stem) for pair in pairs for text in pair)
+    numbers = ngrams.numbered(tokens_of(text, stem, unicode) for pair in pairs for text in pair)
     answers, references = numbers[::2], numbers[1::2]
     matches = ngrams.matches(answers, references, ORDERS)
     longest = [LCSseq.similarity(*map(np.ndarray.tolist, pair)) for pair in zip(answers, references, strict=True)]
@@ -73,28 +86,37 @@ def f_measures(pairs: Pairs, stem: bool) -> NDArray[np.float64]:
         return np.nan_to_num(2 * precision * recall / (precision + recall))
 
 
-UNSCORABLE = blind_to(outside_ascii, "ROUGE", "its tokens are of a-z and 0-9")
-"""One for all, so that every text is looked at once."""
+BY_ASCII = blind_to(outside_ascii, "ROUGE", "its tokens are of a-z and 0-9")
+BY_UNICODE = blind_to(lambda text: not any(map(str.isalnum, text)), "ROUGE", "there is no letter or digit")
 
 NO_PAIR = "ROUGE-2 sees too little of the reference: it counts pairs of tokens, and there is one token"
 
 
+def unscorable_by_tokens(examples: Sequence[Example], settings: MetricSettings) -> Sequence[str | None]:
+    """One for all, so that every text is looked at once."""
+    return (BY_UNICODE if by_unicode(settings) else BY_ASCII)(examples, settings)
+
+
 def unscorable_by_pairs(examples: Sequence[Example], settings: MetricSettings) -> list[str | None]:
     """ROUGE-2 besides has nothing to count in a reference of one token, which even the reference itself scores 0 on."""
-    found = UNSCORABLE(examples, settings)
-    alone = (len(tokens_of(example.question.reference, settings.rouge_stemmer)) < ORDERS for example in examples)
+    found = unscorable_by_tokens(examples, settings)
+    how = settings.rouge_stemmer, by_unicode(settings)
+    alone = (any(len(tokens_of(text, *how)) < ORDERS for text in example.question.references) for example in examples)
     return [reason or (NO_PAIR if one else None) for reason, one in zip(found, alone, strict=True)]
 
 
-def rouge(name: str, title: str, column: int, unscorable: Unscorable = UNSCORABLE) -> Metric:
+def rouge(name: str, title: str, column: int, unscorable: Unscorable = unscorable_by_tokens) -> Metric:
     """One ROUGE metric, from its column in ``f_measures``."""
 
     def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
-        pairs = tuple((example.answer.text, example.question.reference) for example in examples)
-        return [RowValue(value) for value in f_measures(pairs, settings.rouge_stemmer)[:, column].tolist()]
+        pairs = pairs_of(examples)
+        texts = tuple(zip(pairs.answers, pairs.references, strict=True))
+        values = f_measures(texts, settings.rouge_stemmer, by_unicode(settings))[:, column]
+        return [RowValue(value) for value in pairs.best(values).tolist()]
 
     def signature(settings: MetricSettings) -> str:
-        return sign("rouge-score", score="f-measure", stemmer=settings.rouge_stemmer)
+        tokens = {"tok": UNICODE} if by_unicode(settings) else {}
+        return sign("rouge-score", score="f-measure", stemmer=settings.rouge_stemmer, **tokens, **best_of(settings))
 
     # One ROUGE point (0.01) is the least that papers call a gain.
     return Metric(name, title, score, signature, margin=0.01, unscorable=unscorable)

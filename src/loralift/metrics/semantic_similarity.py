@@ -10,6 +10,7 @@ from loralift.metrics import embeddings
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
 from loralift.metrics.blindness import reasons
 from loralift.metrics.neural import device_of
+from loralift.metrics.references import best_of, pairs_of
 from loralift.records import Example
 
 
@@ -19,11 +20,11 @@ def embedder_of(settings: MetricSettings) -> embeddings.Embedder:
 
 
 def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
-    """Cosines in [-1, 1]; None where an embedding has no direction."""
+    """Cosines in [-1, 1], of several references the largest; None where an embedding has no direction."""
     if not examples:
         return []
-    embedder = embedder_of(settings)
-    texts = ([example.question.reference for example in examples], [example.answer.text for example in examples])
+    embedder, pairs = embedder_of(settings), pairs_of(examples)
+    texts = (pairs.references, pairs.answers)
     references, answers = (
         embedder.embed(side, settings.batch_size, again=again).astype(np.float64)
         for side, again in zip(texts, (True, False), strict=True)
@@ -31,7 +32,7 @@ def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValu
     lengths = np.linalg.norm(references, axis=1) * np.linalg.norm(answers, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         cosines = np.clip((references * answers).sum(axis=1) / lengths, -1.0, 1.0)
-    return [RowValue(float(cosine) if np.isfinite(cosine) else None) for cosine in cosines]
+    return [RowValue(float(cosine) if np.isfinite(cosine) else None) for cosine in pairs.best(cosines)]
 
 
 BLIND_REFERENCE, BLIND_ANSWER = reasons(
@@ -40,11 +41,14 @@ BLIND_REFERENCE, BLIND_ANSWER = reasons(
 
 
 def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[str | None]:
-    """Rows of which the model's tokenizer cannot see a text: all that it does not know is one and the same to it."""
+    """Rows of which the model's tokenizer cannot see a text: all that it does not know is one and the same to it.
+
+    One reference of several is enough: how like it the answer is remains unknown.
+    """
     if not examples:
         return []
-    embedder = embedder_of(settings)
-    references = embedder.sees([example.question.reference for example in examples])
+    embedder, pairs = embedder_of(settings), pairs_of(examples)
+    references = ~pairs.best([not seen for seen in embedder.sees(pairs.references)])
     answers = embedder.sees([example.answer.text for example in examples])
     return [
         None if reference and answer else BLIND_ANSWER if reference else BLIND_REFERENCE
@@ -53,12 +57,16 @@ def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[st
 
 
 def count_windowed(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
-    """How many of a row's two texts are longer than the model's window and so embedded by windows: 0, 1 or 2."""
+    """How many of a row's two texts are longer than the model's window and so embedded by windows: 0, 1 or 2.
+
+    Several references count as one, the longest.
+    """
     if not examples:
         return []
     embedder = embedder_of(settings)
     answers = embedder.windows([e.answer.text for e in examples])
-    references = embedder.windows([e.question.reference for e in examples])
+    pairs = pairs_of(examples)
+    references = pairs.best(embedder.windows(pairs.references)).tolist()
     return [RowValue(float((a > 1) + (r > 1))) for a, r in zip(answers, references, strict=True)]
 
 
@@ -69,6 +77,7 @@ def signature(settings: MetricSettings) -> str:
         model=embeddings.full_name(settings.semantic_similarity_model),
         long="windows,token-weighted-mean",
         similarity="cosine",
+        **best_of(settings),
     )
 
 

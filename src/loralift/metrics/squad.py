@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from loralift.metrics.base import Metric, MetricSettings, sign
 from loralift.metrics.exact_match import same_words, shared_words
+from loralift.metrics.references import best_of
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]+")
@@ -34,7 +35,8 @@ def words_of(text: str) -> tuple[str, ...]:
 
 def signature(settings: MetricSettings) -> str:
     """The script has no package: the values are LoraLift's own."""
-    return sign("loralift", script="squad-v1.1", case="lower", punctuation="removed", articles="removed")
+    made = {"script": "squad-v1.1", "case": "lower", "punctuation": "removed", "articles": "removed"}
+    return sign("loralift", **made, **best_of(settings))
 
 
 SQUAD_EXACT_MATCH = Metric("squad_exact_match", "Exact match (SQuAD)", same_words(words_of), signature, margin=0.01)

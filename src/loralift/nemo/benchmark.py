@@ -54,8 +54,7 @@ class LoraLiftBenchmark(ScoringEnvironment):
         self.system_prompt = os.environ.get("LORALIFT_SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT)
         self.settings = MetricSettings()
         # The SDK cannot hold "not scored" as a reward, and would take it for 0.
-        references = [question.reference for question in data.questions[:LOOKED_AT]]
-        blind = blindness(METRICS[primary], references, self.settings)
+        blind = blindness(METRICS[primary], data.questions[:LOOKED_AT], self.settings)
         if blind.share > MOST_UNSEEN:
             allowed = f"a metric that sees the data, such as chrf or exact_match ({blind.reason})"
             raise UsageError(wrong_argument("LORALIFT_PRIMARY", allowed, primary))

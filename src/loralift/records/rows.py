@@ -26,14 +26,22 @@ class Question:
     Attributes:
         id: Unique in its data set.
         question: The question, never empty.
-        reference: The ground-truth answer, full length, never empty.
+        reference: The ground-truth answer, full length, never empty; of several the first, which perplexity and reports
+            are of.
         fields: The data's further columns, for slices.
+        others: The further ground truths; none is blank, or equal to another. Metrics of answers look at all.
     """
 
     id: str
     question: str
     reference: str
     fields: Mapping[str, Plain] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """All ground truths, the first in front."""
+        return (self.reference, *self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,11 @@ class Asked:
 
 
 def compare_sides(
-    baseline: Path, candidate: Path, metrics: Sequence[str] | None = None, asked: Asked | None = None
+    baseline: Path,
+    candidate: Path,
+    metrics: Sequence[str] | None = None,
+    asked: Asked | None = None,
+    tokenizer: str | None = None,
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
     """Compare two sides on the disk: `read_sides`, then `compare_read`.
 
@@ -75,17 +79,22 @@ def compare_sides(
         candidate: The side judged.
         metrics: What to score predictions with, or which metrics of the scores to take; None: all that fit.
         asked: What is said of the comparison; None: nothing.
+        tokenizer: As in `read_sides`.
 
     Raises:
         ComparisonError: The sides share no metric or no row, or are of different data or scales.
         RunDirectoryError: A side cannot be read.
         UsageError: The primary metric is not among those that both sides have, or has no known direction.
     """
-    return compare_read(*read_sides(baseline, candidate, metrics), asked)
+    return compare_read(*read_sides(baseline, candidate, metrics, tokenizer=tokenizer), asked)
 
 
 def read_sides(
-    baseline: Path, candidate: Path, metrics: Sequence[str] | None, filter_name: str | None = None
+    baseline: Path,
+    candidate: Path,
+    metrics: Sequence[str] | None,
+    filter_name: str | None = None,
+    tokenizer: str | None = None,
 ) -> tuple[Side, Side]:
     """Read both sides, and give them different names.
 
@@ -95,13 +104,16 @@ def read_sides(
         candidate: Likewise.
         metrics: As in `compare_sides`.
         filter_name: Which filter of a sample log; None: the first in it.
+        tokenizer: To score predictions with, one of `loralift.metrics.base.TOKENIZERS`; None: for English.
 
     Raises:
         ComparisonError: Lines of a file are neither scores nor predictions, or the two sides are of different data.
         RunDirectoryError: There is no such side, or it cannot be read.
-        UsageError: A metric is unknown, or no side has such a filter.
+        UsageError: A metric is unknown, or no side has such a filter, or none is scored here with the tokenizer.
     """
-    before, after = (read_side(path, metrics, filter_name) for path in (baseline, candidate))
+    before, after = (read_side(path, metrics, filter_name, tokenizer) for path in (baseline, candidate))
+    if tokenizer is not None and not (before.scored or after.scored):
+        raise UsageError("`--tokenizer` is for answers that are scored here, and both sides have scores already")
     if filter_name is not None and not (before.filtered or after.filtered):
         raise UsageError("`--filter` is for lm-evaluation-harness sample logs, and neither side is one")
     before, after = same_rows(before, after, f"{baseline} and {candidate}")

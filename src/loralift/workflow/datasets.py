@@ -152,11 +152,16 @@ def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> Loaded
     elif config.eval_fraction is not None:
         selection = HeldOut(config.eval_fraction, config.split_seed)
     return load_questions(
-        config.dataset, columns=config.columns, selection=selection, limit=config.limit, strict=config.strict
+        config.dataset,
+        columns=config.columns,
+        selection=selection,
+        limit=config.limit,
+        strict=config.strict,
+        references=config.references,
     )
 
 
 def asked_for(config: RunConfig) -> dict[str, Any]:
     """The part of the configuration that decides which questions there are, as JSON holds it."""
-    fields = {"dataset", "columns", "eval_indices", "eval_fraction", "split_seed", "limit", "strict"}
+    fields = {"dataset", "columns", "eval_indices", "eval_fraction", "split_seed", "limit", "strict", "references"}
     return config.model_dump(mode="json", include=fields)

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from loralift.data.values import without_positions
 from loralift.errors import ComparisonError, UsageError, shown, some, wrong_argument
 from loralift.records import LARGEST
 from loralift.workflow.codec import UNSCORED, reasons_of
@@ -62,7 +63,7 @@ class Texts:
         reference: The right answer.
         question: Empty where the row has none.
         prompt: Whether the question comes from one of PROMPTS, which cannot identify a document across files.
-        others: How many further references the row has; they are not used.
+        others: Further right answers, none blank or equal to another.
     """
 
     id: str
@@ -70,7 +71,7 @@ class Texts:
     reference: str
     question: str = ""
     prompt: bool = False
-    others: int = 0
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +150,14 @@ def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
     prediction, reference = columns
     texts = []
     for number, row in enumerate(rows, start=1):
-        given = row.get(reference)
-        answer, right = row.get(prediction), _first(given)
-        if not isinstance(answer, str) or not isinstance(right, str):
+        answer, right = row.get(prediction), _references(row.get(reference))
+        if not isinstance(answer, str) or right is None:
             raise ComparisonError(
                 f"{name}, row {number}: must have texts as prediction and reference ({prediction} and {reference}), "
-                f'got {shown(answer)} and {shown(right)}: write a number as text, and no answer as ""'
+                f'got {shown(answer)} and {shown(row.get(reference))}: write a number as text, and no answer as ""'
             )
         prompt = _question_column(row) in PROMPTS
-        texts.append(Texts(str(row["id"]), answer, right, _question(row), prompt, _others(given)))
+        texts.append(Texts(str(row["id"]), answer, right[0], _question(row), prompt, right[1:]))
     return tuple(texts)
 
 
@@ -337,9 +337,9 @@ def _texts(row_id: str, row: Row) -> Texts | None:
     if not isinstance(answers, str) or not isinstance(target, str) or not target:
         return None
     document = row.get("doc")
-    references = _of_list(target)
+    right = _references(_of_list(target)) or (target,)
     question = _question(document) if isinstance(document, Mapping) else ""
-    return Texts(row_id, answers, references[0], question, others=len(references) - 1)
+    return Texts(row_id, answers, right[0], question, others=right[1:])
 
 
 def _of_list(target: str) -> list[str]:
@@ -355,13 +355,17 @@ def _of_list(target: str) -> list[str]:
     return [target]
 
 
-def _others(references: object) -> int:
-    """How many references there are after the first."""
-    return len(references) - 1 if isinstance(references, list) and references else 0
+def _references(value: object) -> tuple[str, ...] | None:
+    """The right answers of a cell: a text, a list of texts, or SQuAD's object; each once, and none blank beside others.
 
-
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, list) and value else value
+    None where it is something else.
+    """
+    given = without_positions(value)
+    entries = [entry for entry in given if entry is not None] if isinstance(given, list) else [given]
+    texts = [entry for entry in entries if isinstance(entry, str)]
+    if not texts or len(texts) < len(entries):
+        return None
+    return tuple(dict.fromkeys(filter(str.strip, texts))) or (texts[0],)
 
 
 def _question(row: Row) -> str:
@@ -376,9 +380,9 @@ def _question_column(row: Row) -> str:
 def _columns(name: str, row: Row) -> tuple[str, str] | None:
     """Which columns are prediction and reference; None where there is neither."""
     predictions = ["prediction"] if "prediction" in row else [column for column in PREDICTIONS if column in row]
-    references = [column for column in REFERENCES if isinstance(_first(row.get(column)), str)]
+    references = [column for column in REFERENCES if _references(row.get(column)) is not None]
     references = ["reference"] if "reference" in references else references
-    either = [column for column in EITHER if isinstance(_first(row.get(column)), str)]
+    either = [column for column in EITHER if _references(row.get(column)) is not None]
     if not predictions and not references and not either:
         return None
     if len(references) == 1 and not predictions:

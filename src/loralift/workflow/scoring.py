@@ -16,10 +16,13 @@ from loralift.metrics import (
     DEFAULT_METRICS,
     METRICS,
     MOST_UNSEEN,
+    TOKENISED,
     Blindness,
     MetricSettings,
     blindness,
     expand_names,
+    left_for_english,
+    nrefs_of,
     score_examples,
 )
 from loralift.reading import reading
@@ -69,6 +72,7 @@ def scoring_of(config: RunConfig) -> Scoring:
     settings = MetricSettings(
         semantic_similarity_model=config.semantic_similarity_model,
         rouge_stemmer=config.rouge_stemmer,
+        tokenizer=config.tokenizer,
         device=config.device,
     )
     names = DEFAULT_METRICS if config.metrics is None else expand_names([*config.metrics, *CHECKS])
@@ -121,27 +125,32 @@ def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
         questions: The data, at least one.
 
     Returns:
-        What the other judged metrics cannot score, one sentence for each reason.
+        What the other judged metrics cannot score, one sentence for each reason, and that a tokenizer for English was
+        left for other scripts.
 
     Raises:
         UsageError: The primary metric is blind to more than half of the references; the message names those that are
             not.
     """
     step = -(-len(questions) // LOOKED_AT)
-    references = [question.reference for question in questions[::step]]
+    asked = questions[::step]
     judged = [name for name, info in scoring.metrics.items() if info.higher_is_better is not None]
-    found = {name: blindness(METRICS[name], references, scoring.settings) for name in judged}
+    found = {name: blindness(METRICS[name], asked, scoring.settings) for name in judged}
     if (of := found[scoring.primary]).share > MOST_UNSEEN:
         can_see = [name for name in judged if found[name].share <= MOST_UNSEEN]
+        by_words = blindness(METRICS[scoring.primary], asked, replace(scoring.settings, tokenizer="unicode"))
+        helps = scoring.primary in TOKENISED and by_words.share <= MOST_UNSEEN
+        parted = ", or give --tokenizer unicode" if helps else ""
         raise UsageError(
             f"`--primary` must be a metric that sees the data, and {scoring.primary} cannot score {of.unseen} of "
             f"{of.references} references ({of.reason}): "
-            f"{remedy(can_see, primary=scoring.primary)}"
+            f"{remedy(can_see, primary=scoring.primary)}{parted}"
         )
     titles: dict[Blindness, list[str]] = {}
     for name, of in found.items():
         titles.setdefault(of, []).append(scoring.metrics[name].title)
-    return [
+    english = left_for_english(judged, asked, scoring.settings)
+    return ([english] if english else []) + [
         f"{', '.join(named)} cannot score {of.unseen} of {of.references} references: {of.reason}"
         for of, named in titles.items()
         if of.unseen
@@ -155,7 +164,12 @@ def with_model(scoring: Scoring, described: str) -> Scoring:
         scoring: As it was before the base model was inspected.
         described: The base model and its tokenizer, e.g. ``org/model@revision,tokenizer:1f3a…``; no ``|`` in it.
     """
-    settings = replace(scoring.settings, perplexity_of=described)
+    return _with_settings(scoring, perplexity_of=described)
+
+
+def _with_settings(scoring: Scoring, **changed: Any) -> Scoring:
+    """The same scoring with other settings, and so with other signatures."""
+    settings = replace(scoring.settings, **changed)
     metrics = {name: METRICS[name].info(settings) for name in scoring.metrics}
     return replace(scoring, metrics=metrics, settings=settings)
 
@@ -203,6 +217,8 @@ def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Sc
     from loralift.nemo.summaries import summarise_all
 
     directory, scores = dataset.directory, scored.scores
+    if (nrefs := nrefs_of(dataset.data.questions)) != scoring.settings.nrefs:
+        scoring = _with_settings(scoring, nrefs=nrefs)
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
     summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}

@@ -67,7 +67,7 @@ class _Evaluated:
     def __init__(self, questions: Sequence[Question]) -> None:
         self._texts = [f"{question.question}\n{question.reference}" for question in questions]
         # what is too short for n-grams too
-        self._folded = {_folded(text) for question in questions for text in (question.question, question.reference)}
+        self._folded = {_folded(text) for question in questions for text in (question.question, *question.references)}
 
     def others(self, candidates: Sequence[Question]) -> list[Question]:
         """Those candidates that are none of them, nor nearly."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu.metrics import BLEU
 
-from loralift.errors import ComparisonError, LoraLiftError
+from loralift.errors import ComparisonError, LoraLiftError, UsageError
 from loralift.workflow.compare_inputs import compare_sides, read_sides
 from loralift.workflow.sides.reading import read_side
 
@@ -50,11 +51,62 @@ def test_answers_that_hold_thinking_are_counted(tmp_path: Path, answer: str, cou
     assert notes == ((said,) if counted else ())
 
 
-def test_of_several_references_one_is_used_and_that_is_said(tmp_path: Path) -> None:
+def test_several_references_are_used_and_that_is_said(tmp_path: Path) -> None:
     rows = [*texts()[:5], *texts(reference=["it is 1", "it was"])[5:]]
     side = read_side(write(tmp_path / "several.jsonl", rows), ["f1"])
-    assert side.notes == ("7 rows of several have several references; only the first is used.",)
+    assert side.notes == ("7 rows of several have several references; an answer may be like any of them.",)
+    assert "refs:best" in side.metrics["f1"].signature
     assert read_side(write(tmp_path / "one.jsonl", texts(reference=["it is 1"])), ["f1"]).notes == ()
+
+
+def test_sides_that_are_scored_against_other_references_are_refused(tmp_path: Path) -> None:
+    """Answers scored against more references score higher, and the first one is the same on both sides."""
+    one = write(tmp_path / "one.jsonl", texts(reference="it is 1"))
+    two = write(tmp_path / "two.jsonl", texts(reference=["it is 1", "it is 2"]))
+    with pytest.raises(ComparisonError, match="for 12 of 12 ids, the same id stands for another question or reference"):
+        compare_sides(one, two, ["f1"])
+
+
+def test_blank_and_equal_references_are_none_and_a_number_among_them_is_refused(tmp_path: Path) -> None:
+    plain = read_side(write(tmp_path / "plain.jsonl", texts(reference="it is 1")), ["f1"])
+    listed = texts(reference=["", "it is 1", None, "it is 1", " "])
+    side = read_side(write(tmp_path / "listed.jsonl", listed), ["f1"])
+    assert (side.notes, side.scores, side.documents) == ((), plain.scores, plain.documents)
+    rows = [*texts()[:3], *texts(reference=["it is 1", 1])[3:]]
+    with pytest.raises(ComparisonError, match=r"row 4: must have texts .* write a number as text"):
+        read_side(write(tmp_path / "number.jsonl", rows), ["f1"])
+
+
+def test_answers_in_chinese_and_arabic_have_scores_or_a_reason_and_no_silent_zero(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"{script}{n}", "prediction": text[: 9 + n % 9], "reference": f"{text} {n}"}
+        for script, text in (
+            ("zh", "先还清利率最高的贷款，然后再储蓄。"),
+            ("ar", "سدد القرض الأغلى أولاً ثم ادخر المال"),
+        )
+        for n in range(50)
+    ]
+    path, metrics = write(tmp_path / "rows.jsonl", rows), ["rouge", "bleu", "f1"]
+    side = read_side(path, metrics)
+    assert side.notes[0].startswith("100 of 100 references are not in Latin script, and ROUGE, BLEU and token F1")
+    values = [(score.values[name], score.unscored.get(name)) for score in side.scores for name in score.values]
+    assert all((value is None) == bool(why) and value != 0 for value, why in values)
+    assert {name for score in side.scores[50:] for name in score.unscored} == {"rouge1", "rouge2", "rougeL"}
+    side = read_side(path, metrics, tokenizer="unicode")
+    assert (side.notes, {why for score in side.scores for why in score.unscored}) == ((), set())
+    assert all(value for score in side.scores for value in score.values.values())
+    golden = BLEU(tokenize="zh", effective_order=True)
+    for row, score in zip(rows, read_side(path, ["bleu"], tokenizer="zh").scores, strict=True):
+        expected = golden.sentence_score(row["prediction"], [row["reference"]]).score
+        assert score.values["bleu"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_tokenizer_is_refused_where_nothing_is_scored(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.jsonl", [{"id": str(i), "f1": 0.5} for i in range(12)])
+    with pytest.raises(UsageError, match="`--tokenizer` is for answers that are scored here"):
+        read_sides(path, path, None, tokenizer="zh")
+    with pytest.raises(UsageError, match="`--tokenizer` must be one of 13a, intl"):
+        read_sides(path, path, None, tokenizer="jieba")
 
 
 def test_numbers_that_are_written_as_texts_are_named(tmp_path: Path) -> None:

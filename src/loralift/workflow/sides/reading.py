@@ -12,7 +12,7 @@ from pydantic import Field
 
 from loralift.comparison import question_of, repeat_id
 from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
-from loralift.metrics import METRICS, MetricSettings, expand_names
+from loralift.metrics import METRICS, MetricSettings, expand_names, left_for_english, nrefs_of
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.reading import reading
 from loralift.records import Answer, Example, Question, Score
@@ -39,13 +39,16 @@ from loralift.workflow.sides.thinking import thinking_in_answers, thinking_in_fi
 Rows = Sequence[Mapping[str, Any]]
 
 
-def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None = None) -> Side:
+def read_side(
+    path: Path, metrics: Sequence[str] | None, filter_name: str | None = None, tokenizer: str | None = None
+) -> Side:
     """Read one side.
 
     Args:
         path: A run's variant, what `nel` wrote of our benchmark, or a .jsonl.
         metrics: What to score predictions with, or which metrics of the scores to take; None: all that fit.
         filter_name: Which filter of a sample log; None: the first in it.
+        tokenizer: To score predictions with; None: for English.
 
     Raises:
         RunDirectoryError: There is no such side, or it cannot be read.
@@ -53,10 +56,10 @@ def read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None
         UsageError: It has no such filter.
     """
     with reading(path, ComparisonError, "see docs/compare.md for what a side may be"):
-        return _read_side(path, metrics, filter_name)
+        return _read_side(path, metrics, filter_name, MetricSettings(tokenizer=tokenizer))
 
 
-def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None) -> Side:
+def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None, settings: MetricSettings) -> Side:
     _refuse_refused(path)
     if path.is_dir() and (path / "results.jsonl").is_file():
         return _nel_results(path, metrics)
@@ -64,19 +67,20 @@ def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | Non
         return _variant(path, metrics)
     rows = files.read_jsonl(path)
     if is_sample_log(rows):
-        return _sample_log(path, rows, metrics, filter_name)
+        return _sample_log(path, rows, metrics, filter_name, settings)
     if not rows or has_ids(rows):
-        return _file(path, with_ids(str(path), rows), metrics)
+        return _file(path, with_ids(str(path), rows), metrics, settings)
     lines = numbered(rows)
     # prompts count too, though with templates: rows without ids are paired only if their prompts are exactly equal
-    documents = {text.id: document(text.question, text.reference) for text in read_texts(str(path), lines) or ()}
-    side = _file(path, lines, metrics)
+    texts = read_texts(str(path), lines) or ()
+    documents = {text.id: document(text.question, text.reference, text.others) for text in texts}
+    side = _file(path, lines, metrics, settings)
     return replace(side, documents=documents or side.documents, no_ids=without_ids(str(path), rows))
 
 
-def _file(path: Path, lines: Rows, metrics: Sequence[str] | None) -> Side:
+def _file(path: Path, lines: Rows, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
     texts = read_texts(str(path), lines)
-    return _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics)
+    return _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics, settings)
 
 
 def _refuse_refused(path: Path) -> None:
@@ -150,7 +154,7 @@ def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Question id to its question and reference; empty where the run's data was not kept."""
     if not directory.dataset.is_file():
         return {}
-    return {question.id: document(question.question, question.reference) for question in directory.read_questions()}
+    return {asked.id: document(asked.question, asked.reference, asked.others) for asked in directory.read_questions()}
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
@@ -229,30 +233,35 @@ def _refuse_none(path: Path, wanted: Sequence[str], own: Sequence[str], why: str
         raise ComparisonError(f"{path} has none of the metrics asked for, but {some(own) or 'no number'}{why}")
 
 
-def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | None) -> Side:
+def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
     from loralift.nemo.scoring import score_recorded
 
     if not any(text.reference.strip() for text in texts):
         raise ComparisonError(f"{name} has only empty references, by which no answer is right or wrong: write them in")
-    examples = [Example(Question(t.id, t.question, t.reference), Answer(t.id, t.prediction)) for t in texts]
+    questions = [Question(text.id, text.question, text.reference, others=text.others) for text in texts]
+    examples = [Example(asked, Answer(text.id, text.prediction)) for asked, text in zip(questions, texts, strict=True)]
     names = expand_names(metrics) if metrics else PREDICTION_METRICS
-    settings = MetricSettings()
+    settings = replace(settings, nrefs=nrefs_of(questions))
     scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=name)
-    documents = {text.id: document("" if text.prompt else text.question, text.reference) for text in texts}
+    documents = {t.id: document("" if t.prompt else t.question, t.reference, t.others) for t in texts}
     notes = list(thinking_in_answers(name, [text.prediction for text in texts]))
-    if several := sum(text.others > 0 for text in texts):
-        notes.append(f"{several} rows of {name} have several references; only the first is used.")
+    if several := sum(bool(text.others) for text in texts):
+        notes.append(f"{several} rows of {name} have several references; an answer may be like any of them.")
+    if english := left_for_english(names, questions, settings):
+        notes.append(f"{english}.")
     infos = {metric: METRICS[metric].info(settings) for metric in names}
-    return Side(name, scores, infos, ours=True, documents=documents, notes=tuple(notes))
+    return Side(name, scores, infos, ours=True, documents=documents, notes=tuple(notes), scored=True)
 
 
-def _sample_log(path: Path, rows: Rows, metrics: Sequence[str] | None, filter_name: str | None) -> Side:
+def _sample_log(
+    path: Path, rows: Rows, metrics: Sequence[str] | None, filter_name: str | None, settings: MetricSettings
+) -> Side:
     """The log's own metrics, or ours computed on its answers if it lacks one of those that are asked for."""
     log = read_sample_log(str(path), rows, filter_name)
     name = path.resolve().parent.name or path.stem  # the harness makes one folder for each model
     own = [metric for metric in log.values[0] if metric != "id"]
     if metrics and log.texts and not set(metrics) <= set(own):
-        side = _predictions(name, log.texts, metrics)
+        side = _predictions(name, log.texts, metrics, settings)
     else:
         asked = _spelled(own if metrics is None else metrics)
         wanted = [metric for metric in own if metric in asked]

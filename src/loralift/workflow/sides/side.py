@@ -10,6 +10,7 @@ from typing import Any
 from loralift.records import MetricInfo, Score
 
 DOC_HASH = "doc_hash"
+ALL_REFERENCES = "list of references"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Side:
         ours: Whether LoraLift made the values (a run, our benchmark, predictions scored here): then their scale,
             direction and margin are known. A file of scores only has column names.
         primary: The primary metric of its run, if it is of a run.
-        documents: Id to what the side knows of the document: its ``question`` and ``reference``, or ``doc_hash``.
+        documents: Id to what the side knows of the document: its ``question``, ``reference`` and ``ALL_REFERENCES``, or
+            ``doc_hash``.
         notes: What was chosen or left out when reading it, one sentence each.
         filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
         run: Its run's run.json, if it is of a run.
         root: The folder of its run, if it is of one.
+        scored: Whether its answers were scored here, with a tokenizer that could be chosen.
         no_ids: Where the rows have no ids, so that their ids are their positions: the sentence that refuses it; empty
             where they have some.
     """
@@ -44,10 +47,25 @@ class Side:
     repeated: bool | None = None
     run: Mapping[str, Any] | None = None
     root: Path | None = None
+    scored: bool = False
     no_ids: str = ""
 
 
-def document(question: str, reference: str) -> dict[str, str]:
-    """A document's question and reference, with white space normalised; without an empty question."""
+def document(question: str, reference: str, others: Sequence[str] | None = None) -> dict[str, str]:
+    """A document's question and reference, with white space normalised; without an empty question.
+
+    Args:
+        question: May be empty.
+        reference: The first one.
+        others: All further references that the answers are scored against, which two sides must share: against more
+            references the same answers score higher. None: it is not known whether there are any.
+    """
     parts = {"question": question, "reference": reference}
-    return {part: " ".join(text.split()) for part, text in parts.items() if text.strip()}
+    known = {part: _normal(text) for part, text in parts.items() if text.strip()}
+    if others is None:
+        return known
+    return known | {ALL_REFERENCES: "\n".join(sorted(set(map(_normal, (reference, *others)))))}
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split())
