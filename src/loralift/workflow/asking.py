@@ -140,16 +140,20 @@ def asking_of(protocol: Protocol, generator: Generator, examples: Examples) -> A
         examples: Worked examples, of which the first ``protocol.shots`` are shown.
 
     Raises:
-        ModelError: It has no chat template, or one that takes no instructions at all.
+        ModelError: It has no chat template, or one that leaves out instructions, examples or the question.
     """
     notes = (examples.source,) if protocol.shots else ()
     asking = Asking(protocol, examples.questions[: protocol.shots], notes=notes)
     if not asking.chat:
         return asking
-    asking = _with_switch(asking, generator)
-    if not protocol.system_prompt or asking.switch:
-        return asking
-    if _takes(asking, generator):
+    asking = _taken(_with_switch(asking, generator), generator)
+    _refuse_left_out(asking, generator)
+    return asking
+
+
+def _taken(asking: Asking, generator: Generator) -> Asking:
+    """The asking, with the instructions in the turn in which the template takes them."""
+    if not asking.protocol.system_prompt or asking.switch or _takes(asking, generator):
         return asking
     if not _takes(replace(asking, in_user_turn=True), generator):
         raise ModelError(
@@ -196,6 +200,31 @@ def _takes(asking: Asking, generator: Generator) -> bool:
         if asking.in_user_turn:
             raise
         return False
+
+
+def _refuse_left_out(asking: Asking, generator: Generator) -> None:
+    """Refuse a template that writes the last turn alone, or the first: what it leaves out nobody would miss.
+
+    Raises:
+        ModelError: It leaves something out.
+    """
+    question, count = "A question to be found again.", len(asking.examples)
+    protocol = replace(asking.protocol, system_prompt=PROBE if asking.protocol.system_prompt else "")
+    shown = [
+        Question(f"{n}", f"Example {n} to be found again.", f"Answer {n} to be found again.") for n in range(count)
+    ]
+    text = _chat(question, replace(asking, protocol=protocol, examples=tuple(shown)), generator)
+    wanted = {
+        "the instructions": [protocol.system_prompt],
+        "the examples' questions": [each.question for each in shown],
+        "the examples' answers": [each.reference for each in shown],
+        "the question": [question],
+    }
+    if lost := [name for name, probes in wanted.items() if any(probe not in text for probe in probes)]:
+        raise ModelError(
+            f"the model's chat template leaves out {some(lost)} of protocol {protocol.name}: give the model another "
+            "chat_template, or ask by a protocol without them"
+        )
 
 
 def _chat(question: str, asking: Asking, generator: Generator) -> str:
