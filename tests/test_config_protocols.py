@@ -47,7 +47,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"protocols": [3]}, "`--protocol` must be a list of names"),
     ({"protocols": ["brief"]}, "must be training, chat, few-shot, or one that the configuration file describes"),
     ({"protocols": ["chat", "chat"]}, "names chat twice"),
-    ({"protocols": ["chat", {"name": "Chat"}]}, "names Chat twice"),
+    ({"protocols": [OWN, {"name": "Brief"}]}, "names Brief twice"),
+    # names of their own would ask plainly
+    ({"protocols": [{"name": "Chat", "max_new_tokens": 8}]}, "Chat is not chat, which is LoraLift's own: write chat"),
+    ({"protocols": [{"name": "few_shot"}]}, "few_shot is not few-shot, which is LoraLift's own: write few-shot"),
+    ({"protocols": ["training", {"name": "fewshot", "shots": 2}]}, "fewshot is not few-shot"),
+    ({"chat_template": True, "protocols": [FORM]}, "`--chat-template` changes nothing: form asks by another prompt"),
+    (
+        {"chat_template": True, "protocols": [{"name": "short", "max_new_tokens": 8}, "few-shot"], "shots": "x.jsonl"},
+        "`--chat-template` changes nothing: short, few-shot asks by another prompt",
+    ),
+    (
+        {"num_shots": 8, "protocols": [{**OWN, "shots": 2}], "shots": "x.jsonl"},
+        "`--num-shots` is of few-shot, and brief has its own: change its shots",
+    ),
     ({"protocols": [{"prompt": "chat"}]}, "`name` must be a name of at most 100 letters"),
     ({"protocols": [{"name": "base"}]}, "`name` must be a name of at most 100 letters"),
     ({"protocols": [{"name": "../up"}]}, "`name` must be a name of at most 100 letters"),

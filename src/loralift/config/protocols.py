@@ -102,6 +102,8 @@ def protocol_of(value: Any) -> ProtocolConfig:
             f"must be {', '.join(BUILT_IN)}, or one that the configuration file describes under protocols, "
             f"got {shown(value)}"
         )
+    if not built_in and isinstance(name, str) and (meant := _nearly_built_in(name)):
+        raise _wrong(f"{name} is not {meant}, which is LoraLift's own: write {meant}, or give yours another name")
     if built_in and said.get("prompt", own.get("prompt", PLAIN)) != own.get("prompt", PLAIN):
         raise _wrong(f"{name} has a prompt of its own: give yours another name")
     try:
@@ -111,6 +113,15 @@ def protocol_of(value: Any) -> ProtocolConfig:
         raise _wrong(f"of the configuration file{named}: {first_problem(error, ProtocolConfig, str)}") from None
     _refuse_silent(found, said)
     return found
+
+
+def _nearly_built_in(name: str) -> str | None:
+    """The built-in protocol that a name is but for its spelling: as a name of its own it would ask plainly."""
+    return next((own for own in BUILT_IN if _letters(own) == _letters(name)), None)
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def _refuse_silent(protocol: ProtocolConfig, said: Mapping[str, Any]) -> None:
