@@ -54,9 +54,21 @@ def _protocol(asked: ProtocolConfig, config: RunConfig) -> Protocol:
 
 def _stops(prompt: str, run_wide: tuple[str, ...], *, examples: bool) -> tuple[str, ...]:
     """The run's stop strings; after worked examples also what opens the next one, with which a model would go on."""
+    opens = next_example(prompt)
+    ends = examples and prompt != CHAT and opens and opens not in run_wide
+    return (*run_wide, opens) if ends else run_wide
+
+
+def next_example(prompt: str) -> str:
+    r"""What an answer writes where it goes on with a next example; a label of the user's own only at a line's start.
+
+    A short one may stand in any answer: ``Q:`` in ``FAQ:``, ``Q.`` in ``Form 10-Q.``
+
+    >>> next_example("plain"), next_example("Q: {question}\nA:"), next_example("{question}")
+    ('Question:', '\nQ:', '')
+    """
     marker = marker_of(prompt)
-    ends = examples and prompt != CHAT and marker and marker not in run_wide
-    return (*run_wide, marker) if ends else run_wide
+    return f"\n{marker}" if marker and PLACE_OF_QUESTION in prompt else marker
 
 
 def marker_of(prompt: str) -> str:
