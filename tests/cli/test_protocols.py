@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from loralift.errors import RunDirectoryError
+from loralift.workflow import running
+
 YAML = """
 protocols:
   - training
@@ -190,3 +193,19 @@ def test_a_base_alone_says_where_the_other_protocols_are(
     outcome = cli(*alone, "-o", tmp_path / "run")
     assert outcome.code == 0
     assert "Asked by form, short too: protocols/NAME/report.html" in " ".join(outcome.out.split())
+
+
+def test_no_verdict_of_any_protocol_outlives_a_resume_that_fails_while_it_scores(
+    run: Path, asked: list[str], cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+
+    def full(*arguments: object) -> None:
+        raise RunDirectoryError("the disk is full")
+
+    monkeypatch.setattr(running, "_score_and_compare", full)
+    assert cli(*asked, "--rouge-stemmer", "-o", folder, "--resume").code == 2
+    assert list(folder.rglob("comparison.json")) == []
+    outcome = cli("report", folder, "--fail-on", "worse")
+    assert outcome.code == 2
+    assert "is not finished" in outcome.err

@@ -49,7 +49,7 @@ class ProtocolConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Text = Field(description=USABLE_NAMES)
-    prompt: Text = Field(PLAIN, description="plain, chat, or a text that holds {question} once")
+    prompt: Text = Field(PLAIN, description="plain, chat, or a text that holds {question} once, not {{question}}")
     system_prompt: Text | None = Field(None, description="a text")
     shots: Annotated[int, whole(0, MOST_SHOTS)] | None = Field(
         None, description=f"an integer from 0 to {MOST_SHOTS}, of worked examples"
@@ -70,7 +70,9 @@ class ProtocolConfig(BaseModel):
     @field_validator("prompt")
     @classmethod
     def _question_has_a_place(cls, prompt: str) -> str:
-        if prompt not in (PLAIN, CHAT) and prompt.count(PLACE_OF_QUESTION) != 1:
+        own = prompt not in (PLAIN, CHAT)
+        # doubled, as templates of other tools have it, the outer braces would stand in every prompt
+        if own and (prompt.count(PLACE_OF_QUESTION) != 1 or f"{{{PLACE_OF_QUESTION}}}" in prompt):
             raise ValueError(prompt)
         return prompt
 
