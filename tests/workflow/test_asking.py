@@ -190,7 +190,13 @@ def test_thinking_can_be_asked_for(model):
 
 def test_instructions_that_turn_the_switch_stay_the_systems(model):
     said = {"system_prompt": "detailed thinking on", "protocols": ["chat"]}
-    assert asked(model(TURNS, NEMOTRON), **said)[1] == "<system>detailed thinking on<user>Why {x}?<assistant>"
+    asking, text = asked(model(TURNS, NEMOTRON), **said)
+    assert text == "<system>detailed thinking on<user>Why {x}?<assistant>"
+    assert asking.notes == ("The model has a reasoning switch, which the instructions turn themselves.",)
+    thinks = [{"name": "chat", "thinking": True}]
+    assert asked(model(TURNS, NEMOTRON), system_prompt="Detailed thinking on.", protocols=thinks)[0].switch == ""
+    with pytest.raises(ModelError, match="chat is true, and its instructions turn thinking off"):
+        asked(model(NO_THINK), system_prompt="Be brief. /no_think", protocols=thinks)
 
 
 @pytest.mark.parametrize(

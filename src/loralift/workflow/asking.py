@@ -188,7 +188,12 @@ def _with_switch(asking: Asking, generator: Generator) -> Asking:
             )
         return asking
     if switch.used_in(protocol.system_prompt):
-        return asking
+        if protocol.thinking and switch.system_prompt not in " ".join(protocol.system_prompt.lower().split()):
+            raise ModelError(
+                f"`thinking` of protocol {protocol.name} is true, and its instructions turn thinking off: leave one out"
+            )
+        said = "The model has a reasoning switch, which the instructions turn themselves."
+        return replace(asking, notes=(*asking.notes, said))
     if protocol.name == TRAINING:  # asked as it was trained, to the byte
         said = f"The model has a reasoning switch ({switch.said}), which this prompt leaves alone."
         return replace(asking, notes=(*asking.notes, said))
