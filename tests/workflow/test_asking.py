@@ -63,7 +63,9 @@ def test_training_is_the_plain_prompt(model):
 def test_few_shot_shows_the_examples_in_the_same_form_and_stops_at_the_next(model):
     asking, text = asked(model(), protocols=["few-shot"], num_shots=1)
     assert text == "Be brief.\n\nQuestion: Who?\n\nAnswer: Me.\n\nQuestion: Why {x}?\n\nAnswer:"
-    assert (asking.protocol.stop, asking.notes) == (("Question:",), ("Rows 8, 9.",))
+    assert asking.protocol.stop == ("Question:",)
+    assert asking.notes == ("Rows 8, 9.", "Of them protocol few-shot shows the first 1.")
+    assert asked(model(), protocols=["few-shot"], num_shots=2)[0].notes == ("Rows 8, 9.",)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,9 @@ def asking_of(protocol: Protocol, generator: Generator, examples: Examples) -> A
     Raises:
         ModelError: It has no chat template, or one that leaves out instructions, examples or the question.
     """
-    notes = (examples.source,) if protocol.shots else ()
+    notes: tuple[str, ...] = (examples.source,) if protocol.shots else ()
+    if 0 < protocol.shots < len(examples.questions):
+        notes += (f"Of them protocol {protocol.name} shows the first {protocol.shots}.",)
     asking = Asking(protocol, examples.questions[: protocol.shots], notes=notes)
     if not asking.chat:
         return asking
