@@ -51,7 +51,7 @@ FIELDS = (
     Case("protocols a number", "protocols: [3]", "--protocol"),
     Case("protocols a date", "protocols: [2001-01-01]", "--protocol"),
     Case("protocols in themselves", "protocols: &a [*a]", "--protocol"),
-    Case("protocols of one name", "protocols: [chat, {name: Chat}]", "--protocol"),
+    Case("protocols of one name", "protocols: [{name: brief, max_new_tokens: 8}, {name: Brief}]", "--protocol"),
     Case("protocol without a name", "protocols: [{prompt: chat}]", "name"),
     Case("protocol named as a list", "protocols: [{name: [chat]}]", "name"),
     Case("protocol that leaves the folder", "protocols: [{name: ../x}]", "name"),

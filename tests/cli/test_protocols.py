@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from loralift.errors import RunDirectoryError
+from loralift.workflow import running
 
 YAML = """
 protocols:
@@ -141,3 +145,67 @@ def test_two_protocols_that_are_one_are_refused(asked: list[str], cli: Callable[
     outcome = cli("run", file, *asked[2:], "-o", tmp_path / "run")
     assert outcome.code == 2
     assert "training and same ask this model the very same" in " ".join(outcome.err.split())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("<s><s>Q. {question}\\nA:", "20 of 20 prompts begin with two BOS tokens"),
+        ("Q. {question}\\nA:</s>", "20 of 20 prompts end with the end-of-sequence token"),
+    ],
+)
+def test_a_protocol_that_does_not_decide_is_read_as_the_one_that_does(
+    asked: list[str], cli: Callable[..., Any], tmp_path: Path, prompt: str, said: str
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(f'protocols: [training, {{name: own, prompt: "{prompt}"}}]\n', encoding="utf-8")
+    outcome = cli("run", file, *asked[2:], "-o", tmp_path / "run")
+    assert outcome.code == 2
+    assert said in " ".join(outcome.err.split())
+
+
+def test_perplexity_is_not_asked_twice_where_only_answers_end_otherwise(
+    asked: list[str], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    by_perplexity = [*asked[:-2], "--primary", "perplexity", "--limit", "4"]
+    outcome = cli(*by_perplexity, "-o", tmp_path / "refused")
+    assert outcome.code == 2
+    assert "training and short ask this model the very same as far as perplexity can tell" in outcome.err
+    assert cli(*by_perplexity, "--protocol", "training", "--protocol", "form", "-o", tmp_path / "run").code == 0
+    assert read(tmp_path / "run" / "comparison.json")["confounds"]["cuts"] == []
+
+
+def test_a_verdict_of_one_protocol_is_no_report_of_several(run: Path, cli: Callable[..., Any], tmp_path: Path) -> None:
+    """As where a resume with one protocol more was killed before it compared."""
+    folder = shutil.copytree(run, tmp_path / "run")
+    comparison = read(folder / "comparison.json")
+    (folder / "comparison.json").write_text(json.dumps({**comparison, "protocols": None}), encoding="utf-8")
+    outcome = cli("report", folder, "--fail-on", "worse")
+    assert outcome.code == 2
+    assert "it was asked by one protocol, and run.json names training, form, short" in " ".join(outcome.err.split())
+
+
+def test_a_base_alone_says_where_the_other_protocols_are(
+    asked: list[str], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    place = asked.index("--adapter")
+    alone = [*asked[:place], *asked[place + 2 :], "--limit", "3"]
+    outcome = cli(*alone, "-o", tmp_path / "run")
+    assert outcome.code == 0
+    assert "Asked by form, short too: protocols/NAME/report.html" in " ".join(outcome.out.split())
+
+
+def test_no_verdict_of_any_protocol_outlives_a_resume_that_fails_while_it_scores(
+    run: Path, asked: list[str], cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+
+    def full(*arguments: object) -> None:
+        raise RunDirectoryError("the disk is full")
+
+    monkeypatch.setattr(running, "_score_and_compare", full)
+    assert cli(*asked, "--rouge-stemmer", "-o", folder, "--resume").code == 2
+    assert list(folder.rglob("comparison.json")) == []
+    outcome = cli("report", folder, "--fail-on", "worse")
+    assert outcome.code == 2
+    assert "is not finished" in outcome.err

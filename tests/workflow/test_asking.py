@@ -63,7 +63,9 @@ def test_training_is_the_plain_prompt(model):
 def test_few_shot_shows_the_examples_in_the_same_form_and_stops_at_the_next(model):
     asking, text = asked(model(), protocols=["few-shot"], num_shots=1)
     assert text == "Be brief.\n\nQuestion: Who?\n\nAnswer: Me.\n\nQuestion: Why {x}?\n\nAnswer:"
-    assert (asking.protocol.stop, asking.notes) == (("Question:",), ("Rows 8, 9.",))
+    assert asking.protocol.stop == ("Question:",)
+    assert asking.notes == ("Rows 8, 9.", "Of them protocol few-shot shows the first 1.")
+    assert asked(model(), protocols=["few-shot"], num_shots=2)[0].notes == ("Rows 8, 9.",)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,8 @@ def test_few_shot_shows_the_examples_in_the_same_form_and_stops_at_the_next(mode
         ("training", ("###",)),
         ("few-shot", ("###", "Question:")),
         ({"name": "few-shot", "stop": ["@"]}, ("@",)),
-        ({"name": "own", "prompt": "Be brief.\n# Ask:\n{question}\n# Say:", "shots": 2}, ("###", "# Ask:")),
+        ({"name": "own", "prompt": "Be brief.\n# Ask:\n{question}\n# Say:", "shots": 2}, ("###", "\n# Ask:")),
+        ({"name": "own", "prompt": "Q: {question}\nA:", "shots": 2}, ("###", "\nQ:")),
         ({"name": "own", "prompt": "{question}", "shots": 2}, ("###",)),
         ({"name": "own", "prompt": "- {question}", "shots": 2}, ("###",)),
         ({"name": "own", "prompt": "chat", "shots": 2}, ("###",)),
@@ -117,6 +120,36 @@ def test_a_template_that_writes_no_instructions_at_all_is_refused(model):
         asked(model("{{ messages[-1].role }}"), protocols=["chat"])
 
 
+LAST_ALONE = "{% if messages[0].role == 'system' %}{{ messages[0].content }}{% endif %}<user>{{ messages[-1].content }}"
+USERS_ALONE = (
+    "{% for m in messages %}{% if m.role != 'assistant' %}<{{ m.role }}>{{ m.content }}{% endif %}{% endfor %}"
+)
+FIRST_ALONE = "{{ messages[0].content }}<assistant>"
+OWN = {"name": "own", "prompt": "chat", "shots": 2}
+
+
+@pytest.mark.parametrize(
+    ("template", "config", "lost"),
+    [
+        (LAST_ALONE, {"protocols": [OWN]}, "leaves out the examples' questions, the examples' answers of protocol own"),
+        (USERS_ALONE, {"protocols": [OWN]}, "leaves out the examples' answers of protocol own"),
+        (FIRST_ALONE, {"protocols": [OWN], "system_prompt": ""}, "examples' answers, the question of protocol own"),
+        (FIRST_ALONE, {"protocols": ["chat"]}, "leaves out the question of protocol chat"),
+        (FIRST_ALONE, {"chat_template": True}, "leaves out the question of protocol training"),
+        (
+            "{{ messages[-1].content }}{# /no_think #}",
+            {"protocols": [OWN]},
+            "leaves out the instructions, the examples'",
+        ),
+    ],
+)
+def test_what_a_template_leaves_out_is_refused(model, template, config, lost):
+    with pytest.raises(ModelError, match=lost):
+        asked(model(template), **config)
+    if config.get("protocols") == [OWN] and template == LAST_ALONE:
+        assert asked(model(template), protocols=["chat"])[1] == "Be brief.<user>Why {x}?"
+
+
 def test_a_model_without_a_template_is_refused(model):
     with pytest.raises(ModelError, match="`--protocol chat` and `--chat-template` need a model with a chat template"):
         asked(model(None), protocols=["chat"])
@@ -159,7 +192,26 @@ def test_thinking_can_be_asked_for(model):
 
 def test_instructions_that_turn_the_switch_stay_the_systems(model):
     said = {"system_prompt": "detailed thinking on", "protocols": ["chat"]}
-    assert asked(model(TURNS, NEMOTRON), **said)[1] == "<system>detailed thinking on<user>Why {x}?<assistant>"
+    asking, text = asked(model(TURNS, NEMOTRON), **said)
+    assert text == "<system>detailed thinking on<user>Why {x}?<assistant>"
+    assert asking.notes == ("The model has a reasoning switch, which the instructions turn themselves.",)
+    thinks = [{"name": "chat", "thinking": True}]
+    assert asked(model(TURNS, NEMOTRON), system_prompt="Detailed thinking on.", protocols=thinks)[0].switch == ""
+    with pytest.raises(ModelError, match="chat is true, and its instructions turn thinking off"):
+        asked(model(NO_THINK), system_prompt="Be brief. /no_think", protocols=thinks)
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "said", "off"),
+    [
+        (TURNS, NEMOTRON, "Answer with detailed thinking about risks.", "detailed thinking off"),
+        (NO_THINK, "other", "See https://bank.example/think first.", "/no_think"),
+    ],
+)
+def test_instructions_that_only_have_the_switchs_words_leave_it_to_the_protocol(model, template, name, said, off):
+    asking, text = asked(model(template, name), system_prompt=said, protocols=["chat"])
+    assert text == f"<system>{off}<user>{said}\n\nWhy {{x}}?<assistant>"
+    assert "thinking is off" in asking.notes[0]
 
 
 def test_training_leaves_the_switch_alone_and_says_so(model):

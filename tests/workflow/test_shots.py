@@ -52,6 +52,31 @@ def test_rows_that_are_evaluated_are_passed_over(file: Path) -> None:
     assert "12 that are evaluated were passed over" in chosen.source
 
 
+def test_an_example_that_holds_an_evaluated_row_among_other_words_is_passed_over(tmp_path: Path) -> None:
+    asked = "Which of the two funds would pay more to somebody who retires at sixty?"
+    said = "The second one pays more since its fees are a third of the fees of the first one."
+    around = " ".join(f"{thing} were told of in {n} other words" for n, thing in enumerate(THINGS))
+    rows = [
+        {"id": "q", "question": f"{around}. {asked}", "reference": "Nothing alike."},
+        {"id": "q2", "question": f"{asked} {around}", "reference": "Nothing alike either."},
+        {"id": "r", "question": "And then?", "reference": f"{around}. {said} {around}."},
+        *ROWS,
+    ]
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    chosen = shots(path, [Question("e", asked, said)], num_shots=20)
+    assert {row.id for row in chosen.questions} == {row["id"] for row in ROWS}
+
+
+def test_a_row_that_is_there_twice_is_one_example(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    rows = [{**row, "id": f"{row['id']}-{n}"} for row in ROWS[:4] for n in range(5)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert len({row.question for row in shots(path, []).questions}) == 4
+    with pytest.raises(UsageError, match="must have 5 rows that are not evaluated, got 4"):
+        shots(path, [], num_shots=5)
+
+
 def test_too_few_are_refused(file: Path) -> None:
     evaluated = [Question(row["id"], row["question"], row["reference"]) for row in ROWS[3:]]
     with pytest.raises(UsageError, match=r"must have 4 rows that are not evaluated, got 3 .*17 are among"):

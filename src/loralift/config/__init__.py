@@ -44,7 +44,7 @@ from loralift.config.fields import (
     whole,
 )
 from loralift.config.names import USABLE_NAMES, folder_of, is_usable
-from loralift.config.protocols import FEW_SHOT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of
+from loralift.config.protocols import CHAT, FEW_SHOT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.records import TRAINING
 from loralift.yaml_file import read_yaml
@@ -245,6 +245,12 @@ class RunConfig(BaseModel):
                 raise _wrong(
                     f"`--top-p` below 1 needs --temperature above 0{where}: greedy decoding does not look at it"
                 )
+        if self.chat_template and all(one.prompt != CHAT and one.name != TRAINING for one in self.protocols):
+            named = some([protocol.name for protocol in self.protocols])
+            raise _wrong(
+                f"`--chat-template` changes nothing: {named} asks by another prompt; add --protocol training, or say "
+                "prompt: chat in the configuration file"
+            )
         self._shots_are_used()
         return self
 
@@ -253,6 +259,9 @@ class RunConfig(BaseModel):
         given = "--shots" if self.shots is not None else "--num-shots" if "num_shots" in self.model_fields_set else None
         if given and not asked:
             raise _wrong(f"`{given}` is for worked examples, and no protocol has any: add --protocol few-shot")
+        by_number = any(protocol.name == FEW_SHOT and protocol.shots is None for protocol in self.protocols)
+        if "num_shots" in self.model_fields_set and not by_number:
+            raise _wrong(f"`--num-shots` is of few-shot, and {some(asked)} has its own: change its shots")
         if asked and self.shots is None and self.train_data is None:
             raise _wrong(f"`--shots` must be given, or --train-data, for the worked examples of {some(asked)}")
 

@@ -49,7 +49,7 @@ class ProtocolConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Text = Field(description=USABLE_NAMES)
-    prompt: Text = Field(PLAIN, description="plain, chat, or a text that holds {question} once")
+    prompt: Text = Field(PLAIN, description="plain, chat, or a text that holds {question} once, not {{question}}")
     system_prompt: Text | None = Field(None, description="a text")
     shots: Annotated[int, whole(0, MOST_SHOTS)] | None = Field(
         None, description=f"an integer from 0 to {MOST_SHOTS}, of worked examples"
@@ -70,7 +70,9 @@ class ProtocolConfig(BaseModel):
     @field_validator("prompt")
     @classmethod
     def _question_has_a_place(cls, prompt: str) -> str:
-        if prompt not in (PLAIN, CHAT) and prompt.count(PLACE_OF_QUESTION) != 1:
+        own = prompt not in (PLAIN, CHAT)
+        # doubled, as templates of other tools have it, the outer braces would stand in every prompt
+        if own and (prompt.count(PLACE_OF_QUESTION) != 1 or f"{{{PLACE_OF_QUESTION}}}" in prompt):
             raise ValueError(prompt)
         return prompt
 
@@ -102,6 +104,8 @@ def protocol_of(value: Any) -> ProtocolConfig:
             f"must be {', '.join(BUILT_IN)}, or one that the configuration file describes under protocols, "
             f"got {shown(value)}"
         )
+    if not built_in and isinstance(name, str) and (meant := _nearly_built_in(name)):
+        raise _wrong(f"{name} is not {meant}, which is LoraLift's own: write {meant}, or give yours another name")
     if built_in and said.get("prompt", own.get("prompt", PLAIN)) != own.get("prompt", PLAIN):
         raise _wrong(f"{name} has a prompt of its own: give yours another name")
     try:
@@ -111,6 +115,15 @@ def protocol_of(value: Any) -> ProtocolConfig:
         raise _wrong(f"of the configuration file{named}: {first_problem(error, ProtocolConfig, str)}") from None
     _refuse_silent(found, said)
     return found
+
+
+def _nearly_built_in(name: str) -> str | None:
+    """The built-in protocol that a name is but for its spelling: as a name of its own it would ask plainly."""
+    return next((own for own in BUILT_IN if _letters(own) == _letters(name)), None)
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def _refuse_silent(protocol: ProtocolConfig, said: Mapping[str, Any]) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "load_transformers",
     "load_vllm",
     "prove",
+    "refuse_misread",
     "spread",
 ]
 
@@ -226,6 +227,22 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
     from loralift.generation.adapter import proof
 
     return proof.prove(generator, prompts, chat_template=chat_template)
+
+
+def refuse_misread(generator: Generator, prompts: Sequence[Prompt], *, chat_template: bool = False) -> None:
+    """Refuse prompts that begin with two BOS tokens or end with an EOS; `prove` does so too.
+
+    Args:
+        generator: The base.
+        prompts: All that will be asked in one way.
+        chat_template: Whether the base's chat template rendered them.
+
+    Raises:
+        ModelError: They do.
+    """
+    from loralift.generation.adapter import tokenizer_match
+
+    tokenizer_match.refuse_misread(generator.tokenizer, prompts, chat_template=chat_template)
 
 
 def reasoning_switch(generator: Generator, *, on: bool) -> Switch | None:

@@ -54,9 +54,21 @@ def _protocol(asked: ProtocolConfig, config: RunConfig) -> Protocol:
 
 def _stops(prompt: str, run_wide: tuple[str, ...], *, examples: bool) -> tuple[str, ...]:
     """The run's stop strings; after worked examples also what opens the next one, with which a model would go on."""
+    opens = next_example(prompt)
+    ends = examples and prompt != CHAT and opens and opens not in run_wide
+    return (*run_wide, opens) if ends else run_wide
+
+
+def next_example(prompt: str) -> str:
+    r"""What an answer writes where it goes on with a next example; a label of the user's own only at a line's start.
+
+    A short one may stand in any answer: ``Q:`` in ``FAQ:``, ``Q.`` in ``Form 10-Q.``
+
+    >>> next_example("plain"), next_example("Q: {question}\nA:"), next_example("{question}")
+    ('Question:', '\nQ:', '')
+    """
     marker = marker_of(prompt)
-    ends = examples and prompt != CHAT and marker and marker not in run_wide
-    return (*run_wide, marker) if ends else run_wide
+    return f"\n{marker}" if marker and PLACE_OF_QUESTION in prompt else marker
 
 
 def marker_of(prompt: str) -> str:
@@ -140,16 +152,22 @@ def asking_of(protocol: Protocol, generator: Generator, examples: Examples) -> A
         examples: Worked examples, of which the first ``protocol.shots`` are shown.
 
     Raises:
-        ModelError: It has no chat template, or one that takes no instructions at all.
+        ModelError: It has no chat template, or one that leaves out instructions, examples or the question.
     """
-    notes = (examples.source,) if protocol.shots else ()
+    notes: tuple[str, ...] = (examples.source,) if protocol.shots else ()
+    if 0 < protocol.shots < len(examples.questions):
+        notes += (f"Of them protocol {protocol.name} shows the first {protocol.shots}.",)
     asking = Asking(protocol, examples.questions[: protocol.shots], notes=notes)
     if not asking.chat:
         return asking
-    asking = _with_switch(asking, generator)
-    if not protocol.system_prompt or asking.switch:
-        return asking
-    if _takes(asking, generator):
+    asking = _taken(_with_switch(asking, generator), generator)
+    _refuse_left_out(asking, generator)
+    return asking
+
+
+def _taken(asking: Asking, generator: Generator) -> Asking:
+    """The asking, with the instructions in the turn in which the template takes them."""
+    if not asking.protocol.system_prompt or asking.switch or _takes(asking, generator):
         return asking
     if not _takes(replace(asking, in_user_turn=True), generator):
         raise ModelError(
@@ -172,7 +190,12 @@ def _with_switch(asking: Asking, generator: Generator) -> Asking:
             )
         return asking
     if switch.used_in(protocol.system_prompt):
-        return asking
+        if protocol.thinking and switch.system_prompt not in " ".join(protocol.system_prompt.lower().split()):
+            raise ModelError(
+                f"`thinking` of protocol {protocol.name} is true, and its instructions turn thinking off: leave one out"
+            )
+        said = "The model has a reasoning switch, which the instructions turn themselves."
+        return replace(asking, notes=(*asking.notes, said))
     if protocol.name == TRAINING:  # asked as it was trained, to the byte
         said = f"The model has a reasoning switch ({switch.said}), which this prompt leaves alone."
         return replace(asking, notes=(*asking.notes, said))
@@ -196,6 +219,31 @@ def _takes(asking: Asking, generator: Generator) -> bool:
         if asking.in_user_turn:
             raise
         return False
+
+
+def _refuse_left_out(asking: Asking, generator: Generator) -> None:
+    """Refuse a template that writes the last turn alone, or the first: what it leaves out nobody would miss.
+
+    Raises:
+        ModelError: It leaves something out.
+    """
+    question, count = "A question to be found again.", len(asking.examples)
+    protocol = replace(asking.protocol, system_prompt=PROBE if asking.protocol.system_prompt else "")
+    shown = [
+        Question(f"{n}", f"Example {n} to be found again.", f"Answer {n} to be found again.") for n in range(count)
+    ]
+    text = _chat(question, replace(asking, protocol=protocol, examples=tuple(shown)), generator)
+    wanted = {
+        "the instructions": [protocol.system_prompt],
+        "the examples' questions": [each.question for each in shown],
+        "the examples' answers": [each.reference for each in shown],
+        "the question": [question],
+    }
+    if lost := [name for name, probes in wanted.items() if any(probe not in text for probe in probes)]:
+        raise ModelError(
+            f"the model's chat template leaves out {some(lost)} of protocol {protocol.name}: give the model another "
+            "chat_template, or ask by a protocol without them"
+        )
 
 
 def _chat(question: str, asking: Asking, generator: Generator) -> str:

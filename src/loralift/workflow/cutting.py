@@ -47,8 +47,10 @@ def cuts_of(
 
     Returns:
         One a cut and candidate; none where next to no answer of either side is shorter, or which cannot be told
-        exactly.
+        exactly; none of perplexity, which is of the references wherever answers end.
     """
+    if settings.primary == PERPLEXITY:
+        return ()
     answers = {variant: read_records(dataset.directory.answers(variant), Answer) for variant in scores}
     found: list[CutComparison] = []
     for cut in _cuts(dataset.protocol, answers):

@@ -112,7 +112,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
         reference=REFERENCE.name,
         noise_mode=BATCHED.name,
         questions=source,
-        max_new_tokens=config.max_new_tokens,
+        max_new_tokens=asked.settings.max_new_tokens,
         numerics=model.numerics,
         variants=(BASE, *config.adapters),
         metrics=judged_metrics(scoring),

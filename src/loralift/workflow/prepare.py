@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
-from loralift.generation import Generator
+from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
 from loralift.workflow.asking import Asked, ask, asking_of
 from loralift.workflow.checking import check_adapters
@@ -15,6 +15,8 @@ from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import load_generator
 from loralift.workflow.progress import RunContext
 from loralift.workflow.shots import load_shots
+
+PERPLEXITY = "perplexity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,27 +77,37 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         asked = {
             dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in datasets
         }
-        _refuse_equal([asked[dataset.part] for dataset in datasets if not dataset.name])
+        for one in asked.values():
+            refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
+        _refuse_equal([asked[dataset.part] for dataset in datasets if not dataset.name], config.primary)
     with clock.stage("check"):
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
     return Ready(config, generator, asked, proofs, refused)
 
 
-def _refuse_equal(all_asked: Sequence[Asked]) -> None:
+def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:
     """Refuse two protocols that are one: a verdict would seem to hold in two ways that was asked in one.
+
+    Args:
+        all_asked: How the questions that decide are asked.
+        primary: The metric that decides; perplexity is of the references, wherever answers end.
 
     Raises:
         UsageError: Two ask the very same thing.
     """
+    by_references = primary == PERPLEXITY
     seen: dict[object, str] = {}
     for asked in all_asked:
         protocol = asked.asking.protocol
         settings = replace(protocol, name="", prompt="", system_prompt="", shots=0, thinking=False)
-        key = (settings, tuple(prompt.token_ids for prompt in asked.prompts))
+        key = (
+            asked.asking.separator if by_references else settings,
+            tuple(prompt.token_ids for prompt in asked.prompts),
+        )
         other = seen.setdefault(key, protocol.name)
         if other != protocol.name:
             raise UsageError(
                 f"`--protocol` must name different ways to ask, and {other} and {protocol.name} ask this model the "
-                "very same: leave one out"
+                f"very same{' as far as perplexity can tell' if by_references else ''}: leave one out"
             )

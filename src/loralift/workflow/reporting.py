@@ -63,6 +63,8 @@ def build_report(directory: RunDirectory) -> Report:
         facts = decode(dict[str, str], facts_of(run))
         by = f", asked by {of.part.removeprefix(PROTOCOLS)}" if of.part.startswith(PROTOCOLS) else ""
         title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}{by}"
+        others = of.protocols[1:] if compared is None else ()
+        elsewhere = [f"Asked by {some(others)} too: protocols/NAME/report.html" for _ in others[:1]]
         clean = tuple(_clean(compared.confounds if compared else Confounds(), run["config"]))
         repeats = int(run["config"]["repeats"])
     return Report(
@@ -77,7 +79,7 @@ def build_report(directory: RunDirectory) -> Report:
         proofs=of.proofs,
         also=known,
         facts=facts,
-        notes=(*of.notes, *clean),
+        notes=(*of.notes, *elsewhere, *clean),
         rows=_rows(directory, of.variants, questions, repeats),
         refused=of.refused,
         protocols=protocols,
@@ -131,9 +133,10 @@ def _summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricI
 
 def _compared(directory: RunDirectory, variants: Sequence[str], protocols: Sequence[str]) -> Compared:
     compared = read_comparison(directory)
-    if compared.protocols is not None and compared.protocols.names != protocols:
+    several = compared.protocols.names if compared.protocols is not None else ()
+    if several != (tuple(protocols) if len(protocols) > 1 else ()):
         raise RunDirectoryError(
-            f"{directory.comparison}: it was asked by {some(compared.protocols.names)}, and run.json names "
+            f"{directory.comparison}: it was asked by {some(several) or 'one protocol'}, and run.json names "
             f"{some(protocols)}; {REMEDY}"
         )
     if tuple(variants) != (compared.comparison.baseline, *compared.comparison.candidates):

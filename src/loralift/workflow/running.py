@@ -121,9 +121,10 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
     with Scorer(scoring, context.watcher.say) as scorer:
         context, proofs, notes = _generate(context, datasets, scorer, resume=resume, command=command)
         known = _Known(training, proofs, notes)
+        for dataset in datasets:  # a verdict must not outlive its scores, nor claims over all protocols those of one
+            dataset.directory.comparison.unlink(missing_ok=True)
         # the questions that decide come last: their findings name what was found elsewhere
         for dataset in reversed(datasets):
-            dataset.directory.comparison.unlink(missing_ok=True)  # a verdict on other scores must not outlive them
             _score_and_compare(context, dataset, scorer, known)
     unwritten = recall(directory)
     for dataset in datasets:

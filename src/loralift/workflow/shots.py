@@ -37,7 +37,8 @@ def load_shots(config: RunConfig, protocols: Sequence[Protocol], evaluated: Sequ
         return Examples()
     flag, place = ("--shots", config.shots) if config.shots is not None else ("--train-data", config.train_data)
     assert place is not None  # the configuration makes sure
-    candidates = list(_read(flag, place, config))
+    # the same row twice would be one example shown twice
+    candidates = list({_folded(f"{row.question}\n{row.reference}"): row for row in _read(flag, place, config)}.values())
     random.Random(config.seed).shuffle(candidates)
     known = _Evaluated(evaluated)
     chosen: list[Question] = []
@@ -65,6 +66,7 @@ class _Evaluated:
     """The evaluated rows, to keep examples apart from."""
 
     def __init__(self, questions: Sequence[Question]) -> None:
+        self._questions = questions
         self._texts = [f"{question.question}\n{question.reference}" for question in questions]
         # what is too short for n-grams too
         self._folded = {_folded(text) for question in questions for text in (question.question, *question.references)}
@@ -73,11 +75,16 @@ class _Evaluated:
         """Those candidates that are none of them, nor nearly."""
         numbered = [replace(each, id=str(place)) for place, each in enumerate(candidates)]
         leaked = {leak.id for leak in find_leaks(numbered, self._texts)}
-        return [
+        fine = [
             each
             for place, each in enumerate(candidates)
             if str(place) not in leaked and not {_folded(each.question), _folded(each.reference)} & self._folded
         ]
+        # and the other way round: an evaluated row may stand in a longer example; each is told of one example at once
+        while found := find_leaks(self._questions, [f"{each.question}\n{each.reference}" for each in fine]):
+            holding = {leak.train_row - 1 for leak in found}
+            fine = [each for place, each in enumerate(fine) if place not in holding]
+        return fine
 
 
 def _folded(text: str) -> str:

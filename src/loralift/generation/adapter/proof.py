@@ -71,9 +71,7 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
         ModelError: The prompts begin with two BOS tokens or end with an EOS, or the base computes NaN.
         AdapterError: An adapter is dead, or makes the model compute NaN; the message says why and what to do.
     """
-    tokenizer_match.refuse_doubled_bos(generator.tokenizer, prompts)
-    if not chat_template:  # chat templates may end every turn with an EOS token
-        tokenizer_match.refuse_ended(generator.tokenizer, prompts)
+    tokenizer_match.refuse_misread(generator.tokenizer, prompts, chat_template=chat_template)
     few = spread(prompts)
     base = generator.next_token_log_probabilities(BASE, few)
     if broken := _not_numbers(base, few):

@@ -22,6 +22,22 @@ from loralift.generation.model.tokenization import Texts
 from loralift.records import Prompt
 
 
+def refuse_misread(tokenizer: Any, prompts: Sequence[Prompt], *, chat_template: bool) -> None:
+    """Refuse prompts that the model would not take for the beginning of an answer.
+
+    Args:
+        tokenizer: The base's.
+        prompts: All that are asked in one way.
+        chat_template: Whether the base's chat template rendered them.
+
+    Raises:
+        ModelError: They begin with two BOS tokens or end with an EOS.
+    """
+    refuse_doubled_bos(tokenizer, prompts)
+    if not chat_template:  # chat templates may end every turn with an EOS token
+        refuse_ended(tokenizer, prompts)
+
+
 def refuse_doubled_bos(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
     """Refuse prompts that begin with two BOS tokens, which no model was trained on.
 
@@ -33,8 +49,8 @@ def refuse_doubled_bos(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
     if doubled:
         raise ModelError(
             f"{len(doubled)} of {len(prompts)} prompts begin with two BOS tokens ({tokenizer.bos_token!r}; "
-            f"{some(doubled, 3)}): the text has one and the tokenizer adds another; take it out of --system-prompt, or "
-            "out of the chat template"
+            f"{some(doubled, 3)}): the text has one and the tokenizer adds another; take it out of --system-prompt, "
+            "of the chat template, or of the protocol's prompt"
         )
 
 
@@ -50,7 +66,7 @@ def refuse_ended(tokenizer: Any, prompts: Sequence[Prompt]) -> None:
         raise ModelError(
             f"{len(ended)} of {len(prompts)} prompts end with the end-of-sequence token ({tokenizer.eos_token!r}; "
             f"{some(ended, 3)}), so their answers would be to nothing: set add_eos_token to false in the model's "
-            "tokenizer_config.json, or take the token out of the questions"
+            "tokenizer_config.json, or take the token out of the questions, or of the protocol's prompt"
         )
 
 

@@ -17,6 +17,13 @@ LLAMA_NEMOTRON = re.compile(r"llama[-_. ]?3[._]\d[-_. ]nemotron[-_. ](nano|super
 """NVIDIA's Llama-Nemotron models, whose template does not name the switch; the model cards do."""
 
 
+SWITCHES = {
+    True: re.compile(r"\bdetailed thinking\s+(on|off)\b", re.IGNORECASE),
+    False: re.compile(r"(?<!\S)/(no_)?think\b", re.IGNORECASE),
+}
+"""Whether a switch is a sentence to its words in instructions: "thinking in detail" and a path turn nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """How a model is told whether to think.
@@ -37,8 +44,7 @@ class Switch:
 
     def used_in(self, instructions: str) -> bool:
         """Whether instructions turn it themselves, on or off."""
-        words = {"detailed thinking"} if " " in self.system_prompt else {"/think", "/no_think"}
-        return bool(self.system_prompt) and any(word in instructions.lower() for word in words)
+        return bool(self.system_prompt) and SWITCHES[" " in self.system_prompt].search(instructions) is not None
 
 
 def switch_of(template: str, names: Iterable[str], *, on: bool) -> Switch | None:
