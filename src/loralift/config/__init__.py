@@ -41,6 +41,7 @@ from loralift.config.fields import (
     TopP,
     checked,
     first_problem,
+    one_of_each,
     whole,
 )
 from loralift.config.names import USABLE_NAMES, folder_of, is_usable
@@ -111,6 +112,11 @@ class RunConfig(BaseModel):
         None,
         title="Which metrics to calculate [default: all but bert_score and squad].",
         description="a list of metric names, each once",
+    )
+    own_metrics: Annotated[tuple[Name, ...], BeforeValidator(one_of_each)] = Field(
+        (),
+        title="A metric of your own, besides: FILE.py:FUNCTION or the name of an installed one; may be given again.",
+        description="a list of FILE.py:FUNCTION or names of installed metrics, each once",
     )
     primary: Name | None = Field(
         None,
@@ -253,7 +259,10 @@ def _wrong(message: str) -> PydanticCustomError:
 
 def flag_of(field: str) -> str:
     """How a field is spelled on the command line: `max_new_tokens` is `--max-new-tokens`."""
-    singular = {"adapters": "adapter", "margins": "margin", "columns": "column", "protocols": "protocol"}
+    singular = {
+        **{"adapters": "adapter", "margins": "margin", "columns": "column", "protocols": "protocol"},
+        "own_metrics": "metric",
+    }
     return "--" + singular.get(field, field).replace("_", "-")
 
 

@@ -25,6 +25,7 @@ class MetricSettings:
         batch_size: Texts that an embedding model takes at a time.
         perplexity_of: The base model and its tokenizer, as perplexity's signature names them: perplexities of others
             do not compare. Empty where they are not known.
+        own: Metrics of the user's own, as ``own_metrics`` makes them.
     """
 
     semantic_similarity_model: str = "sbert"
@@ -34,6 +35,7 @@ class MetricSettings:
     device: str | None = None
     batch_size: int = 32
     perplexity_of: str = ""
+    own: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -76,8 +78,8 @@ class Metric:
         title: For people.
         score: Scores rows.
         signature: Settings, implementation and version, in sacrebleu's manner.
-        low: Smallest possible value.
-        high: Largest possible value.
+        low: Smallest possible value; None: unbounded.
+        high: Largest possible value; None: unbounded.
         higher_is_better: None for descriptive metrics, which explain but are never judged.
         margin: Differences within +-margin count as equivalent; None: never.
         unit: e.g. ``words``; empty for a score.
@@ -92,8 +94,8 @@ class Metric:
     title: str
     score: ScoreRows
     signature: Callable[[MetricSettings], str]
-    low: float = 0.0
-    high: float = 1.0
+    low: float | None = 0.0
+    high: float | None = 1.0
     higher_is_better: bool | None = True
     margin: float | None = None
     unit: str = ""

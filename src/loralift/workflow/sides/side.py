@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loralift.records import MetricInfo, Score
+from loralift.records import Example, MetricInfo, Score
 
 DOC_HASH = "doc_hash"
 
@@ -31,6 +31,8 @@ class Side:
         root: The folder of its run, if it is of one.
         no_ids: Where the rows have no ids, so that their ids are their positions: the sentence that refuses it; empty
             where they have some.
+        examples: Gives the answers that the rows are of, by the rows' ids; None where there are only scores.
+        own: The metrics of the user's own that were scored here, for this comparison.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Side:
     run: Mapping[str, Any] | None = None
     root: Path | None = None
     no_ids: str = ""
+    examples: Callable[[], Sequence[Example]] | None = None
+    own: frozenset[str] = frozenset()
 
 
 def document(question: str, reference: str) -> dict[str, str]:
