@@ -10,6 +10,7 @@ from rouge_score.rouge_scorer import RougeScorer
 import loralift
 from loralift import Evaluator
 from loralift.errors import ComparisonError, LoraLiftError, UsageError
+from loralift.metrics import MetricSettings
 
 REFERENCES = ["The bank pays you interest.", "A bond is a loan.", "Diversify your savings."] * 4
 GOOD = ["The bank pays interest to you.", "A bond is a kind of loan.", "You should diversify savings."] * 4
@@ -194,3 +195,13 @@ def test_what_is_no_metric_is_one_line(given: list[Any]) -> None:
     with pytest.raises(LoraLiftError) as error:
         Evaluator(metrics=given)
     assert "\n" not in str(error.value)
+
+
+def test_every_setting_of_a_metric_is_one_of_the_evaluator() -> None:
+    settings = Evaluator(
+        metrics=["f1"], bert_score_model="./bert", bert_score_layers=2, metric_batch_size=4, device="cpu"
+    )._settings()
+    assert settings == MetricSettings(bert_score_model="./bert", bert_score_layers=2, batch_size=4, device="cpu")
+    for wrong in ({"bert_score_layers": 0}, {"metric_batch_size": None}, {"bert_score_model": 3}):
+        with pytest.raises(UsageError, match=f"`{next(iter(wrong))}` must be "):
+            Evaluator(metrics=["f1"], **wrong)  # type: ignore[arg-type]

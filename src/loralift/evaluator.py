@@ -73,6 +73,9 @@ class Evaluator:
         semantic_similarity_model: "sbert" (all-MiniLM-L6-v2), a hub id or a folder.
         rouge_types: What "rouge" stands for.
         rouge_stemmer: Whether ROUGE compares Porter stems.
+        bert_score_model: A hub id or a folder; None: roberta-large.
+        bert_score_layers: Which of its layers bert_score compares; None: the one it was tuned to.
+        metric_batch_size: Texts that an embedding model takes at a time.
         device: Of the embedding models; None: a GPU if there is one.
         seed: Of every resampling.
         names: The metrics that are calculated.
@@ -89,13 +92,19 @@ class Evaluator:
     rouge_stemmer: bool = False
     device: str | None = None
     seed: int = 0
+    bert_score_model: str | None = None
+    bert_score_layers: int | None = None
+    metric_batch_size: int = 32
     names: tuple[str, ...] = field(init=False)
     own: tuple[Metric, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        for field_name in ("semantic_similarity_model", "device"):
-            if (value := getattr(self, field_name)) is not None or field_name != "device":
+        for field_name in ("semantic_similarity_model", "bert_score_model", "device"):
+            if (value := getattr(self, field_name)) is not None or field_name == "semantic_similarity_model":
                 arguments.name(field_name, value, "a name")
+        for field_name in ("bert_score_layers", "metric_batch_size"):
+            if (value := getattr(self, field_name)) is not None or field_name == "metric_batch_size":
+                object.__setattr__(self, field_name, arguments.whole_number(field_name, value, 1, 100_000))
         arguments.seed("seed", self.seed)
         if not isinstance(self.rouge_stemmer, bool):
             raise UsageError(wrong_argument("rouge_stemmer", "True or False", self.rouge_stemmer))
@@ -199,6 +208,9 @@ class Evaluator:
         return MetricSettings(
             semantic_similarity_model=self.semantic_similarity_model,
             rouge_stemmer=self.rouge_stemmer,
+            bert_score_model=self.bert_score_model,
+            bert_score_layers=self.bert_score_layers,
+            batch_size=self.metric_batch_size,
             device=self.device,
             own=self.own,
         )

@@ -132,6 +132,17 @@ class RunConfig(BaseModel):
         "sbert", title="The sentence embedding model.", description="sbert, a hub id or a folder"
     )
     rouge_stemmer: StrictBool = Field(False, title="ROUGE compares Porter stems.", description="true or false")
+    bert_score_model: Name | None = Field(
+        None, title="The model of bert_score [default: roberta-large].", description="a hub id or a folder"
+    )
+    bert_score_layers: Annotated[int, whole(1, 1_000)] | None = Field(
+        None,
+        title="Which of its layers bert_score compares [default: the one it was tuned to, where the model is known].",
+        description="an integer from 1 to 1,000",
+    )
+    metric_batch_size: Annotated[int, whole(1, 100_000)] = Field(
+        32, title="Texts that an embedding model takes at a time.", description="an integer from 1 to 100,000"
+    )
     engine: Literal["auto", "transformers", "vllm"] = Field(
         "auto",
         title="What generates; auto takes vllm where it is installed and a GPU is there.",

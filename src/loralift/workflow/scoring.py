@@ -76,6 +76,9 @@ def scoring_of(config: RunConfig) -> Scoring:
     settings = MetricSettings(
         semantic_similarity_model=config.semantic_similarity_model,
         rouge_stemmer=config.rouge_stemmer,
+        bert_score_model=config.bert_score_model,
+        bert_score_layers=config.bert_score_layers,
+        batch_size=config.metric_batch_size,
         device=config.device,
         own=own_metrics("--metric", config.own_metrics),
     )
