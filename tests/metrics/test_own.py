@@ -222,6 +222,24 @@ def test_a_value_that_depends_on_anything_but_its_row_is_refused(metric, source)
         rehearse_own(metric(source), [Question("q", "Why?", "So it is.")], MetricSettings())
 
 
+def test_one_that_decides_must_have_a_value_of_something(metric):
+    made = metric(body("None", "higher_is_better = True"))
+    rows = [Question("q", "Why?", "So.")]
+    assert rehearse_own(made, rows, MetricSettings()) == ["score has no value for any of 3 rehearsed answers"]
+    with pytest.raises(MetricError, match=r"mine.py:2: score decides, and has no value for any of 3 rehearsed answers"):
+        rehearse_own(made, rows, MetricSettings(), decides=True)
+
+
+def test_variables_of_a_script_or_notebook_declare_nothing(monkeypatch):
+    cells = {"__name__": "__main__", "margin": 0.5, "batch": [1, 2]}
+    exec(body("1"), cells)
+    for name, value in cells.items():
+        if name in ("margin", "batch"):
+            monkeypatch.setattr(f"__main__.{name}", value, raising=False)
+    [made] = own_metrics("metrics", [cells["score"]])
+    assert (made.margin, made.higher_is_better) == (None, None)
+
+
 def test_an_empty_answer_is_rehearsed(metric):
     with pytest.raises(MetricError, match=r"failed on row q \(answer ''\): ZeroDivisionError"):
         rehearse_own(metric(body("1 / len(prediction.split())")), [Question("q", "Why?", "So.")], MetricSettings())

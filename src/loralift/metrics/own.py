@@ -123,8 +123,16 @@ class _Fixed:
         return self.text
 
 
-def rehearse_own(metric: Metric, questions: Sequence[Question], settings: MetricSettings) -> list[str]:
+def rehearse_own(
+    metric: Metric, questions: Sequence[Question], settings: MetricSettings, *, decides: bool = False
+) -> list[str]:
     """Call a metric on a few rows before hours of generation, with answers that are right, that are not, and empty.
+
+    Args:
+        metric: One that `own_metric` made.
+        questions: The rows.
+        settings: The metrics'.
+        decides: Whether it is the primary one, which must have a value of something.
 
     Returns:
         What a reader must know, a sentence each.
@@ -132,6 +140,8 @@ def rehearse_own(metric: Metric, questions: Sequence[Question], settings: Metric
     Raises:
         MetricError: It cannot score them, or a row's value depends on the rows that are scored with it.
     """
+    assert isinstance(metric.score, OwnScore)
+    source = metric.score.source or _again(metric.score.where, metric.score.digest)
     examples = [
         Example(question, Answer(question.id, text))
         for question in questions
@@ -141,13 +151,13 @@ def rehearse_own(metric: Metric, questions: Sequence[Question], settings: Metric
     for example, value in reversed(list(zip(examples, together, strict=True))):
         alone = metric.score([example], settings)[0].value
         if _apart(value, alone):
-            assert isinstance(metric.score, OwnScore)
-            source = metric.score.source or _again(metric.score.where, metric.score.digest)
             _wrong(
                 source,
                 f"{metric.name} gave {value} and then {alone} for the same {_row(example)}: a value must depend on its "
                 "row alone, not on chance, earlier calls or the other rows of a batch",
             )
+    if decides and all(value is None for value in together):
+        _wrong(source, f"{metric.name} decides, and has no value for any of {len(examples)} rehearsed answers")
     notes = []
     if metric.higher_is_better is None:
         notes.append(f"{metric.title} is described and not judged: declare higher_is_better = True or False beside it")

@@ -90,12 +90,15 @@ def read_source(argument: str, where: str) -> Source:
 def read_function(function: Callable[..., Any]) -> Source:
     """A function as it is, as Python's users give it.
 
+    What is declared beside it counts where its module was imported: in a script or a notebook a variable `margin` may
+    be anything.
+
     Raises:
         UsageError: It is no function.
     """
     if not inspect.isfunction(inspect.unwrap(function)):
         raise UsageError(wrong_argument("metrics", "of names and functions", function))
-    module = sys.modules.get(function.__module__)
+    module = None if function.__module__ == "__main__" else sys.modules.get(function.__module__)
     file = inspect.unwrap(function).__code__.co_filename
     digest = _digest("".join(_made_of(inspect.unwrap(function), set())).encode("utf-8", "surrogatepass"))
     return Source(function.__name__, "", function, vars(module) if module else {}, file, digest)
@@ -195,7 +198,7 @@ def _made_of(function: Any, seen: set[object]) -> Iterator[str]:
         yield inspect.getsource(function)
     except (OSError, TypeError):
         yield f"{function.__code__.co_code!r}{function.__code__.co_consts!r}"
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    cells = list(inspect.getclosurevars(function).nonlocals.values())
     around = [function.__globals__[name] for name in _names(function.__code__) if name in function.__globals__]
     for value in (function.__defaults__, function.__kwdefaults__, *cells, *around):
         if isinstance(value, FunctionType) and value.__module__ == function.__module__:

@@ -131,7 +131,9 @@ def rehearse(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
     likelihood = ReferenceLikelihood(question.id, -1.0, 1)
     score_examples(list(scoring.metrics), [Example(question, answer, likelihood)], scoring.settings)
     some_of = questions[:: -(-len(questions) // REHEARSED)]
-    return [note for metric in scoring.settings.own for note in rehearse_own(metric, some_of, scoring.settings)]
+    settings, decides = scoring.settings, scoring.primary
+    tried = [rehearse_own(metric, some_of, settings, decides=metric.name == decides) for metric in settings.own]
+    return [note for notes in tried for note in notes]
 
 
 def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
