@@ -75,8 +75,10 @@ def test_one_that_breaks_later_costs_no_answer(run, mine, arguments, cli):
     assert "./mine.py:5: score failed on row q" in broken.err
     assert "ValueError: no; every answer is kept: mend it or leave it out, and add --resume" in broken.err
     assert (run / "base" / "answers.jsonl").read_bytes() == answers
-    mine.write_text(LATER.format([]), encoding="utf-8")
-    assert cli(*asked, "--metric", "./mine.py:score").code == 0
+    mine.write_text(LATER.format([]).replace("higher_is_better = True", ""), encoding="utf-8")
+    mended = cli(*asked, "--metric", "./mine.py:score")
+    assert mended.code == 0, mended.err
+    assert "metrics: score is described and not judged: declare higher_is_better" in " ".join(mended.err.split())
     assert cli(*asked).code == 0
     assert "score" not in read(run / "comparison.json")["metrics"]
     assert (run / "base" / "answers.jsonl").read_bytes() == answers

@@ -109,6 +109,7 @@ WRONG = {
     ),
     "an exception of a library": (body("__import__('json').loads(prediction)"), "mine.py:2: score failed on row q7"),
     "an exit": (body("exit(0)"), "score failed on row q7 (answer 'yes'): SystemExit: 0"),
+    "another folder": (body("__import__('os').chdir('/')"), "mine.py:1: score changed the working directory"),
     "too few": (body("[1.0]", "batch = True"), "mine.py:2: score must return a list of 2, one number or None for each"),
     "a number for a batch": (body("1.0", "batch = True"), "got 1.0 (rows q7, q8)"),
     "a text in a batch": (body("[1, 'b']", "batch = True"), "a number or None, got 'b' for row q8"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from numbers import Real
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -68,7 +70,16 @@ class OwnScore:
             MetricError: The function fails or returns something else than it must; the message names file, line, row.
         """
         source = self.source or _again(self.where, self.digest)
-        found = _called(source, self.rules, examples)
+        here = Path.cwd()
+        try:
+            found = _called(source, self.rules, examples)
+        finally:
+            moved = Path.cwd() != here
+            os.chdir(here)
+        if moved:
+            _wrong(
+                source, f"{self.rules.name} changed the working directory, where the run's files lie: leave it alone"
+            )
         return [_checked(source, self.rules, example, value) for example, value in zip(examples, found, strict=True)]
 
 

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import importlib.metadata as installed
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ def installed_names() -> set[str]:
 
 def _from_file(file: str, name: str) -> Source:
     content = read_bytes(Path(file), MetricError)
-    digest = _digest(content)
+    digest, here = _digest(content), Path.cwd()
     try:
         tree = ast.parse(content, file)
         made_with = tuple(_installed(file, tree))
@@ -125,6 +126,8 @@ def _from_file(file: str, name: str) -> Source:
         raise MetricError(f"{file}:{error.lineno or 1}: not Python: {error.msg}") from None
     except (Exception, SystemExit) as error:
         raise MetricError(f"{file}:{_last_line(error, file)}: cannot be run: {_said(error)}") from error
+    finally:
+        os.chdir(here)
     functions = [key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")]
     function = vars(module).get(name)
     if not callable(function) or not inspect.isfunction(inspect.unwrap(function)):
@@ -137,7 +140,7 @@ def _from_package(argument: str, where: str) -> Source:
     found = {(point.value, point.dist.name if point.dist else ""): point for point in points if point.name == where}
     if not found:
         named = some(sorted(installed_names())) or "none"
-        raise UsageError(wrong_argument(argument, f"{SPELLED} ({named}; ours are named by metrics)", where))
+        raise UsageError(wrong_argument(argument, f"{SPELLED} ({named}; ours are named by --metrics)", where))
     if len(found) > 1:
         raise MetricError(f"{len(found)} installed packages have a metric {where!r}: uninstall all but one")
     [point] = found.values()
