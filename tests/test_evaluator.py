@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sacrebleu
@@ -9,6 +10,7 @@ from rouge_score.rouge_scorer import RougeScorer
 import loralift
 from loralift import Evaluator
 from loralift.errors import ComparisonError, LoraLiftError, UsageError
+from loralift.metrics import MetricSettings
 
 REFERENCES = ["The bank pays you interest.", "A bond is a loan.", "Diversify your savings."] * 4
 GOOD = ["The bank pays interest to you.", "A bond is a kind of loan.", "You should diversify savings."] * 4
@@ -171,3 +173,58 @@ def test_a_scale_is_two_numbers(scale: object, tmp_path: Path) -> None:
 def test_evaluations_are_what_is_compared() -> None:
     with pytest.raises(UsageError, match=r"`a` must be what Evaluator.evaluate gives, got \{'f1': 0.5\}"):
         Evaluator(metrics=["f1"]).compare({"f1": 0.5}, {"f1": 0.5})
+
+
+def shared_words(prediction: str, references: list[str], question: str) -> float:
+    """A metric of the user's own."""
+    wanted = set(references[0].split())
+    return len(wanted & set(prediction.split())) / len(wanted)
+
+
+def test_a_function_is_a_metric(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_words, "higher_is_better", True, raising=False)
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "higher_is_better = False\ndef far(p, r, q):\n    return abs(len(p) - len(r[0]))\n", encoding="utf-8"
+    )
+    evaluator = Evaluator(metrics=[shared_words, "f1", f"{file}:far"])
+    bad = evaluator.evaluate(BAD, REFERENCES, name="bad")
+    good = evaluator.evaluate(GOOD, REFERENCES, name="good")
+    assert list(good) == ["shared_words", "f1", "far"]
+    comparison = evaluator.compare(bad, good)
+    assert comparison.primary == "shared_words"
+    assert {row.metric: row.verdict for row in comparison.rows}["shared_words"] == "better"
+    monkeypatch.setattr(shared_words, "higher_is_better", False)
+    turned = Evaluator(metrics=[shared_words, "f1"]).evaluate(GOOD, REFERENCES)
+    with pytest.raises(ComparisonError, match="shared_words means something else on each side"):
+        evaluator.compare(bad, turned)
+
+
+def test_functions_that_differ_in_what_they_enclose_are_told_apart() -> None:
+    def counting(word: str) -> Any:
+        def count(prediction: str, references: list[str], question: str) -> int:
+            return prediction.count(word)
+
+        count.higher_is_better = True  # type: ignore[attr-defined]
+        return count
+
+    one, other = (Evaluator(metrics=[counting(word)]).evaluate(GOOD, REFERENCES) for word in ("a", "b"))
+    row = Evaluator(metrics=["f1"]).compare(one, other).rows[0]
+    assert any("made it differently" in warning for warning in row.warnings)
+
+
+@pytest.mark.parametrize("given", [[len], [str], [shared_words, shared_words], ["nowhere.py:f"], [shared_words, "f9"]])
+def test_what_is_no_metric_is_one_line(given: list[Any]) -> None:
+    with pytest.raises(LoraLiftError) as error:
+        Evaluator(metrics=given)
+    assert "\n" not in str(error.value)
+
+
+def test_every_setting_of_a_metric_is_one_of_the_evaluator() -> None:
+    settings = Evaluator(
+        metrics=["f1"], bert_score_model="./bert", bert_score_layers=2, metric_batch_size=4, device="cpu"
+    )._settings("1")
+    assert settings == MetricSettings(bert_score_model="./bert", bert_score_layers=2, batch_size=4, device="cpu")
+    for wrong in ({"bert_score_layers": 0}, {"metric_batch_size": None}, {"bert_score_model": 3}):
+        with pytest.raises(UsageError, match=f"`{next(iter(wrong))}` must be "):
+            Evaluator(metrics=["f1"], **wrong)  # type: ignore[arg-type]

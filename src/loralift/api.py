@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from loralift import arguments
 from loralift.config import parse
+from loralift.metrics import own_metrics as metrics_of
 from loralift.records import Comparison
 from loralift.workflow.compare_inputs import Asked, compare_sides
 from loralift.workflow.progress import Watcher
@@ -46,6 +47,7 @@ def compare(
     lower_is_better: Collection[str] = (),
     seed: int | None = None,
     tokenizer: str | None = None,
+    own_metrics: Iterable[str | Callable[..., Any]] = (),
 ) -> Comparison:
     """Compare two sides that lie on the disk: `loralift compare` as a function.
 
@@ -61,6 +63,8 @@ def compare(
         lower_is_better: Likewise less.
         seed: Of every resampling; None: the run's, or 0.
         tokenizer: Of BLEU, ROUGE and token F1, for predictions that are scored here; None: for English.
+        own_metrics: Metrics of your own, which score the answers of both sides besides: ``FILE.py:FUNCTION``, the name
+            of an installed one, or a function.
 
     Raises:
         LoraLiftError: One line on what is wrong.
@@ -75,5 +79,6 @@ def compare(
     )
     names = None if metrics is None else arguments.names("metrics", metrics, "a list of metric names, each once")
     before, after = arguments.path("baseline", baseline, SIDE), arguments.path("candidate", candidate, SIDE)
-    comparison, _ = compare_sides(before, after, names, asked, tokenizer)
+    own = metrics_of("own_metrics", own_metrics)
+    comparison, _ = compare_sides(before, after, names, asked, tokenizer=tokenizer, own=own)
     return comparison

@@ -7,6 +7,7 @@
     │   └── MissingExtraError   an optional package is needed; the message gives the pip line
     ├── VersionError            an installed package is of a version that was not tested
     ├── DataError               a data set, a file, a line of a file
+    ├── MetricError             a metric of the user's own that cannot be loaded, or fails
     ├── ModelError              a base model or its tokenizer
     ├── AdapterError            an adapter that cannot be, or was not, applied
     ├── RunDirectoryError       a run directory that cannot be read, written or resumed
@@ -56,6 +57,10 @@ class VersionError(LoraLiftError):
 
 class DataError(LoraLiftError):
     """A data set cannot be read, or says something that cannot be evaluated."""
+
+
+class MetricError(LoraLiftError):
+    """A metric of the user's own cannot be loaded, fails, or returns what no metric may; names file and line."""
 
 
 class ModelError(LoraLiftError):

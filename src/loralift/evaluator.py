@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loralift import arguments
 from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
-from loralift.metrics import METRICS, MetricSettings, expand_names, nrefs_of
+from loralift.metrics import (
+    FAMILIES,
+    METRICS,
+    Metric,
+    MetricSettings,
+    bare,
+    expand_names,
+    metric_of,
+    nrefs_of,
+    own_metrics,
+)
+from loralift.metrics.own_source import installed_names
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
 from loralift.records import (
     BASE,
@@ -22,7 +33,7 @@ from loralift.records import (
     Score,
 )
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
-from loralift.workflow.sides.making import made_differently
+from loralift.workflow.sides.making import made_differently, refuse_other_meaning
 
 METRIC_NAMES = "a list of metric names, each once"
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
@@ -66,43 +77,57 @@ class Evaluator:
     0.8
 
     Attributes:
-        metrics: Names as `loralift run --metrics` knows them; "rouge" stands for `rouge_types`. None: all that
-            need nothing but the texts (perplexity needs the model).
+        metrics: Names as `loralift run --metrics` knows them; "rouge" stands for `rouge_types`. And metrics of your
+            own: a function, FILE.py:FUNCTION, or the name of an installed one. None: all of ours that need nothing
+            but the texts (perplexity needs the model).
         semantic_similarity_model: "sbert" (all-MiniLM-L6-v2), a hub id or a folder.
         rouge_types: What "rouge" stands for.
         rouge_stemmer: Whether ROUGE compares Porter stems.
         tokenizer: Of BLEU, ROUGE and token F1, as `loralift run --tokenizer` knows it; None: for English.
+        bert_score_model: A hub id or a folder; None: roberta-large.
+        bert_score_layers: Which of its layers bert_score compares; None: the one it was tuned to.
+        metric_batch_size: Texts that an embedding model takes at a time.
         device: Of the embedding models; None: a GPU if there is one.
         seed: Of every resampling.
         names: The metrics that are calculated.
+        own: Those among them that are your own.
 
     Raises:
         UsageError: A metric is unknown, or none is given.
+        MetricError: A metric of your own cannot be loaded.
     """
 
-    metrics: Sequence[str] | None = None
+    metrics: Sequence[str | Callable[..., Any]] | None = None
     semantic_similarity_model: str = "sbert"
     rouge_types: Sequence[str] = ROUGE_TYPES
     rouge_stemmer: bool = False
     tokenizer: str | None = None
     device: str | None = None
     seed: int = 0
+    bert_score_model: str | None = None
+    bert_score_layers: int | None = None
+    metric_batch_size: int = 32
     names: tuple[str, ...] = field(init=False)
+    own: tuple[Metric, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        for field_name in ("semantic_similarity_model", "device"):
-            if (value := getattr(self, field_name)) is not None or field_name != "device":
+        for field_name in ("semantic_similarity_model", "bert_score_model", "device"):
+            if (value := getattr(self, field_name)) is not None or field_name == "semantic_similarity_model":
                 arguments.name(field_name, value, "a name")
+        for field_name in ("bert_score_layers", "metric_batch_size"):
+            if (value := getattr(self, field_name)) is not None or field_name == "metric_batch_size":
+                object.__setattr__(self, field_name, arguments.whole_number(field_name, value, 1, 100_000))
         arguments.seed("seed", self.seed)
         if not isinstance(self.rouge_stemmer, bool):
             raise UsageError(wrong_argument("rouge_stemmer", "True or False", self.rouge_stemmer))
         MetricSettings(tokenizer=self.tokenizer)  # refuses an unknown one
         types = arguments.names("rouge_types", self.rouge_types, METRIC_NAMES)
-        asked = PREDICTION_METRICS if self.metrics is None else arguments.names("metrics", self.metrics, METRIC_NAMES)
+        asked, own = _asked(PREDICTION_METRICS if self.metrics is None else self.metrics)
+        object.__setattr__(self, "own", own)
         names: list[str] = []
         for name in asked:
             names += types if name == "rouge" else [name]
-        object.__setattr__(self, "names", expand_names(names))
+        object.__setattr__(self, "names", expand_names(names, own))
 
     def evaluate(
         self,
@@ -140,7 +165,7 @@ class Evaluator:
         ]
         settings = self._settings(nrefs_of(example.question for example in examples))
         scores, _ = score_recorded(examples, self.names, settings, primary=self.names[0], variant=name)
-        infos = {metric: METRICS[metric].info(settings) for metric in self.names}
+        infos = {metric: metric_of(metric, settings).info(settings) for metric in self.names}
         summaries = summarise_all(scores, infos, self.seed)
         return Evaluation(name, tuple(scores), summaries, infos, dict(zip(ids, truths, strict=True)))
 
@@ -177,6 +202,8 @@ class Evaluator:
                 "evaluations ids of their own"
             )
         shared = {name: info for name, info in a.metrics.items() if name in b.metrics}
+        for name, info in shared.items():
+            refuse_other_meaning(info, b.metrics[name])
         judged = [name for name, info in shared.items() if info.higher_is_better is not None]
         if not judged or (primary and primary not in judged):
             raise UsageError(wrong_argument("primary", f"one of {some(judged, 20)}", primary))
@@ -198,8 +225,31 @@ class Evaluator:
             tokenizer=self.tokenizer,
             semantic_similarity_model=self.semantic_similarity_model,
             rouge_stemmer=self.rouge_stemmer,
+            bert_score_model=self.bert_score_model,
+            bert_score_layers=self.bert_score_layers,
+            batch_size=self.metric_batch_size,
             device=self.device,
+            own=self.own,
         )
+
+
+def _asked(metrics: Sequence[str | Callable[..., Any]]) -> tuple[list[str], tuple[Metric, ...]]:
+    """The names of all metrics in order, and those that are the user's own."""
+    given = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
+    if not isinstance(given, Iterable) or isinstance(given, bytes | Mapping | set | frozenset):
+        raise UsageError(wrong_argument("metrics", METRIC_NAMES, metrics))
+    given = list(given)
+    places = [place for place, one in enumerate(given) if callable(one) or _is_own(one)]
+    own = own_metrics("metrics", [given[place] for place in places])
+    named = {place: metric.name for place, metric in zip(places, own, strict=True)}
+    return arguments.names("metrics", [named.get(at, one) for at, one in enumerate(given)], METRIC_NAMES), own
+
+
+def _is_own(name: object) -> bool:
+    """Whether a text names a file's function, or an installed metric that is none of ours."""
+    if not isinstance(name, str) or bare(name) in map(bare, [*METRICS, *FAMILIES]):
+        return False
+    return name.endswith(".py") or ".py:" in name or name in installed_names()
 
 
 def _truths(row: int, value: object) -> tuple[Any, ...]:

@@ -92,6 +92,8 @@ FIELDS = (
     Case("adapters with null as path", "adapters: {a: null}", "--adapter"),
     Case("adapters with a NUL in the path", 'adapters: {a: "./x\\0"}', "--adapter"),
     Case("metrics a number", "metrics: 3", "--metrics"),
+    Case("metrics of one's own a text", "own_metrics: ./mine.py:score", "--metric"),
+    Case("metrics of one's own null", "own_metrics: [null]", "--metric"),
     Case("metrics an empty list", "metrics: []", "--metrics"),
     Case("metrics with null", "metrics: [f1, null]", "--metrics"),
     Case("margins a text", "margins: f1=1", "--margin"),

@@ -53,6 +53,14 @@ RUN = (
     Case("metrics one twice", ["--metrics", "f1,f1"], "f1"),
     Case("metrics unknown", ["--metrics", "happiness"], "happiness"),
     Case("metrics misspelt", ["--metrics", "f1,rogueL"], "rougeL"),
+    Case("metric empty", ["--metric", ""], "--metric"),
+    Case("metric that is ours", ["--metric", "rouge"], "--metrics"),
+    Case("metric without its function", ["--metric", "mine.py"], "FILE.py:FUNCTION"),
+    Case("metric in no file", ["--metric", "/no/such.py:score"], "/no/such.py"),
+    Case("metric in a folder", ["--metric", ".py:score"], ".py"),
+    Case("metric twice", ["--metric", "a.py:score", "--metric", "a.py:score"], "--metric"),
+    Case("BERTScore layer zero", ["--bert-score-layers", "0"], "--bert-score-layers"),
+    Case("metric batch size zero", ["--metric-batch-size", "0"], "--metric-batch-size"),
     Case("primary empty", ["--primary", ""], "--primary"),
     Case("primary unknown", ["--primary", "happiness"], "--primary"),
     Case("primary not judged", ["--metrics", "f1,answer_words", "--primary", "answer_words"], "--primary"),
@@ -135,6 +143,11 @@ RUN = (
 )  # fmt: skip
 
 COMPARE = (
+    Case("metric empty", ["--metric", ""], "--metric"),
+    Case("metric that is ours", ["--metric", "rouge"], "--metrics"),
+    Case("metric without its function", ["--metric", "mine.py"], "FILE.py:FUNCTION"),
+    Case("metric in no file", ["--metric", "/no/such.py:score"], "/no/such.py"),
+    Case("metric in a folder", ["--metric", ".py:score"], ".py"),
     Case("primary empty", ["--primary", ""], "--primary"),
     Case("primary unknown", ["--primary", "happiness"], "--primary"),
     Case("margin without a value", ["--margin", "f1"], "--margin"),

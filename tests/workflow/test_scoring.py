@@ -6,6 +6,7 @@ import pytest
 
 from loralift import config as configuration
 from loralift.errors import UsageError
+from loralift.metrics import MetricSettings
 from loralift.records import Question
 from loralift.workflow.scoring import LOOKED_AT, refuse_blind, scoring_of, with_model
 
@@ -86,3 +87,12 @@ def test_the_model_that_was_inspected_stands_in_perplexitys_signature():
     assert after.metrics["perplexity"].signature.startswith("model:org/model@abc,tokenizer:12ef|")
     assert after.metrics["f1"] == before.metrics["f1"]
     assert after.primary == before.primary
+
+
+def test_every_setting_of_a_metric_is_one_of_the_configuration():
+    more = {"bert_score_model": "microsoft/deberta-xlarge-mnli", "bert_score_layers": "40", "metric_batch_size": 8}
+    settings = scoring("f1", rouge_stemmer=True, semantic_similarity_model="mine", **more).settings
+    assert settings == MetricSettings("mine", True, "microsoft/deberta-xlarge-mnli", 40, "cpu", 8)
+    for wrong in ({"bert_score_layers": 0}, {"metric_batch_size": "many"}, {"bert_score_model": ""}):
+        with pytest.raises(UsageError, match=f"`--{next(iter(wrong)).replace('_', '-')}` must be "):
+            scoring("f1", **wrong)

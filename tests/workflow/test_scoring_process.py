@@ -192,3 +192,32 @@ def test_a_module_in_the_working_directory_is_not_run(tmp_path: Path, monkeypatc
         process.stdin.close()
         assert process.wait(120) == 0
     assert not marker.exists()
+
+
+def test_a_metric_of_the_users_own_is_scored_there_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+    mine = tmp_path / "mine.py"
+    mine.write_text("higher_is_better = True\ndef score(p, r, q):\n    return len(p)\n", encoding="utf-8")
+    scoring = scoring_of(configuration.parse({"metrics": ["f1"], "own_metrics": [f"{mine}:score"]}))
+    wanted = scored_here(part_of(tmp_path / "here"), "base", scoring)
+    assert wanted[0].values["score"] == len("base says It is 0 and 1.")
+    monkeypatch.setattr(scoring_process, "score_variant", lambda *job: pytest.fail("scored here"))
+    with Scorer(scoring, print) as scorer:
+        scorer.score_beside(ON_A_GPU)
+        there = part_of(tmp_path / "there")
+        scorer.begin(there, "base")
+        assert scorer.scores(there, "base") == wanted
+
+
+def test_one_whose_file_changed_meanwhile_is_not_scored_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+    mine = tmp_path / "mine.py"
+    mine.write_text("higher_is_better = True\ndef score(p, r, q):\n    return 1\n", encoding="utf-8")
+    scoring = scoring_of(configuration.parse({"metrics": ["f1"], "own_metrics": [f"{mine}:score"]}))
+    mine.write_text("higher_is_better = True\ndef score(p, r, q):\n    return 0\n", encoding="utf-8")
+    with Scorer(scoring, print) as scorer:
+        scorer.score_beside(ON_A_GPU)
+        part = part_of(tmp_path)
+        scorer.begin(part, "base")
+        assert {score.values["score"] for score in scorer.scores(part, "base")} == {1.0}
+    assert "changed while it was in use" in capsys.readouterr().out

@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 @click.option("--metrics", cls=Once, metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
 @click.option("--tokenizer", cls=Once, metavar="X", help="Of BLEU, ROUGE and F1, as `loralift run` has it.")
 @click.option(
+    "--metric",
+    "own",
+    multiple=True,
+    metavar="FILE.py:NAME",
+    help="A metric of your own, which scores the answers of both sides besides; may be given again.",
+)
+@click.option(
     "--filter", "filter_name", cls=Once, metavar="NAME", help="Filter of an lm-eval sample log [default: its first]."
 )
 @click.option(
@@ -59,6 +66,7 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     fail_on = conditions(options["fail_on"])
     asked, least = _asked(options), least_share(options["min_paired"], bool(fail_on))
 
+    from loralift.metrics import own_metrics
     from loralift.reporting.doubts import doubts
     from loralift.workflow import output
     from loralift.workflow.codec import plain
@@ -71,7 +79,8 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     if place is not None:
         output.check(place, (baseline, candidate))
     names = None if options["metrics"] is None else metric_names([options["metrics"]])
-    sides = read_sides(baseline, candidate, names, options["filter_name"], options["tokenizer"])
+    own = own_metrics("--metric", options["own"])
+    sides = read_sides(baseline, candidate, names, options["filter_name"], tokenizer=options["tokenizer"], own=own)
     comparison, tests = compare_read(*sides, asked)
     evidence = evidence_of_sides(*sides, comparison)
     found = doubts(comparison, evidence.confounds, evidence.protocols)

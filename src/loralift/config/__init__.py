@@ -41,6 +41,7 @@ from loralift.config.fields import (
     TopP,
     checked,
     first_problem,
+    one_of_each,
     whole,
 )
 from loralift.config.names import USABLE_NAMES, folder_of, is_usable
@@ -117,6 +118,11 @@ class RunConfig(BaseModel):
         title="Which metrics to calculate [default: all but bert_score and squad].",
         description="a list of metric names, each once",
     )
+    own_metrics: Annotated[tuple[Name, ...], BeforeValidator(one_of_each)] = Field(
+        (),
+        title="A metric of your own, besides: FILE.py:FUNCTION or the name of an installed one; may be given again.",
+        description="a list of FILE.py:FUNCTION or names of installed metrics, each once",
+    )
     primary: Name | None = Field(
         None,
         title="The metric that decides [default: semantic_similarity, else the first that is judged].",
@@ -135,6 +141,17 @@ class RunConfig(BaseModel):
         None,
         title="How BLEU, ROUGE and token F1 part words [default: as in English]; unicode is for all languages.",
         description="13a, intl, zh, char, ja-mecab, ko-mecab or unicode",
+    )
+    bert_score_model: Name | None = Field(
+        None, title="The model of bert_score [default: roberta-large].", description="a hub id or a folder"
+    )
+    bert_score_layers: Annotated[int, whole(1, 1_000)] | None = Field(
+        None,
+        title="Which of its layers bert_score compares [default: the one it was tuned to, where the model is known].",
+        description="an integer from 1 to 1,000",
+    )
+    metric_batch_size: Annotated[int, whole(1, 100_000)] = Field(
+        32, title="Texts that an embedding model takes at a time.", description="an integer from 1 to 100,000"
     )
     engine: Literal["auto", "transformers", "vllm"] = Field(
         "auto",
@@ -272,7 +289,10 @@ def _wrong(message: str) -> PydanticCustomError:
 
 def flag_of(field: str) -> str:
     """How a field is spelled on the command line: `max_new_tokens` is `--max-new-tokens`."""
-    singular = {"adapters": "adapter", "margins": "margin", "columns": "column", "protocols": "protocol"}
+    singular = {
+        **{"adapters": "adapter", "margins": "margin", "columns": "column", "protocols": "protocol"},
+        "own_metrics": "metric",
+    }
     return "--" + singular.get(field, field).replace("_", "-")
 
 

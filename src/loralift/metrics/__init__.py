@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
-from loralift.errors import UsageError
+from loralift.errors import MetricError, UsageError
 from loralift.metrics import answers, degenerate, exact_match, rouge, squad
 from loralift.metrics.base import Aggregate, Metric, MetricSettings, RowValue, Unscorable, per_row, sign
 from loralift.metrics.bert_score import BERT_SCORE
 from loralift.metrics.bleu import BLEU
 from loralift.metrics.blindness import MOST_UNSEEN, Blindness, blind_to, blindness
 from loralift.metrics.chrf import CHRF
+from loralift.metrics.own import own_metric
 from loralift.metrics.perplexity import PERPLEXITY
 from loralift.metrics.references import nrefs_of
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
@@ -43,7 +45,9 @@ __all__ = [
     "blindness",
     "expand_names",
     "left_for_english",
+    "metric_of",
     "nrefs_of",
+    "own_metrics",
     "per_row",
     "score_examples",
     "sign",
@@ -87,7 +91,37 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 """Names that stand for others."""
 
 
-def expand_names(names: Iterable[str]) -> tuple[str, ...]:
+def own_metrics(argument: str, given: Iterable[str | Callable[..., Any]]) -> tuple[Metric, ...]:
+    """Metrics of the user's own, for ``MetricSettings.own``.
+
+    Args:
+        argument: For messages.
+        given: Each ``FILE.py:FUNCTION``, the name of an installed one, or a function.
+
+    Raises:
+        UsageError: One is nothing of that kind.
+        MetricError: One cannot be loaded, or its name or title is one of ours or of another of them.
+    """
+    taken = {bare(name): f"LoraLift's {name}" for name in [*METRICS, *FAMILIES]}
+    taken |= {bare(metric.title): f"LoraLift's {name}" for name, metric in METRICS.items()}
+    found = []
+    for one in given:
+        metric = own_metric(argument, one)
+        for called in dict.fromkeys((bare(metric.name), bare(metric.title))):
+            if called in taken:
+                place = one if isinstance(one, str) else one.__qualname__
+                raise MetricError(f"{place}: its name or title is that of {taken[called]}: rename it")
+        taken |= dict.fromkeys((bare(metric.name), bare(metric.title)), f"another metric, {metric.name}")
+        found.append(metric)
+    return tuple(found)
+
+
+def metric_of(name: str, settings: MetricSettings) -> Metric:
+    """A metric by its full name: one of ours, or of the user's own."""
+    return METRICS.get(name) or next(metric for metric in settings.own if metric.name == name)
+
+
+def expand_names(names: Iterable[str], own: Iterable[Metric] = ()) -> tuple[str, ...]:
     """Metric names as users write them, as the keys of ``METRICS``: in order, each once.
 
     >>> expand_names("ROUGE,BERTScore,rouge-1")
@@ -95,11 +129,13 @@ def expand_names(names: Iterable[str]) -> tuple[str, ...]:
 
     Args:
         names: Names and families; or one text with commas. Case, ``-``, ``_`` and spaces don't matter.
+        own: Metrics of the user's own, which are known too.
 
     Raises:
         UsageError: If a name is unknown, or there is none.
     """
     known = {bare(name): (name,) for name in METRICS} | {bare(name): of for name, of in FAMILIES.items()}
+    known |= {bare(metric.name): (metric.name,) for metric in own}
     expanded: dict[str, None] = {}
     for name in names.split(",") if isinstance(names, str) else names:
         if bare(name) not in known:
@@ -142,10 +178,11 @@ def score_examples(
     Raises:
         UsageError: If a name is unknown (``MissingExtraError`` if it needs a package that is not installed).
         ModelError: If an embedding model cannot be loaded.
+        MetricError: If a metric of the user's own fails.
     """
-    names = expand_names(names)
     settings = settings or MetricSettings()
-    columns = {name: METRICS[name].score(examples, settings) for name in names}
+    names = expand_names(names, settings.own)
+    columns = {name: metric_of(name, settings).score(examples, settings) for name in names}
     blank_out(columns, examples, settings)
     scores = []
     for i, example in enumerate(examples):
@@ -165,7 +202,7 @@ def blank_out(columns: Mapping[str, list[RowValue]], examples: Sequence[Example]
     """Put what a metric cannot score, and why, in place of what it made of it; each kind of blindness is asked once."""
     asked: dict[Unscorable, Sequence[str | None]] = {}
     for name, column in columns.items():
-        blind = METRICS[name].unscorable
+        blind = metric_of(name, settings).unscorable
         if blind is None:
             continue
         if blind not in asked:

@@ -30,6 +30,7 @@ class MetricSettings:
             do not compare. Empty where they are not known.
         tokenizer: Of BLEU, ROUGE and token F1, one of ``TOKENIZERS``; None: the first, which is for English.
         nrefs: How many references the rows have, as ``references.nrefs_of`` says it: for signatures alone.
+        own: Metrics of the user's own, as ``own_metrics`` makes them.
     """
 
     semantic_similarity_model: str = "sbert"
@@ -41,6 +42,7 @@ class MetricSettings:
     perplexity_of: str = ""
     tokenizer: str | None = None
     nrefs: str = "1"
+    own: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -85,8 +87,8 @@ class Metric:
         title: For people.
         score: Scores rows.
         signature: Settings, implementation and version, in sacrebleu's manner.
-        low: Smallest possible value.
-        high: Largest possible value.
+        low: Smallest possible value; None: unbounded.
+        high: Largest possible value; None: unbounded.
         higher_is_better: None for descriptive metrics, which explain but are never judged.
         margin: Differences within +-margin count as equivalent; None: never.
         unit: e.g. ``words``; empty for a score.
@@ -101,8 +103,8 @@ class Metric:
     title: str
     score: ScoreRows
     signature: Callable[[MetricSettings], str]
-    low: float = 0.0
-    high: float = 1.0
+    low: float | None = 0.0
+    high: float | None = 1.0
     higher_is_better: bool | None = True
     margin: float | None = None
     unit: str = ""

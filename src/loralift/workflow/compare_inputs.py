@@ -14,6 +14,7 @@ from typing import Any
 from loralift import arguments
 from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
+from loralift.metrics import Metric
 from loralift.records import Comparison, MetricInfo, SdkPairedTest
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides import making
@@ -71,6 +72,7 @@ def compare_sides(
     metrics: Sequence[str] | None = None,
     asked: Asked | None = None,
     tokenizer: str | None = None,
+    own: Sequence[Metric] = (),
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
     """Compare two sides on the disk: `read_sides`, then `compare_read`.
 
@@ -80,13 +82,14 @@ def compare_sides(
         metrics: What to score predictions with, or which metrics of the scores to take; None: all that fit.
         asked: What is said of the comparison; None: nothing.
         tokenizer: As in `read_sides`.
+        own: Metrics of the user's own, which score the answers of both sides besides.
 
     Raises:
         ComparisonError: The sides share no metric or no row, or are of different data or scales.
         RunDirectoryError: A side cannot be read.
         UsageError: The primary metric is not among those that both sides have, or has no known direction.
     """
-    return compare_read(*read_sides(baseline, candidate, metrics, tokenizer=tokenizer), asked)
+    return compare_read(*read_sides(baseline, candidate, metrics, tokenizer=tokenizer, own=own), asked)
 
 
 def read_sides(
@@ -95,6 +98,7 @@ def read_sides(
     metrics: Sequence[str] | None,
     filter_name: str | None = None,
     tokenizer: str | None = None,
+    own: Sequence[Metric] = (),
 ) -> tuple[Side, Side]:
     """Read both sides, and give them different names.
 
@@ -105,13 +109,14 @@ def read_sides(
         metrics: As in `compare_sides`.
         filter_name: Which filter of a sample log; None: the first in it.
         tokenizer: To score predictions with, one of `loralift.metrics.base.TOKENIZERS`; None: for English.
+        own: As in `compare_sides`.
 
     Raises:
         ComparisonError: Lines of a file are neither scores nor predictions, or the two sides are of different data.
         RunDirectoryError: There is no such side, or it cannot be read.
         UsageError: A metric is unknown, or no side has such a filter, or none is scored here with the tokenizer.
     """
-    before, after = (read_side(path, metrics, filter_name, tokenizer) for path in (baseline, candidate))
+    before, after = (read_side(path, metrics, filter_name, tokenizer, own) for path in (baseline, candidate))
     if tokenizer is not None and not (before.scored or after.scored):
         raise UsageError("`--tokenizer` is for answers that are scored here, and both sides have scores already")
     if filter_name is not None and not (before.filtered or after.filtered):
@@ -155,7 +160,10 @@ def _shared(before: Side, after: Side) -> dict[str, MetricInfo]:
     for name, info in before.metrics.items():
         if name in after.metrics:
             known = info if before.ours or not after.ours else after.metrics[name]
-            shared[name] = known if before.ours and after.ours else replace(known, margin=None)
+            alike = (before.ours and after.ours) or name in before.own & after.own
+            shared[name] = known if alike else replace(known, margin=None)
+            if alike:
+                making.refuse_other_meaning(info, after.metrics[name])
     judged = any(info.higher_is_better is not None for info in shared.values())
     if not shared or ((before.ours or after.ours) and not judged):
         has = "; ".join(f"{side.name} has {some(side.metrics) or 'no metric'}" for side in (before, after))

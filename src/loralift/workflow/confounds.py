@@ -106,10 +106,9 @@ def _noise(scoring: Scoring, first: Sequence[Score], again: Sequence[Score]) -> 
     if not again:
         return ()
     ids = {score.id for score in again}
+    of_answers = {*METRICS, *(metric.name for metric in scoring.settings.own)} - {"perplexity"}
     moved = {
-        name: info
-        for name, info in scoring.metrics.items()
-        if info.higher_is_better is not None and name != "perplexity" and name in METRICS
+        name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None and name in of_answers
     }
     same_rows = [score for score in first if score.id in ids]
     return noise_floor(same_rows, again, moved, corpus_aggregates(moved))

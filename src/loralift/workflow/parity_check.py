@@ -97,8 +97,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     questions, source = questions_to_check(config)
     if config.limit is None:
         questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
-    rehearse(scoring, questions[0])
-    for note in refuse_blind(scoring, questions):
+    for note in (*rehearse(scoring, questions), *refuse_blind(scoring, questions)):
         watcher.say(f"metrics: {note}")
     base = inspect_base(config.model, config.revision, full_hash=config.full_hash)
     infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in config.adapters.items()]

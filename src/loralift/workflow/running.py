@@ -115,8 +115,8 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
             if not dataset.further:  # whose questions are told already
                 tell(dataset, context.watcher)
     with clock.stage("metrics"):
-        rehearse(scoring, datasets[0].data.questions[0])
-        for note in refuse_blind(scoring, datasets[0].data.questions):
+        rehearsed = rehearse(scoring, [question for dataset in datasets for question in dataset.data.questions])
+        for note in (*rehearsed, *refuse_blind(scoring, datasets[0].data.questions)):
             context.watcher.say(f"metrics: {note}")
     with Scorer(scoring, context.watcher.say) as scorer:
         context, proofs, notes = _generate(context, datasets, scorer, resume=resume, command=command)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from loralift.comparison import Settings
 from loralift.config import RunConfig
-from loralift.errors import RunDirectoryError, UsageError, shown, some
+from loralift.errors import MetricError, RunDirectoryError, UsageError, shown, some
 from loralift.generation import Generator
 from loralift.metrics import (
     DEFAULT_METRICS,
@@ -22,9 +23,12 @@ from loralift.metrics import (
     blindness,
     expand_names,
     left_for_english,
+    metric_of,
     nrefs_of,
+    own_metrics,
     score_examples,
 )
+from loralift.metrics.own import rehearse_own
 from loralift.reading import reading
 from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
 from loralift.workflow import files, memory
@@ -38,6 +42,9 @@ from loralift.workflow.run_directory import RunDirectory
 CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
 
 AGAIN_SCORED = "score again with loralift run … --resume"
+
+REHEARSED = 8
+"""On how many questions, spread over the data, metrics of the user's own are tried before a run."""
 
 LOOKED_AT = 1_000
 """How many references, spread over the data, are checked for whether the metrics can score them."""
@@ -73,10 +80,16 @@ def scoring_of(config: RunConfig) -> Scoring:
         semantic_similarity_model=config.semantic_similarity_model,
         rouge_stemmer=config.rouge_stemmer,
         tokenizer=config.tokenizer,
+        bert_score_model=config.bert_score_model,
+        bert_score_layers=config.bert_score_layers,
+        batch_size=config.metric_batch_size,
         device=config.device,
+        own=own_metrics("--metric", config.own_metrics),
     )
-    names = DEFAULT_METRICS if config.metrics is None else expand_names([*config.metrics, *CHECKS])
-    metrics = {name: METRICS[name].info(settings) for name in names}
+    own = [metric.name for metric in settings.own]
+    asked = DEFAULT_METRICS if config.metrics is None else config.metrics
+    names = expand_names([*asked, *own, *(() if config.metrics is None else CHECKS)], settings.own)
+    metrics = {name: metric_of(name, settings).info(settings) for name in names}
     judged = [info.name for info in metrics.values() if info.higher_is_better is not None]
     if not judged:
         raise UsageError(f"`--metrics` must name one metric at least that is judged, got {', '.join(names)}")
@@ -104,15 +117,27 @@ def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
     return Settings(primary=scoring.primary, margins=config.margins, seed=config.seed, resamples=config.resamples)
 
 
-def rehearse(scoring: Scoring, question: Question) -> None:
-    """Score one made-up answer, so that a metric that cannot run says so before hours of generation.
+def rehearse(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
+    """Score made-up answers, so that a metric that cannot run says so before hours of generation.
+
+    Args:
+        scoring: The metrics.
+        questions: The data, at least one; metrics of the user's own are tried on REHEARSED of them.
+
+    Returns:
+        What a reader must know of metrics of the user's own.
 
     Raises:
         LoraLiftError: The metric cannot run.
     """
+    question = questions[0]
     answer = Answer(question.id, question.question, "stop", 1, 1, 0.0)
     likelihood = ReferenceLikelihood(question.id, -1.0, 1)
     score_examples(list(scoring.metrics), [Example(question, answer, likelihood)], scoring.settings)
+    some_of = questions[:: -(-len(questions) // REHEARSED)]
+    settings, decides = scoring.settings, scoring.primary
+    tried = [rehearse_own(metric, some_of, settings, decides=metric.name == decides) for metric in settings.own]
+    return [note for notes in tried for note in notes]
 
 
 def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
@@ -135,10 +160,12 @@ def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
     step = -(-len(questions) // LOOKED_AT)
     asked = questions[::step]
     judged = [name for name, info in scoring.metrics.items() if info.higher_is_better is not None]
-    found = {name: blindness(METRICS[name], asked, scoring.settings) for name in judged}
+    found = {name: blindness(metric_of(name, scoring.settings), asked, scoring.settings) for name in judged}
     if (of := found[scoring.primary]).share > MOST_UNSEEN:
         can_see = [name for name in judged if found[name].share <= MOST_UNSEEN]
-        by_words = blindness(METRICS[scoring.primary], asked, replace(scoring.settings, tokenizer="unicode"))
+        by_words = blindness(
+            metric_of(scoring.primary, scoring.settings), asked, replace(scoring.settings, tokenizer="unicode")
+        )
         helps = scoring.primary in TOKENISED and by_words.share <= MOST_UNSEEN
         parted = ", or give --tokenizer unicode" if helps else ""
         raise UsageError(
@@ -170,7 +197,7 @@ def with_model(scoring: Scoring, described: str) -> Scoring:
 def _with_settings(scoring: Scoring, **changed: Any) -> Scoring:
     """The same scoring with other settings, and so with other signatures."""
     settings = replace(scoring.settings, **changed)
-    metrics = {name: METRICS[name].info(settings) for name in scoring.metrics}
+    metrics = {name: metric_of(name, settings).info(settings) for name in scoring.metrics}
     return replace(scoring, metrics=metrics, settings=settings)
 
 
@@ -193,13 +220,14 @@ def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored
 
     Raises:
         RunDirectoryError: An answer is missing.
+        MetricError: A metric of the user's own fails; the answers stay on the disk.
     """
     from loralift.nemo.scoring import score_recorded
 
     examples = _examples(dataset, variant)
     memory.give_back()
-    return Scored(
-        *score_recorded(
+    with _answers_are_kept():
+        scored = score_recorded(
             examples,
             list(scoring.metrics),
             scoring.settings,
@@ -207,7 +235,16 @@ def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored
             benchmark=dataset.name or scoring.benchmark,
             variant=variant,
         )
-    )
+    return Scored(*scored)
+
+
+@contextmanager
+def _answers_are_kept() -> Iterator[None]:
+    """Say with a metric's failure how the run goes on."""
+    try:
+        yield
+    except MetricError as error:
+        raise MetricError(f"{error}; every answer is kept: mend it or leave it out, and add --resume") from error
 
 
 @memory.looked_for_seldom()
@@ -237,7 +274,8 @@ def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> lis
     answers = read_records(dataset.directory.answers(AGAIN), Answer)
     examples = [Example(question, answers[question.id]) for question in asked_again(dataset.data.questions, config)]
     judged = [info.name for info in scoring.metrics.values() if info.higher_is_better is not None]
-    return score_recorded(examples, judged, scoring.settings, primary=scoring.primary, variant=AGAIN)[0]
+    with _answers_are_kept():
+        return score_recorded(examples, judged, scoring.settings, primary=scoring.primary, variant=AGAIN)[0]
 
 
 def read_scores(directory: RunDirectory, variant: str) -> list[Score]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from loralift.errors import ComparisonError
+from loralift.metrics import METRICS
 from loralift.records import MetricInfo
 from loralift.workflow.sides.side import Side
 
@@ -21,6 +23,26 @@ def made_differently(before: MetricInfo, after: MetricInfo) -> tuple[str, ...]:
     if not before.signature or not after.signature or before.signature == after.signature:
         return ()
     return (f"The two sides made it differently: {before.signature}, and {after.signature}.",)
+
+
+def refuse_other_meaning(before: MetricInfo, after: MetricInfo) -> None:
+    """Refuse a metric of somebody's own that changed its direction or range between the sides.
+
+    Raises:
+        ComparisonError: It did; a verdict would take one side's for both.
+    """
+    said = [_meaning(info) for info in (before, after)]
+    if before.name not in METRICS and said[0] != said[1]:
+        raise ComparisonError(
+            f"{before.name} means something else on each side ({said[0]}; {said[1]}): score both again by one source, "
+            "as with --metric, or leave it out with --metrics"
+        )
+
+
+def _meaning(info: MetricInfo) -> str:
+    better = {True: "higher is better", False: "lower is better", None: "no direction"}[info.higher_is_better]
+    low, high = ("no end" if end is None else f"{end:g}" for end in (info.low, info.high))
+    return f"{better}, from {low} to {high}"
 
 
 def asked_differently(before: Side, after: Side) -> tuple[str, ...]:

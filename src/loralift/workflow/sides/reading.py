@@ -12,7 +12,7 @@ from pydantic import Field
 
 from loralift.comparison import question_of, repeat_id
 from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
-from loralift.metrics import METRICS, MetricSettings, expand_names, left_for_english, nrefs_of
+from loralift.metrics import METRICS, Metric, MetricSettings, expand_names, left_for_english, nrefs_of
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.reading import reading
 from loralift.records import Answer, Example, Question, Score
@@ -30,9 +30,11 @@ from loralift.workflow.external_formats import (
     without_ids,
     without_texts,
 )
+from loralift.workflow.generating import read_answers
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries
 from loralift.workflow.sides.columns import LOG_SIGNATURE, column_info
+from loralift.workflow.sides.own import with_own
 from loralift.workflow.sides.side import DOC_HASH, Side, document
 from loralift.workflow.sides.thinking import thinking_in_answers, thinking_in_file
 
@@ -40,7 +42,11 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def read_side(
-    path: Path, metrics: Sequence[str] | None, filter_name: str | None = None, tokenizer: str | None = None
+    path: Path,
+    metrics: Sequence[str] | None,
+    filter_name: str | None = None,
+    tokenizer: str | None = None,
+    own: Sequence[Metric] = (),
 ) -> Side:
     """Read one side.
 
@@ -49,14 +55,17 @@ def read_side(
         metrics: What to score predictions with, or which metrics of the scores to take; None: all that fit.
         filter_name: Which filter of a sample log; None: the first in it.
         tokenizer: To score predictions with; None: for English.
+        own: Metrics of the user's own, which score its answers besides.
 
     Raises:
         RunDirectoryError: There is no such side, or it cannot be read.
-        ComparisonError: Its lines are neither scores nor predictions.
+        ComparisonError: Its lines are neither scores nor predictions, or they are scores, and `own` needs answers.
+        MetricError: A metric of the user's own fails.
         UsageError: It has no such filter.
     """
     with reading(path, ComparisonError, "see docs/compare.md for what a side may be"):
-        return _read_side(path, metrics, filter_name, MetricSettings(tokenizer=tokenizer))
+        side = _read_side(path, metrics, filter_name, MetricSettings(tokenizer=tokenizer))
+    return with_own(side, path, own)
 
 
 def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None, settings: MetricSettings) -> Side:
@@ -98,7 +107,9 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     run = directory.read_run()
     infos, _ = read_summaries(directory, path.name)
     if metrics is not None:
-        asked = expand_names(metrics)
+        # a run may have metrics of somebody's own; nothing but its name is known of one here
+        ours = [name for name in metrics if name not in infos]
+        asked = {*metrics, *(expand_names(ours) if ours else ())}
         _refuse_none(path, [name for name in infos if name in asked], list(infos))
         infos = {name: info for name, info in infos.items() if name in asked}
     scores = read_scores(directory, path.name)
@@ -118,7 +129,18 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         repeated=repeated,
         run=run,
         root=directory.root.resolve(),
+        examples=lambda: _answered(directory, path.name, questions),
     )
+
+
+def _answered(directory: RunDirectory, variant: str, questions: Mapping[str, str]) -> list[Example]:
+    """A variant's answers to the questions of its rows."""
+    asked = {question.id: question for question in directory.read_questions()}
+    answers = read_answers(directory, variant)
+    if lost := [row for row, question in questions.items() if row not in answers or question not in asked]:
+        place = directory.answers(variant)
+        raise RunDirectoryError(f"{place} lacks the answers of {some(lost)}: add --resume to its run")
+    return [Example(asked[question], answers[row]) for row, question in questions.items()]
 
 
 @dataclass(frozen=True)
@@ -238,8 +260,8 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
 
     if not any(text.reference.strip() for text in texts):
         raise ComparisonError(f"{name} has only empty references, by which no answer is right or wrong: write them in")
-    questions = [Question(text.id, text.question, text.reference, others=text.others) for text in texts]
-    examples = [Example(asked, Answer(text.id, text.prediction)) for asked, text in zip(questions, texts, strict=True)]
+    examples = examples_of(texts)
+    questions = [example.question for example in examples]
     names = expand_names(metrics) if metrics else PREDICTION_METRICS
     settings = replace(settings, nrefs=nrefs_of(questions))
     scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=name)
@@ -250,7 +272,16 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
     if english := left_for_english(names, questions, settings):
         notes.append(f"{english}.")
     infos = {metric: METRICS[metric].info(settings) for metric in names}
-    return Side(name, scores, infos, ours=True, documents=documents, notes=tuple(notes), scored=True)
+    return Side(
+        name, scores, infos, ours=True, documents=documents, notes=tuple(notes), scored=True, examples=lambda: examples
+    )
+
+
+def examples_of(texts: Sequence[Texts]) -> list[Example]:
+    """Answers that came from elsewhere, as a metric sees them."""
+    return [
+        Example(Question(t.id, t.question, t.reference, others=t.others), Answer(t.id, t.prediction)) for t in texts
+    ]
 
 
 def _sample_log(
@@ -267,6 +298,8 @@ def _sample_log(
         wanted = [metric for metric in own if metric in asked]
         _refuse_none(path, wanted, own, "" if log.texts else "; its answers are no texts that --metrics could score")
         infos = {metric: column_info(metric, LOG_SIGNATURE) for metric in wanted}
-        side = Side(name, scores_of(path, log.values), infos)
+        texts = log.texts
+        examples = (lambda: examples_of(texts)) if texts else None
+        side = Side(name, scores_of(path, log.values), infos, examples=examples)
     documents = {row: {DOC_HASH: digest} for row, digest in log.documents.items()}
     return replace(side, documents=documents, notes=(*log.notes, *side.notes), filtered=True)

@@ -80,7 +80,8 @@ def on_one_scale(before: Side, after: Side, metrics: Mapping[str, MetricInfo], d
     for name, info in metrics.items():
         columns = (_column("baseline", before, info, declared), _column("candidate", after, info, declared))
         is_declared = any(key in declared for key in _keys(name))
-        if (info.higher_is_better is None or (before.ours and after.ours)) and not is_declared:
+        known = (before.ours and after.ours) or name in before.own & after.own
+        if (info.higher_is_better is None or known) and not is_declared:
             continue
         try:
             if columns[0].values and columns[1].values:
@@ -131,7 +132,7 @@ def _column(role: str, side: Side, info: MetricInfo, declared: Mapping[str, Scal
     values = tuple(value for value in found if value is not None and abs(value) <= LARGEST)
     scale = declared.get(f"{role}:{name}", declared.get(name))
     summed = any(name in score.statistics for score in side.scores)  # only LoraLift writes statistics of corpus metrics
-    if side.ours or summed:
+    if side.ours or summed or name in side.own:
         own = own_scale(side.metrics[name])
         if scale is not None and scale != own:
             raise UsageError(

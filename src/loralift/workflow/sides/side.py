@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loralift.records import MetricInfo, Score
+from loralift.records import Example, MetricInfo, Score
 
 DOC_HASH = "doc_hash"
 ALL_REFERENCES = "list of references"
@@ -34,6 +34,8 @@ class Side:
         scored: Whether its answers were scored here, with a tokenizer that could be chosen.
         no_ids: Where the rows have no ids, so that their ids are their positions: the sentence that refuses it; empty
             where they have some.
+        examples: Gives the answers that the rows are of, by the rows' ids; None where there are only scores.
+        own: The metrics of the user's own that were scored here, for this comparison.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Side:
     root: Path | None = None
     scored: bool = False
     no_ids: str = ""
+    examples: Callable[[], Sequence[Example]] | None = None
+    own: frozenset[str] = frozenset()
 
 
 def document(question: str, reference: str, others: Sequence[str] | None = None) -> dict[str, str]:
