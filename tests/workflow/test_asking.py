@@ -12,7 +12,7 @@ from loralift.config import parse
 from loralift.errors import ModelError
 from loralift.generation.model.tokenization import Texts
 from loralift.records import Prompt, Question
-from loralift.workflow.asking import Asking, Examples, ask, asking_of, protocols_of
+from loralift.workflow.asking import Asking, Examples, ask, asking_of, overruled, protocols_of
 
 TURNS = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
 NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + TURNS
@@ -225,3 +225,14 @@ def test_a_prompt_that_does_not_fit_says_what_the_examples_cost(model):
     few.misfit = "1 of 1 prompts leave no room"
     with pytest.raises(ModelError, match="leave no room; protocol few-shot shows 2 examples: lower --num-shots"):
         asked(few, protocols=["few-shot"], num_shots=2)
+
+
+def test_what_a_protocol_says_for_itself_is_told_where_the_run_says_otherwise():
+    brief = {"name": "brief", "max_new_tokens": 8, "temperature": 0.5}
+    own = {"name": "own", "prompt": "{question} A:"}
+    config = parse({"protocols": ["training", brief, own], "max_new_tokens": 50, "system_prompt": "Be brief."})
+    assert list(overruled(config, "training")) == []
+    assert list(overruled(config, "brief")) == ["It has a max_new_tokens of its own, 8, and not the run's 50."]
+    assert list(overruled(config, "own")) == [
+        "Its prompt is a text of its own, so the run's system_prompt is not in it."
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from loralift.data import (
     render_prompt,
     separator_of,
 )
-from loralift.errors import ModelError, some
+from loralift.errors import ModelError, shown, some
 from loralift.generation import GenerationSettings, Generator, reasoning_switch
 from loralift.records import TRAINING, Prompt, Protocol, Question
 
@@ -31,6 +31,17 @@ PROBE = "Instructions to be found again."
 def protocols_of(config: RunConfig) -> tuple[Protocol, ...]:
     """The run's protocols, the one that decides first."""
     return tuple(_protocol(asked, config) for asked in config.protocols)
+
+
+def overruled(config: RunConfig, name: str) -> Iterator[str]:
+    """What the run was told and a protocol says otherwise for itself, one sentence each."""
+    asked = next(protocol for protocol in config.protocols if protocol.name == name)
+    for field in ("system_prompt", "stop", "max_new_tokens", "temperature", "top_p"):
+        own, told = getattr(asked, field), getattr(config, field)
+        if own is not None and field in config.model_fields_set and own != told:
+            yield f"It has a {field} of its own, {shown(own)}, and not the run's {shown(told)}."
+    if asked.prompt not in (PLAIN, CHAT) and config.system_prompt:
+        yield "Its prompt is a text of its own, so the run's system_prompt is not in it."
 
 
 def _protocol(asked: ProtocolConfig, config: RunConfig) -> Protocol:

@@ -9,7 +9,7 @@ from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
-from loralift.workflow.asking import Asked, ask, asking_of
+from loralift.workflow.asking import Asked, ask, asking_of, overruled
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import load_generator
@@ -72,6 +72,7 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         generator = load_generator(config, watcher, [len(dataset.questions) for dataset in datasets])
         askings = {protocol: asking_of(protocol, generator, examples) for protocol in protocols}
         for protocol, asking in askings.items():
+            askings[protocol] = asking = replace(asking, notes=(*asking.notes, *overruled(config, protocol.name)))
             for note in asking.notes:
                 watcher.say(f"{protocol.name}: {note}")
         asked = {
