@@ -130,8 +130,9 @@ def test_a_protocol_more_is_asked_by_a_resume_and_another_first_one_is_refused(
     assert {(*one["baseline_protocols"], one["row"]["verdict"]) for one in protocols["best"]} == {
         ("", "", "inconclusive")
     }
-    assert [note for note in protocols["notes"] if "too few to choose a protocol" in note] == protocols["notes"]
-    assert len(protocols["notes"]) == 2
+    own, *chosen = protocols["notes"]
+    assert own == "short: It has a max_new_tokens of its own, 8, and not the run's 12."
+    assert ["too few to choose a protocol" in note for note in chosen] == [True, True]
     outcome = cli(*few, "--protocol", "form", "--protocol", "training", "--resume")
     assert outcome.code == 2
     assert "cannot be resumed, it was made with something else: prompt" in outcome.err

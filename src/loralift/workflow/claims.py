@@ -50,7 +50,8 @@ def claims_of(found: Sequence[UnderProtocol], scoring: Scoring, settings: Settin
     )
     names = [one.dataset.protocol.name for one in found]
     trained = TRAINING if TRAINING in names else names[0]
-    notes = [f"{name}: {note}" for name, one in zip(names, found, strict=True) for note in one.notes]
+    # the first one's are the run's own notes
+    notes = [f"{name}: {note}" for name, one in zip(names[1:], found[1:], strict=True) for note in one.notes]
     if primary.corpus:
         notes.append(
             f"{primary.title} has no value of single rows, so the base at its best is not judged by it: choose another "
