@@ -28,7 +28,6 @@ from loralift.config.fields import (
     SAME_FOLDER,
     SEEDS,
     TEMPERATURES,
-    WHOLE_LINE,
     Margin,
     Name,
     Names,
@@ -43,6 +42,7 @@ from loralift.config.fields import (
     first_problem,
     one_of_each,
     whole,
+    whole_line,
 )
 from loralift.config.names import USABLE_NAMES, folder_of, is_usable
 from loralift.config.protocols import CHAT, FEW_SHOT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of
@@ -252,19 +252,21 @@ class RunConfig(BaseModel):
     @model_validator(mode="after")
     def _nothing_contradicts(self) -> RunConfig:
         if self.eval_indices is not None and self.eval_fraction is not None:
-            raise _wrong("`--eval-indices` and `--eval-fraction` exclude each other, got both")
+            raise whole_line("`--eval-indices` and `--eval-fraction` exclude each other, got both")
         for protocol in self.protocols:
             where = f" ({protocol.name})" if len(self.protocols) > 1 else ""
             temperature = self.temperature if protocol.temperature is None else protocol.temperature
             if self.repeats > 1 and temperature == 0:
-                raise _wrong(f"`--repeats` above 1 needs --temperature above 0{where}: greedy answers are all the same")
+                raise whole_line(
+                    f"`--repeats` above 1 needs --temperature above 0{where}: greedy answers are all the same"
+                )
             if (self.top_p if protocol.top_p is None else protocol.top_p) < 1 and temperature == 0:
-                raise _wrong(
+                raise whole_line(
                     f"`--top-p` below 1 needs --temperature above 0{where}: greedy decoding does not look at it"
                 )
         if self.chat_template and all(one.prompt != CHAT and one.name != TRAINING for one in self.protocols):
             named = some([protocol.name for protocol in self.protocols])
-            raise _wrong(
+            raise whole_line(
                 f"`--chat-template` changes nothing: {named} asks by another prompt; add --protocol training, or say "
                 "prompt: chat in the configuration file"
             )
@@ -275,16 +277,12 @@ class RunConfig(BaseModel):
         asked = [protocol.name for protocol in self.protocols if protocol.shots or protocol.name == FEW_SHOT]
         given = "--shots" if self.shots is not None else "--num-shots" if "num_shots" in self.model_fields_set else None
         if given and not asked:
-            raise _wrong(f"`{given}` is for worked examples, and no protocol has any: add --protocol few-shot")
+            raise whole_line(f"`{given}` is for worked examples, and no protocol has any: add --protocol few-shot")
         by_number = any(protocol.name == FEW_SHOT and protocol.shots is None for protocol in self.protocols)
         if "num_shots" in self.model_fields_set and not by_number:
-            raise _wrong(f"`--num-shots` is of few-shot, and {some(asked)} has its own: change its shots")
+            raise whole_line(f"`--num-shots` is of few-shot, and {some(asked)} has its own: change its shots")
         if asked and self.shots is None and self.train_data is None:
-            raise _wrong(f"`--shots` must be given, or --train-data, for the worked examples of {some(asked)}")
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    return PydanticCustomError(WHOLE_LINE, "{message}", {"message": message})
+            raise whole_line(f"`--shots` must be given, or --train-data, for the worked examples of {some(asked)}")
 
 
 def flag_of(field: str) -> str:

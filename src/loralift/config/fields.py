@@ -21,6 +21,11 @@ WHOLE_LINE = "whole_line"
 """The kind of those whose message says all."""
 
 
+def whole_line(message: str) -> PydanticCustomError:
+    """The error of a field whose message says all."""
+    return PydanticCustomError(WHOLE_LINE, "{message}", {"message": message})
+
+
 def checked(check: Callable[..., object], *bounds: object) -> BeforeValidator:
     """A check of `loralift.arguments` for pydantic, whose error carries what came to `first_problem`."""
 

@@ -17,11 +17,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
-from pydantic_core import PydanticCustomError
 
 from loralift.config.fields import (
     TEMPERATURES,
-    WHOLE_LINE,
     NewTokens,
     Stops,
     Temperature,
@@ -29,6 +27,7 @@ from loralift.config.fields import (
     TopP,
     first_problem,
     whole,
+    whole_line,
 )
 from loralift.config.names import USABLE_NAMES, folder_of, is_usable
 from loralift.errors import shown, some
@@ -95,24 +94,24 @@ def protocol_of(value: Any) -> ProtocolConfig:
         return value
     said = {"name": value} if isinstance(value, str) else value
     if not isinstance(said, Mapping):
-        raise _wrong(f"must be a list of names, or of mappings with a name, got {shown(value)}")
+        raise whole_line(f"must be a list of names, or of mappings with a name, got {shown(value)}")
     name = said.get("name")
     own = BUILT_IN.get(name) if isinstance(name, str) else None
     built_in, own = own is not None, own or {}
     if isinstance(value, str) and not built_in:
-        raise _wrong(
+        raise whole_line(
             f"must be {', '.join(BUILT_IN)}, or one that the configuration file describes under protocols, "
             f"got {shown(value)}"
         )
     if not built_in and isinstance(name, str) and (meant := _nearly_built_in(name)):
-        raise _wrong(f"{name} is not {meant}, which is LoraLift's own: write {meant}, or give yours another name")
+        raise whole_line(f"{name} is not {meant}, which is LoraLift's own: write {meant}, or give yours another name")
     if built_in and said.get("prompt", own.get("prompt", PLAIN)) != own.get("prompt", PLAIN):
-        raise _wrong(f"{name} has a prompt of its own: give yours another name")
+        raise whole_line(f"{name} has a prompt of its own: give yours another name")
     try:
         found = ProtocolConfig.model_validate({**own, **said})
     except ValidationError as error:
         named = f", {name}" if isinstance(name, str) else ""
-        raise _wrong(f"of the configuration file{named}: {first_problem(error, ProtocolConfig, str)}") from None
+        raise whole_line(f"of the configuration file{named}: {first_problem(error, ProtocolConfig, str)}") from None
     _refuse_silent(found, said)
     return found
 
@@ -129,9 +128,11 @@ def _letters(name: str) -> str:
 def _refuse_silent(protocol: ProtocolConfig, said: Mapping[str, Any]) -> None:
     """Refuse what a protocol says and its prompt cannot do."""
     if protocol.prompt not in (PLAIN, CHAT) and protocol.system_prompt is not None:
-        raise _wrong(f"{protocol.name}: a prompt of your own holds its instructions itself: leave out system_prompt")
+        raise whole_line(
+            f"{protocol.name}: a prompt of your own holds its instructions itself: leave out system_prompt"
+        )
     if protocol.prompt != CHAT and "thinking" in said:
-        raise _wrong(f"{protocol.name}: only a chat prompt can tell a model whether to think: leave out thinking")
+        raise whole_line(f"{protocol.name}: only a chat prompt can tell a model whether to think: leave out thinking")
 
 
 def protocols_of(values: Any) -> tuple[ProtocolConfig, ...]:
@@ -141,12 +142,12 @@ def protocols_of(values: Any) -> tuple[ProtocolConfig, ...]:
         PydanticCustomError: One is none, or two share a name; the message is a whole line.
     """
     if not isinstance(values, list | tuple) or not values:
-        raise _wrong(f"must be a list of names, or of mappings with a name, got {shown(values)}")
+        raise whole_line(f"must be a list of names, or of mappings with a name, got {shown(values)}")
     found = tuple(map(protocol_of, values))
     names = [folder_of(protocol.name) for protocol in found]
     twice = [protocol.name for place, protocol in enumerate(found) if names[place] in names[:place]]
     if twice:
-        raise _wrong(f"names {some(twice)} twice; name it once")
+        raise whole_line(f"names {some(twice)} twice; name it once")
     return found
 
 
@@ -162,7 +163,3 @@ def described_by(file: Any, names: Sequence[str]) -> list[Any]:
         entry["name"]: entry for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
     }
     return [own.get(name, name) for name in names]
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    return PydanticCustomError(WHOLE_LINE, "{message}", {"message": message})

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loralift.comparison import Settings, compare
-from loralift.records import BASE, Answer, CutComparison, Example, MetricInfo, Protocol, Score
+from loralift.records import BASE, Answer, CutComparison, Example, Protocol, Score
 from loralift.workflow.asking import marker_of
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import read_records
-from loralift.workflow.scoring import Scoring
+from loralift.workflow.scoring import PERPLEXITY, Scoring
 
 LEAST_SHORTER = 0.01
 """Least share of the base's or the adapter's answers that must be shorter for a cut to be told."""
-
-PERPLEXITY = "perplexity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def _cut_scores(
     """A variant's scores, those of the shortened answers made anew; references are as likely as before."""
     from loralift.nemo.scoring import score_recorded
 
-    names = [name for name in judged(scoring) if name != PERPLEXITY]
+    names = [name for name in scoring.judged if name != PERPLEXITY]
     asked = {question.id: question for question in dataset.questions if question.id in texts}
     examples = [Example(question, Answer(key, texts[key])) for key, question in asked.items()]
     if not names or not examples:
@@ -112,18 +110,13 @@ def _compared(
 ) -> Iterator[CutComparison]:
     candidates = {name: rows for name, rows in scores.items() if name != BASE}
     # all judged metrics, so that the family of the adjusted p is the main comparison's and only the answers differ
-    metrics = judged(scoring)
+    metrics = scoring.judged
     aggregates = corpus_aggregates(metrics)
     found = compare(BASE, scores[BASE], candidates, metrics, settings, aggregates=aggregates, clusters=dataset.clusters)
     for row in found.rows:
         of_sides = shares[BASE], shares[row.candidate]
         if row.metric == settings.primary and max(of_sides) >= LEAST_SHORTER:
             yield CutComparison(row.candidate, cut.kind, cut.stop, cut.max_new_tokens, *of_sides, row)
-
-
-def judged(scoring: Scoring) -> dict[str, MetricInfo]:
-    """The metrics with a direction."""
-    return {name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None}
 
 
 def cut_at(text: str, stop: str) -> str:

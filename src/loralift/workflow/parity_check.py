@@ -25,7 +25,6 @@ from loralift.records import (
     BASE,
     Example,
     MetricComparison,
-    MetricInfo,
     ModeParity,
     NoiseFloor,
     Parity,
@@ -37,7 +36,7 @@ from loralift.workflow.asking import generation_settings
 from loralift.workflow.checking import ask_first, check_adapters, questions_to_check
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.progress import Watcher
-from loralift.workflow.scoring import Scoring, refuse_blind, rehearse, scoring_of, settings_of
+from loralift.workflow.scoring import PERPLEXITY, Scoring, refuse_blind, rehearse, scoring_of, settings_of
 
 QUESTIONS = 32
 """Number of questions without --limit: some modes answer one at a time, a small model on a CPU in a minute in all."""
@@ -45,8 +44,6 @@ QUESTIONS = 32
 TOKENS = 64
 """Most tokens of an answer without --max-new-tokens."""
 
-
-PERPLEXITY = "perplexity"
 
 PERPLEXITY_SHARE = 0.01
 """Perplexity's margin without --margin, as a share of its value: a hundredth of a nat a token."""
@@ -114,7 +111,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
         max_new_tokens=asked.settings.max_new_tokens,
         numerics=model.numerics,
         variants=(BASE, *config.adapters),
-        metrics=judged_metrics(scoring),
+        metrics=scoring.judged,
         noise=noise,
         modes=found,
         merging_lost=model.merging_lost,
@@ -175,11 +172,6 @@ def _ask(model: _Model, generator: Generator, mode: modes.Mode, variants: Sequen
         model.given[mode.name][variant] = given
 
 
-def judged_metrics(scoring: Scoring) -> dict[str, MetricInfo]:
-    """The metrics with a direction."""
-    return {name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None}
-
-
 def compare_modes(
     given: Mapping[str, Mapping[str, Given]], questions: Sequence[Question], scoring: Scoring, config: RunConfig
 ) -> tuple[dict[str, dict[str, float]], tuple[ModeParity, ...]]:
@@ -211,7 +203,7 @@ def compare_modes(
 
 def _score(given: Mapping[str, Given], questions: Sequence[Question], scoring: Scoring) -> dict[str, list[Score]]:
     """Each mode's scores; equal answers of several modes are scored once."""
-    names = [name for name in judged_metrics(scoring) if name != PERPLEXITY]
+    names = [name for name in scoring.judged if name != PERPLEXITY]
     of_texts = {
         (question.id, one.answers[question.id].text): Example(question, one.answers[question.id])
         for one in given.values()
@@ -262,7 +254,7 @@ def _compare(
     config: RunConfig,
 ) -> tuple[MetricComparison, ...]:
     """Compare a mode with the reference, as a family of its own, so that modes without a difference do not hide one."""
-    metrics = judged_metrics(scoring)
+    metrics = scoring.judged
     return compare(
         REFERENCE.name,
         scores[REFERENCE.name],
@@ -274,7 +266,7 @@ def _compare(
 
 
 def _floors(scores: Mapping[str, Sequence[Score]], scoring: Scoring) -> dict[str, NoiseFloor]:
-    metrics = judged_metrics(scoring)
+    metrics = scoring.judged
     floors = noise_floor(scores[REFERENCE.name], scores[BATCHED.name], metrics, corpus_aggregates(metrics))
     return {floor.metric: floor for floor in floors}
 

@@ -14,9 +14,8 @@ from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import load_generator
 from loralift.workflow.progress import RunContext
+from loralift.workflow.scoring import PERPLEXITY
 from loralift.workflow.shots import load_shots
-
-PERPLEXITY = "perplexity"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,8 @@ from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import AGAIN, asked_again, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 
+PERPLEXITY = "perplexity"
+
 # Descriptive metrics, always computed: they are cheap, and show other explanations of a difference.
 CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
 
@@ -67,6 +69,11 @@ class Scoring:
     primary: str
     benchmark: str
     seed: int
+
+    @property
+    def judged(self) -> dict[str, MetricInfo]:
+        """The metrics with a direction."""
+        return {name: info for name, info in self.metrics.items() if info.higher_is_better is not None}
 
 
 def scoring_of(config: RunConfig) -> Scoring:

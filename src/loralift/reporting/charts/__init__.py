@@ -14,11 +14,12 @@ from loralift.reporting.charts.chart import Chart
 from loralift.reporting.charts.contributions import contributions
 from loralift.reporting.charts.differences import difference
 from loralift.reporting.charts.distribution import distribution
-from loralift.reporting.charts.effects import effects, judged
+from loralift.reporting.charts.effects import effects
 from loralift.reporting.charts.pairs import pairs_of
 from loralift.reporting.charts.scatter import scatter
 from loralift.reporting.charts.slices import slices
 from loralift.reporting.charts.style import PALETTE
+from loralift.reporting.matrices import judged_metrics
 
 __all__ = ["PALETTE", "Chart", "draw", "drawers", "leading", "png"]
 
@@ -52,7 +53,7 @@ def drawers(report: Report) -> Iterator[tuple[str, Drawer]]:
     if comparison is None:
         return
     yield "effects", _unchecked(effects, comparison)
-    for info in judged(comparison):
+    for info in judged_metrics(comparison):
         yield f"difference-{info.name}", _unchecked(difference, comparison, info)
     for candidate in comparison.candidates:
         pairs = pairs_of(report, comparison, candidate)

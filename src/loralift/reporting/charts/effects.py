@@ -10,6 +10,7 @@ from loralift.records import Comparison, MetricComparison, MetricInfo
 from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart
+from loralift.reporting.matrices import judged_metrics
 from loralift.reporting.tables import PRIMARY_MARK
 
 LARGEST = 3.0
@@ -22,15 +23,9 @@ BEYOND_ROOM = 48
 """Pixels at the ends of the axis for what is written there."""
 
 
-def judged(comparison: Comparison) -> list[MetricInfo]:
-    """The metrics with a direction, the one that decides in front."""
-    metrics = [info for info in comparison.metrics.values() if info.higher_is_better is not None]
-    return sorted(metrics, key=lambda info: info.name != comparison.primary)
-
-
 def effects(comparison: Comparison) -> Chart | None:
     """Every judged metric's difference in standard deviations, turned so that right is better; None without any."""
-    metrics = judged(comparison)
+    metrics = judged_metrics(comparison)
     points = list(_points(comparison, metrics))
     if not points:
         return None
