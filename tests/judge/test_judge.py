@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
+import threading
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -257,6 +261,19 @@ def test_a_request_is_deterministic_and_options_may_be_left_out() -> None:
         **{"max_tokens": 1024, "stop": ["x"], "reasoning_effort": "low", "model": "m", "stream": False}
     }
     assert "Authorization" not in served.headers[0]
+
+
+def test_ctrl_c_waits_for_the_reply_that_is_under_way() -> None:
+    def slow(served: Served, number: int, prompt: str) -> Any:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return time.sleep(0.5)
+
+    recorded: list[str] = []
+    with serving(judges.honest, slow) as served:
+        asked = requests(Contest("1", "mine", "q", "one", "other"), RUBRIC, "judge")
+        with pytest.raises(KeyboardInterrupt):
+            ask_all(at(served), asked, lambda request, reply: recorded.append(request.prompt), at_a_time=1)
+    assert recorded == served.answered == [asked[0].prompt]
 
 
 @pytest.mark.parametrize(
