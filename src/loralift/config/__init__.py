@@ -64,7 +64,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: Name = Field(DEFAULT_MODEL, title="The base model.", description="a hub id or a folder")
+    model: Name = Field(DEFAULT_MODEL, title="The base model.", description="a hub id, a folder or a GGUF file")
     revision: Name | None = Field(
         None, title="Of the model, on the hub.", description="a branch, tag or commit of the model's repository"
     )
@@ -72,6 +72,16 @@ class RunConfig(BaseModel):
         default_factory=dict,
         title="An adapter to evaluate; may be given again. A bare PATH takes its folder's name.",
         description=_NAMES,
+    )
+    quantization: Literal["nf4", "nf4-double", "int8"] | None = Field(
+        None,
+        title="The base is quantised as it is loaded, by bitsandbytes; nf4 and nf4-double as QLoRA trains.",
+        description="nf4, nf4-double or int8",
+    )
+    trust_remote_code: StrictBool = Field(
+        False,
+        title="Code in the model's own files is run: read it before.",
+        description="true or false",
     )
     dataset: Name = Field(
         "fiqa",
@@ -166,6 +176,16 @@ class RunConfig(BaseModel):
     )
     device: Name | None = Field(
         None, title="Where the models run [default: a GPU if there is one].", description="cpu, cuda, cuda:N or mps"
+    )
+    device_map: Literal["auto"] | None = Field(
+        None,
+        title="auto spreads the layers of a base that one GPU does not hold over all GPUs.",
+        description="auto",
+    )
+    tensor_parallel: Annotated[int, whole(1, 1_024)] = Field(
+        1,
+        title="GPUs that hold the base together in vLLM, each a part of every layer.",
+        description="an integer from 1 to 1,024",
     )
     dtype: Literal["bfloat16", "float16", "float32"] | None = Field(
         None,

@@ -29,6 +29,7 @@ __all__ = [
     "choose_engine",
     "inspect_adapter",
     "inspect_base",
+    "inspect_both",
     "load_generator",
     "load_transformers",
     "load_vllm",
@@ -38,16 +39,26 @@ __all__ = [
 ]
 
 
-def inspect_base(model: str, revision: str | None = None, *, full_hash: bool = False) -> BaseModel:
+def inspect_base(
+    model: str,
+    revision: str | None = None,
+    *,
+    full_hash: bool = False,
+    quantization: str | None = None,
+    trust_remote_code: bool = False,
+) -> BaseModel:
     """Find a base model and what identifies it, without loading its weights.
 
     Args:
-        model: A local folder or a hub id.
+        model: A local folder, a GGUF file or a hub id.
         revision: A hub branch, tag or commit.
-        full_hash: Whether a local folder of more than 2 GiB is read whole for its hash, rather than sampled.
+        full_hash: Whether local files of more than 2 GiB are read whole for their hash, rather than sampled.
+        quantization: ``nf4``, ``nf4-double`` or ``int8``: the weights are quantised as they are loaded.
+        trust_remote_code: Whether code in the model's own files is run.
 
     Raises:
-        ModelError: There is no such model, or it is not a complete causal language model.
+        ModelError: There is no such model, it is not a complete causal language model, or is quantised already.
+        MissingExtraError: What reads such a file, or quantises it, is not installed.
         VersionError: torch, transformers or PEFT is of a version that was not tested.
     """
     from loralift.generation.versions import refuse_untested
@@ -55,11 +66,19 @@ def inspect_base(model: str, revision: str | None = None, *, full_hash: bool = F
     refuse_untested()
     from loralift.generation.model import base_model
 
-    return base_model.inspect_base(model, revision, full_hash=full_hash)
+    return base_model.inspect_base(
+        model, revision, full_hash=full_hash, quantization=quantization, trust_remote_code=trust_remote_code
+    )
 
 
 def inspect_adapter(
-    name: str, path: str, base_config: Any, revision: str | None = None, *, limit: Limit | None = None
+    name: str,
+    path: str,
+    base_config: Any,
+    revision: str | None = None,
+    *,
+    limit: Limit | None = None,
+    trusts_code: bool = False,
 ) -> AdapterInfo:
     """Prove that an adapter fits a base model, from files alone: no base weights are loaded.
 
@@ -69,6 +88,7 @@ def inspect_adapter(
         base_config: The base model's transformers configuration, ``inspect_base(...).config``.
         revision: A hub branch, tag or commit.
         limit: How large a base its files can fill, ``inspect_base(...).limit``; None: the largest there is.
+        trusts_code: Whether the base's own code may run, ``inspect_base(...).trusts_code``.
 
     Raises:
         AdapterError: There is no such adapter, or it does not fit the base.
@@ -77,7 +97,23 @@ def inspect_adapter(
     from loralift.generation.adapter import info
 
     with about_adapter(name):
-        return info.inspect_adapter(name, path, base_config, revision, limit)
+        return info.inspect_adapter(name, path, base_config, revision, limit, trusts_code=trusts_code)
+
+
+def inspect_both(base: BaseModel, adapters: Mapping[str, str] | None) -> list[AdapterInfo]:
+    """`inspect_adapter` of every adapter of a base.
+
+    Args:
+        base: As `inspect_base` found it.
+        adapters: Name to local folder or hub id, in the order of the variants.
+
+    Raises:
+        AdapterError: One does not fit the base.
+    """
+    return [
+        inspect_adapter(name, path, base.config, limit=base.limit, trusts_code=base.trusts_code)
+        for name, path in (adapters or {}).items()
+    ]
 
 
 def load_transformers(
@@ -88,16 +124,18 @@ def load_transformers(
     dtype: str = "auto",
     device: str = "auto",
     decoding: Decoding = "auto",
+    quantization: str | None = None,
 ) -> TransformersGenerator:
     """Inspect a base model and its adapters, then load them into one generator.
 
     Args:
-        model: The base: a local folder or a hub id.
+        model: The base: a local folder, a GGUF file or a hub id.
         adapters: Name to local folder or hub id, in the order of the variants.
         revision: The base's hub branch, tag or commit.
         dtype: ``auto`` (bfloat16 on an accelerator, float32 on a CPU), ``bfloat16``, ``float16`` or ``float32``.
         device: ``auto`` (cuda, else mps, else cpu), or a torch device such as ``cuda:1``.
         decoding: ``auto`` (our loop where it was tested and its self-check agrees), ``loop`` or ``generate``.
+        quantization: As of `inspect_base`.
 
     Raises:
         ModelError: The base cannot be found or loaded, or the loop was asked for and does not answer as ``generate``.
@@ -106,8 +144,8 @@ def load_transformers(
     """
     from loralift.generation.transformers_engine import generator
 
-    base = inspect_base(model, revision)
-    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in (adapters or {}).items()]
+    base = inspect_base(model, revision, quantization=quantization)
+    infos = inspect_both(base, adapters)
     return generator.load(base, infos, dtype=dtype, device=device, decoding=decoding)
 
 
@@ -118,8 +156,9 @@ def load_vllm(
     revision: str | None = None,
     dtype: str = "auto",
     rows: Sequence[int] = (),
+    tensor_parallel: int = 1,
 ) -> VllmGenerator:
-    """Inspect a base model and its adapters, then start a vLLM engine with them in this process.
+    """Inspect a base model and its adapters, then start a vLLM engine with them.
 
     Args:
         model: The base: a local folder or a hub id.
@@ -128,6 +167,7 @@ def load_vllm(
         dtype: ``auto``, ``bfloat16`` or ``float16``.
         rows: How many prompts each later call of ``generate`` will have, so that memory and CUDA graphs are sized for
             them; empty: unknown.
+        tensor_parallel: How many GPUs hold the base together, each a part of every layer.
 
     Raises:
         MissingExtraError: vLLM is not installed.
@@ -136,48 +176,62 @@ def load_vllm(
         UsageError: An argument is not what it must be.
     """
     base = inspect_base(model, revision)
-    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in (adapters or {}).items()]
-    return _start_vllm(base, infos, dtype, rows)
+    return _start_vllm(base, inspect_both(base, adapters), dtype, rows, tensor_parallel)
 
 
 def load_generator(
     engine: str,
-    model: str,
-    adapters: Mapping[str, str] | None = None,
+    base: BaseModel,
+    infos: Sequence[AdapterInfo] = (),
     *,
-    revision: str | None = None,
     dtype: str = "auto",
     device: str = "auto",
+    device_map: str | None = None,
     decoding: Decoding = "auto",
     rows: Sequence[int] = (),
-    full_hash: bool = False,
+    tensor_parallel: int = 1,
 ) -> Generator:
-    """Inspect a base model and its adapters, then load them into the engine that was asked for, or that fits.
+    """Load a base and its adapters into the engine that was asked for, or that fits.
 
     Args:
         engine: ``auto``, ``transformers`` or ``vllm``.
-        model: As of `load_transformers`.
-        adapters: Likewise.
-        revision: Likewise.
-        dtype: Likewise.
+        base: As `inspect_base` found it.
+        infos: As `inspect_adapter` proved them.
+        dtype: As of `load_transformers`.
         device: Likewise; vLLM takes the first GPU.
-        decoding: Likewise; anything but ``auto`` chooses the transformers engine.
+        device_map: ``auto``: the base's layers are spread over all GPUs; chooses the transformers engine.
+        decoding: As of `load_transformers`; anything but ``auto`` chooses the transformers engine.
         rows: As of `load_vllm`.
-        full_hash: As of `inspect_base`.
+        tensor_parallel: Likewise; above 1 chooses vLLM.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
-        ModelError: The base cannot be found or loaded.
-        AdapterError: An adapter does not fit, does not act, or cannot be served by the engine that was asked for.
-        UsageError: An argument is not what it must be.
+        ModelError: The base cannot be loaded.
+        AdapterError: An adapter does not act, or cannot be served by the engine that was asked for.
+        UsageError: An argument is not what it must be, or two of them exclude each other.
     """
     from loralift.generation.transformers_engine import generator
 
-    base = inspect_base(model, revision, full_hash=full_hash)
-    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in (adapters or {}).items()]
+    if tensor_parallel > 1:
+        engine = _parallel(engine, device_map, decoding)
+    if device_map is not None and engine == "vllm":
+        raise UsageError("`--device-map` is for the transformers engine: with vLLM give --tensor-parallel N instead")
+    if device_map is not None:
+        if device not in ("auto", "cuda"):
+            raise UsageError(f"`--device-map` spreads the base over all GPUs: leave out --device, got {device!r}")
+        engine = "transformers"
     if choose_engine(engine, base, infos, dtype=dtype, device=device, decoding=decoding) == "vllm":
-        return _start_vllm(base, infos, dtype, rows)
-    return generator.load(base, infos, dtype=dtype, device=device, decoding=decoding)
+        return _start_vllm(base, infos, dtype, rows, tensor_parallel)
+    return generator.load(base, infos, dtype=dtype, device=device, device_map=device_map, decoding=decoding)
+
+
+def _parallel(engine: str, device_map: str | None, decoding: Decoding) -> str:
+    if engine == "transformers" or device_map is not None or decoding != "auto":
+        raise UsageError(
+            "`--tensor-parallel` is for vLLM: leave out --engine transformers, --device-map and --decoding, or spread "
+            "the base's layers over the GPUs with --device-map auto instead"
+        )
+    return "vllm"
 
 
 def choose_engine(
@@ -193,7 +247,8 @@ def choose_engine(
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
-        UsageError: vLLM was asked for on another device than the first GPU, or with ``decoding``.
+        UsageError: vLLM was asked for on another device than the first GPU, with ``decoding``, or for a base that it is
+            not given.
     """
     from loralift.generation.vllm import choose
 
@@ -205,10 +260,12 @@ def choose_engine(
     return choose.choose_engine(engine, base, infos, dtype, device)
 
 
-def _start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, rows: Sequence[int]) -> VllmGenerator:
+def _start_vllm(
+    base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, rows: Sequence[int], gpus: int
+) -> VllmGenerator:
     from loralift.generation.vllm import generator, load, start
 
-    work = start.Work(tuple(rows), 1 + len(infos))
+    work = start.Work(tuple(rows), 1 + len(infos), gpus)
     return generator.VllmGenerator(load.load_engine(base, infos, dtype, work))
 
 

@@ -13,6 +13,7 @@ from loralift.comparison import question_of
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, some
 from loralift.generation import Generator
+from loralift.generation.model.base_model import BaseModel
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.asking import Asked, generation_settings
@@ -45,20 +46,36 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
         AdapterError: An adapter does not fit, or does not act.
     """
     watcher.say(f"model: loading {config.model}")
+    base = inspect_model(config)
     generator = generation.load_generator(
         config.engine,
-        config.model,
-        config.adapters,
-        revision=config.revision,
+        base,
+        generation.inspect_both(base, config.adapters),
         dtype=config.dtype or "auto",
         device=config.device or "auto",
+        device_map=config.device_map,
         decoding=config.decoding,
         rows=rows,
-        full_hash=config.full_hash,
+        tensor_parallel=config.tensor_parallel,
     )
     for note in generator.notes:
         watcher.say(f"model: {note}")
     return generator
+
+
+def inspect_model(config: RunConfig) -> BaseModel:
+    """Find the configuration's base model, without loading its weights.
+
+    Raises:
+        ModelError: There is none, or it cannot be evaluated as asked.
+    """
+    return generation.inspect_base(
+        config.model,
+        config.revision,
+        full_hash=config.full_hash,
+        quantization=config.quantization,
+        trust_remote_code=config.trust_remote_code,
+    )
 
 
 def generate_variant(

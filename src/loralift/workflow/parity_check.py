@@ -11,7 +11,7 @@ import numpy as np
 from loralift.comparison import compare, first_divergence, judge_mode, noise_floor
 from loralift.config import RunConfig
 from loralift.errors import UsageError, some, wrong_argument
-from loralift.generation import Generator, inspect_adapter, inspect_base
+from loralift.generation import Generator, inspect_both
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.parity import modes
@@ -35,6 +35,7 @@ from loralift.records import (
 from loralift.workflow.asking import generation_settings
 from loralift.workflow.checking import ask_first, check_adapters, questions_to_check
 from loralift.workflow.comparing import corpus_aggregates
+from loralift.workflow.generating import inspect_model
 from loralift.workflow.progress import Watcher
 from loralift.workflow.scoring import PERPLEXITY, Scoring, refuse_blind, rehearse, scoring_of, settings_of
 
@@ -96,8 +97,8 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
         questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
     for note in (*rehearse(scoring, questions), *refuse_blind(scoring, questions)):
         watcher.say(f"metrics: {note}")
-    base = inspect_base(config.model, config.revision, full_hash=config.full_hash)
-    infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in config.adapters.items()]
+    base = inspect_model(config)
+    infos = inspect_both(base, config.adapters)
     model = _Model(config, watcher, base, infos)
     asked = _ask_transformers(model, questions)
     release_memory()

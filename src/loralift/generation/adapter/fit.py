@@ -16,7 +16,7 @@ from loralift.generation.adapter import fields
 from loralift.generation.adapter.mismatch import Expected, explain_keys, explain_shapes
 from loralift.generation.model.build import Limit, bounded
 from loralift.generation.model.held import LFS
-from loralift.generation.model.loading import NO_CODE, loading
+from loralift.generation.model.loading import loading
 from loralift.generation.model.quiet import quiet_loading
 
 _PROOF = "loralift_proof"
@@ -54,7 +54,13 @@ def read_tensors(argument: str, weights: Path) -> dict[str, torch.Tensor]:
 
 
 def check_fit(
-    argument: str, config: Any, base_config: Any, tensors: Tensors, limit: Limit | None = None
+    argument: str,
+    config: Any,
+    base_config: Any,
+    tensors: Tensors,
+    limit: Limit | None = None,
+    *,
+    trusts_code: bool = False,
 ) -> tuple[str, ...]:
     """Compare an adapter's keys and shapes with those that PEFT makes for the base.
 
@@ -64,6 +70,7 @@ def check_fit(
         base_config: The base's transformers configuration.
         tensors: The adapter's tensors, as the file names them.
         limit: How large a base its files can fill; None: the largest there is.
+        trusts_code: Whether the base's own code may run.
 
     Returns:
         The keys that are weights of the base itself: PEFT saves the embeddings with an adapter that targets them.
@@ -71,7 +78,7 @@ def check_fit(
     Raises:
         AdapterError: A key is missing or unexpected, or a shape differs.
     """
-    model = _inject_on_meta(argument, config, base_config, limit or Limit())
+    model = _inject_on_meta(argument, config, base_config, limit or Limit(), trusts_code=trusts_code)
     state, own_weights = _adapter_state(model, _PROOF), model.state_dict()
     carried = {key for key in tensors.keys() - state.keys() if key in own_weights}
     text = base_config.get_text_config()
@@ -199,14 +206,14 @@ def _plain_name(key: str) -> str:
     return key.removeprefix("base_model.model.").replace(".base_layer.", ".")
 
 
-def _inject_on_meta(argument: str, config: Any, base_config: Any, limit: Limit) -> Any:
+def _inject_on_meta(argument: str, config: Any, base_config: Any, limit: Limit, *, trusts_code: bool) -> Any:
     """The base with the adapter injected by PEFT, on the meta device: shapes without memory."""
     kind, trained_on = base_config.model_type, config.base_model_name_or_path
     what = f"the base's config.json describes no {kind} that can be built"
     remedy = "put back the config.json of its training"
     named = base_config.name_or_path or f"the base, a {kind},"
     with loading(what, ModelError, remedy), bounded(limit, named), torch.device("meta"):
-        base = AutoModelForCausalLM.from_config(base_config, **NO_CODE)
+        base = AutoModelForCausalLM.from_config(base_config, trust_remote_code=trusts_code)
     fields.check_patterns(argument, vars(config), (name for name, _ in base.named_modules()))
     what = f"`{argument}` does not fit the base, a {kind}; it was trained on {trained_on!r}: give that as --model"
     with loading(what, AdapterError), torch.device("meta"):

@@ -11,6 +11,7 @@ from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, wrong_argument
 from loralift.generation.adapter import fields, fit, origin
+from loralift.generation.adapter.precision import CARD
 from loralift.generation.model.base_model import ADAPTER_CONFIG
 from loralift.generation.model.build import Limit
 from loralift.generation.model.folder import refuse_irregular
@@ -26,6 +27,9 @@ TOKENIZER_FILES = (
     *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "chat_template*"),
     *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "tekken.json"),
 )
+
+FETCHED = (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES, CARD)
+"""The files of an adapter that are looked at."""
 
 # Low-rank updates of weights; switched off, the model is exactly the base. Prompt learning prepends tokens instead.
 PEFT_TYPES = ("LORA", "ADALORA", "LOHA", "LOKR")
@@ -94,7 +98,13 @@ class AdapterInfo:
 
 
 def inspect_adapter(
-    name: str, path: str, base_config: Any, revision: str | None = None, limit: Limit | None = None
+    name: str,
+    path: str,
+    base_config: Any,
+    revision: str | None = None,
+    limit: Limit | None = None,
+    *,
+    trusts_code: bool = False,
 ) -> AdapterInfo:
     """Prove that an adapter fits a base model, from files alone.
 
@@ -109,7 +119,7 @@ def inspect_adapter(
     if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
         allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
         raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
-    folder, commit = find_folder(argument, path, revision, (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES), AdapterError)
+    folder, commit = find_folder(argument, path, revision, FETCHED, AdapterError)
     refuse_irregular(folder, (ADAPTER_CONFIG, *WEIGHTS), AdapterError)
     raw, config = _read_config(argument, folder)
     _refuse_unsupported(argument, config)
@@ -117,7 +127,7 @@ def inspect_adapter(
     origin.check_class(argument, config, base_config)
     tensors = fit.read_tensors(argument, weights)
     with loading(f"`{argument}` does not fit the base", AdapterError, f"check its {ADAPTER_CONFIG}"):
-        base_weights = fit.check_fit(argument, config, base_config, tensors, limit)
+        base_weights = fit.check_fit(argument, config, base_config, tensors, limit, trusts_code=trusts_code)
     fit.check_values(argument, tensors)
     return AdapterInfo(
         name=name,

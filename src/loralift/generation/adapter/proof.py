@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from loralift.errors import AdapterError, ModelError, about_adapter, some
 from loralift.generation.adapter import origin, tokenizer_match
 from loralift.generation.adapter.info import AdapterInfo
+from loralift.generation.adapter.precision import compare_precision
 from loralift.generation.model.base_model import BaseModel
 from loralift.records import BASE, AdapterProof, Prompt
 
@@ -91,6 +92,7 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
             _refuse_dead(info, shift, noise)
         notes = (
             *origin.compare_base(info.base_model, info.base_revision, generator.base_model),
+            *compare_precision(Path(info.path), info.base_model, generator.base_model),
             *_settings_notes(info),
             *tokenizer_match.compare_tokenizers(Path(info.path), generator.tokenizer, prompts, chat_template),
             *_weakness(shift, noise),

@@ -14,8 +14,8 @@ NO_CODE = {"trust_remote_code": False}
 """Given to every ``from_pretrained``: by default transformers asks on the terminal, and after a y runs the code."""
 
 OWN_CODE = (
-    "it needs code of its own, which LoraLift does not run: evaluate it with a tool that runs it, and give its answers "
-    "to `loralift compare`"
+    "it needs code of its own, which LoraLift does not run: if you have read it and trust it, add --trust-remote-code, "
+    "which is for base models; or give its answers to `loralift compare`"
 )
 CODE_FOR_WEIGHTS = "it holds code, not weights: do not load it with any tool; ask for its weights as safetensors"
 

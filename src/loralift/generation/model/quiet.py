@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +24,8 @@ def quiet_loading() -> Iterator[None]:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        # the reader of GGUF files has a bar of its own, which nothing turns off
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             # a setting of a newer PEFT: AdapterInfo.ignored_settings lists it
             warnings.filterwarnings("ignore", message="Unexpected keyword arguments", category=UserWarning)
             # missing keys: check_fit refuses them before loading, verify_loaded after

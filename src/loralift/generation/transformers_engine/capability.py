@@ -131,7 +131,7 @@ def without_loop(base: Any, why: str | None) -> Capability:
         why: Why the loop does not; None: nobody wanted it to.
     """
     notes = [f"Answers come from transformers' `generate`: {why}."] if why else []
-    tested = base.config.model_type in TESTED | PADDED
+    tested = kind_of(base) in TESTED | PADDED
     if not tested:
         notes.append(
             "Batches hold rows of one length only, and adapters stay in PEFT's layers: nothing else was tested with "
@@ -151,7 +151,7 @@ def obstacle(base: Any, *, untested_too: bool = False) -> str | None:
         base: The transformers model.
         untested_too: Whether a model type that is not in ``TESTED`` may be tried.
     """
-    kind = base.config.model_type
+    kind = kind_of(base)
     # first of all: what follows reads private properties, which mean nothing in other classes
     if kind not in TESTED and not untested_too:
         return f"the loop was not tested with models of type {kind!r}"
@@ -167,6 +167,8 @@ def _obstacle(base: Any) -> str | None:
     layers = DynamicCache(config=config).layers
     missing = [name for name in ("position_ids", "past_key_values", "logits_to_keep") if not takes(base, name)]
     checks = (
+        (getattr(base, "hf_quantizer", None) is not None, "its weights are quantised"),
+        (len(devices_of(base)) > 1, "it is spread over several devices"),
         (config.is_encoder_decoder, "it has an encoder"),
         (getattr(base, "_is_stateful", False), "it keeps a state that is no cache of keys and values"),
         (not getattr(base, "_supports_attention_backend", False), "its attention cannot be replaced"),
@@ -181,6 +183,17 @@ def _obstacle(base: Any) -> str | None:
         (bool(getattr(text, "attn_logit_softcapping", None)), "its attention caps its scores"),
     )
     return next((why for found, why in checks if found), None)
+
+
+def kind_of(base: Any) -> str:
+    """A model's type; of a class that is not transformers' own, one that nobody tested."""
+    name = type(base).__module__
+    return str(base.config.model_type) if name.startswith("transformers.models.") else f"{name}.{type(base).__name__}"
+
+
+def devices_of(base: Any) -> frozenset[torch.device]:
+    """The devices on which a model's weights are."""
+    return frozenset(parameter.device for parameter in base.parameters())
 
 
 def threads_may_share(base: Any, capability: Capability, adapter: str | None) -> bool:

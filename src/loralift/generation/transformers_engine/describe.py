@@ -10,7 +10,7 @@ import torch
 
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Description
-from loralift.generation.transformers_engine.capability import Capability
+from loralift.generation.transformers_engine.capability import Capability, devices_of
 from loralift.generation.transformers_engine.load import Loaded, context_window
 from loralift.generation.transformers_engine.variants import how_they_act, sums
 
@@ -36,6 +36,7 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
             "adapters_act": _adapters_act(loaded, capability),
             "decoding": capability.decoding,
             "batches": capability.batches,
+            **_held(loaded),
         },
         information={
             "model": loaded.source.source,
@@ -51,6 +52,15 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
             "adapters": {name: _describe_adapter(info) for name, info in infos.items()},
         },
     )
+
+
+def _held(loaded: Loaded) -> dict[str, Any]:
+    """What is said only where it is so, since runs of before must go on: fewer bits, several devices, a GGUF file."""
+    quantization, devices = loaded.source.quantization, devices_of(loaded.base)
+    return {
+        **({"quantization": quantization.name} if quantization else {}),
+        **({"devices": len(devices)} if len(devices) > 1 else {}),
+    }
 
 
 def _adapters_act(loaded: Loaded, capability: Capability) -> dict[str, str]:

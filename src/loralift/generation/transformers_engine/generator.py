@@ -52,6 +52,7 @@ def load(
     *,
     dtype: str = "auto",
     device: str = "auto",
+    device_map: str | None = None,
     decoding: Decoding = "auto",
 ) -> TransformersGenerator:
     """Load a base model and its adapters, and check that each adapter was loaded as it is and acts.
@@ -61,6 +62,7 @@ def load(
         adapters: As ``inspect_adapter`` proved them.
         dtype: ``auto`` (bfloat16 on an accelerator, float32 on a CPU), ``bfloat16``, ``float16`` or ``float32``.
         device: ``auto`` (cuda, else mps, else cpu), or a torch device such as ``cuda:1``.
+        device_map: ``auto``: the base's layers are spread over all GPUs; None: all are on one device.
         decoding: ``auto`` (our loop where it was tested and its self-check agrees), ``loop`` or ``generate``.
 
     Raises:
@@ -68,7 +70,7 @@ def load(
         AdapterError: An adapter was not loaded as it is, or does not act on the base.
         UsageError: There is no such ``dtype`` or ``device``, or two adapters share a name.
     """
-    loaded = load_model(base, adapters, dtype, device)
+    loaded = load_model(base, adapters, dtype, device, device_map)
     return TransformersGenerator(loaded, checked_capability(loaded, decoding))
 
 

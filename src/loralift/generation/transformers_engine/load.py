@@ -16,10 +16,11 @@ from loralift.generation.adapter import fit
 from loralift.generation.adapter.info import WEIGHTS, AdapterInfo
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.build import bounded
-from loralift.generation.model.loading import NO_CODE, loading
+from loralift.generation.model.loading import loading
+from loralift.generation.model.quantization import loading_options
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.batching import is_out_of_memory
-from loralift.generation.transformers_engine.sound import refuse_no_numbers, refuse_unlike_files
+from loralift.generation.transformers_engine.sound import refuse_no_numbers, refuse_off_the_gpus, refuse_unlike_files
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -78,8 +79,17 @@ class Loaded:
         return (*self.source.notes, *((used,) if self.unused else ()), *self.text.notes)
 
 
-def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> Loaded:
+def load_model(
+    source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str, device_map: str | None = None
+) -> Loaded:
     """Load a base, then its adapters, and check every adapter's tensors and effect.
+
+    Args:
+        source: The base.
+        infos: The adapters.
+        dtype: ``auto``, ``bfloat16``, ``float16`` or ``float32``.
+        device: ``auto``, or a torch device.
+        device_map: ``auto``: the base's layers are spread over all GPUs; None: all are on one device.
 
     Raises:
         ModelError: The base cannot be loaded.
@@ -90,8 +100,10 @@ def load_model(source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, devi
     if len(set(names)) < len(names):
         raise UsageError(wrong_argument("--adapter", "given once for each name", ", ".join(names)))
     place = choose_device(device)
+    if device_map is not None and place.type != "cuda":
+        raise UsageError(wrong_argument("--device-map", "left out where there is no CUDA GPU", device_map))
     tokenizer = load_tokenizer(source)
-    base, unused = _load_base(source, choose_dtype(dtype, place), place)
+    base, unused = _load_base(source, choose_dtype(dtype, place), place, device_map)
     parameters = base.num_parameters()
     eos = eos_tokens(source.source, base.generation_config, tokenizer, vocabulary(base))
     pad = tokenizer.pad_token_id
@@ -174,32 +186,33 @@ def load_tokenizer(source: BaseModel) -> Any:
         ModelError: It cannot be loaded.
     """
     with loading(f"the tokenizer of {source.source} cannot be loaded", ModelError):
-        tokenizer = AutoTokenizer.from_pretrained(
-            source.source, revision=source.revision, padding_side="left", **NO_CODE
-        )
+        tokenizer = AutoTokenizer.from_pretrained(source.place, padding_side="left", **source.options)
         Texts(tokenizer, ()).encode(["a"], True)  # some faults are found only when it is used
     return tokenizer
 
 
-def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device) -> tuple[Any, int]:
+def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device, device_map: str | None) -> tuple[Any, int]:
     """The base model, and how many tensors of its files are not used."""
-    options: dict[str, Any] = {"revision": source.revision, "dtype": dtype, "output_loading_info": True, **NO_CODE}
+    options = {"dtype": dtype, "output_loading_info": True, **source.options}
+    options |= loading_options(source.quantization, dtype)
     if device.type != "cpu":
-        options["device_map"] = {"": device}  # straight to the device, without a copy in the CPU's memory
+        # straight to the device, without a copy in the CPU's memory
+        options["device_map"] = device_map or {"": device}
     try:
         with (
             loading(f"the weights of {source.source} cannot be loaded", ModelError),
             bounded(source.limit, source.source),
         ):
-            base, report = AutoModelForCausalLM.from_pretrained(source.source, **options)
+            base, report = AutoModelForCausalLM.from_pretrained(source.place, **options)
     except ModelError as error:
         cause = error.__cause__
         if not isinstance(cause, RuntimeError):
             raise
         if is_out_of_memory(cause):
-            remedy = "use a device with more memory or a smaller dtype (--dtype bfloat16)"
+            remedy = "use a device with more memory, --dtype bfloat16, --quantization nf4, or --device-map auto"
             raise ModelError(f"memory ran out while loading {source.source}: {remedy}") from cause
         raise ModelError(f"the weights of {source.source} do not fit its config.json: {first_line(cause)}") from cause
+    refuse_off_the_gpus(source.source, base)
     unused = refuse_unlike_files(source.source, report, base.config)
     refuse_no_numbers(source.source, base)
     return base.eval().requires_grad_(False), unused

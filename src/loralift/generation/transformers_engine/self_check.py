@@ -240,6 +240,8 @@ def _check_batches(loaded: Loaded, capability: Capability, rows: _Rows) -> Capab
         note = "Adapters stay in PEFT's layers: merged, the model does not answer as it does with them."
         capability = replace(capability, merges=False, notes=(*capability.notes, note))
     variants = (BASE, *loaded.adapters)
+    if loaded.source.quantization is not None and loaded.source.quantization.follows_the_batch:
+        return replace(capability, batches="single rows")
     if capability.batches == "padded" and not all(_agrees(loaded, _batch_differs, name, rows) for name in variants):
         note = "Batches hold rows of one length only: padded, the model does not answer as it does alone."
         capability = replace(capability, batches="equal lengths", notes=(*capability.notes, note))

@@ -53,6 +53,24 @@ def refuse_unlike_files(source: str, report: Mapping[str, Iterable[Any]], config
     return len(unexpected)
 
 
+def refuse_off_the_gpus(source: str, model: Any) -> None:
+    """Refuse a base of which ``--device-map auto`` left parts in the CPU's memory or on the disk, for want of GPUs.
+
+    Raises:
+        ModelError: It did.
+    """
+    away = {
+        str(name): str(device)
+        for name, device in (getattr(model, "hf_device_map", None) or {}).items()
+        if str(device) in ("cpu", "disk") and model.device.type == "cuda"
+    }
+    if away:
+        raise ModelError(
+            f"`--device-map auto` finds no room on the GPUs for {len(away)} parts of {source} "
+            f"({some(sorted(away), 2)}): use more GPUs, --dtype bfloat16, or --quantization nf4"
+        )
+
+
 def refuse_no_numbers(source: str, model: Any) -> None:
     """Refuse weights that are NaN or infinite, or that no file filled.
 

@@ -33,14 +33,23 @@ def choose_engine(engine: str, source: BaseModel, infos: Sequence[AdapterInfo], 
         start.require_vllm()
         if device not in _FIRST_GPU:
             raise UsageError(wrong_argument("--device", "cuda with --engine vllm (CUDA_VISIBLE_DEVICES=N)", device))
+        if what := only_transformers(source):
+            raise UsageError(wrong_argument("--engine", f"transformers for {what}", "vllm"))
         return engine
     if engine != "auto" or not start.is_installed() or not torch.cuda.is_available():
         return "transformers"
-    if device not in _FIRST_GPU or dtype == "float32":
+    if device not in _FIRST_GPU or dtype == "float32" or only_transformers(source):
         return "transformers"
     free, _ = torch.cuda.mem_get_info()
     merged = serving_mode(source, infos, free) == "merged"
     return "vllm" if all(obstacle(info, merged=merged) is None for info in infos) else "transformers"
+
+
+def only_transformers(source: BaseModel) -> str | None:
+    """What of a base only the transformers engine was tested with; None: nothing."""
+    if source.is_gguf:
+        return "a GGUF file"
+    return "a base quantised as it is loaded" if source.quantization and source.quantization.on_load else None
 
 
 def serving_mode(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> Literal["merged", "request"]:
@@ -54,7 +63,7 @@ def serving_mode(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> 
     config = source.config.get_text_config()
     if not infos:
         return "merged"
-    if getattr(source.config, "quantization_config", None) or any(getattr(config, name, None) for name in _EXPERTS):
+    if source.quantization or any(getattr(config, name, None) for name in _EXPERTS):
         return "request"
     if any(low_rank.obstacle_to_merging(info) for info in infos):
         return "merged"  # neither works; refuse_unservable then says why it cannot be merged

@@ -59,9 +59,14 @@ class Engine:
         return self.text.tokenizer
 
     @property
+    def gpus(self) -> int:
+        """How many hold the base together."""
+        return int(self.llm.llm_engine.vllm_config.parallel_config.tensor_parallel_size)
+
+    @property
     def model(self) -> Any:
-        """The torch module of vLLM's model, which is in this process."""
-        return self.llm.llm_engine.model_executor.driver_worker.get_model()
+        """The torch module of vLLM's model; None where several GPUs hold it, each in a process of its own."""
+        return self.llm.llm_engine.model_executor.driver_worker.get_model() if self.gpus == 1 else None
 
     def switch(self, variant: str) -> Any:
         """Switch to a variant: merges its weights and returns None, or returns vLLM's ``LoRARequest`` for it."""
@@ -99,15 +104,15 @@ class Engine:
                 "transformers": _version("transformers"),
                 "dtype": str(config.model_config.dtype).removeprefix("torch."),
                 "device": "cuda",
-                "attention": _attention(self.model),
+                "attention": _attention(self.model) if self.model is not None else "of the workers",
                 "compilation": int(compilation.mode),
                 "adapters_act": "merged" if self.weights is not None else "LoRARequest",
+                **({"tensor_parallel": self.gpus} if self.gpus > 1 else {}),
             },
             information={
                 "model": self.source.source,
                 "revision": self.source.revision,
-                "model_class": type(self.model).__name__,
-                "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+                **_size(self.model, self.source),
                 "context_window": self.window,
                 "model_window": _own_window(self.source),
                 "eos_token_ids": list(self.text.eos),
@@ -152,6 +157,7 @@ def load_engine(
         UsageError: ``dtype`` is float32 or unknown, or two adapters share a name.
     """
     start.require_vllm()
+    start.refuse_more_than_there_are(work.gpus)
     names = [info.name for info in infos]
     if len(set(names)) < len(names):
         raise UsageError(wrong_argument("--adapter", "given once for each name", ", ".join(names)))
@@ -159,8 +165,7 @@ def load_engine(
     if chosen == torch.float32:
         raise UsageError(wrong_argument("--dtype", "bfloat16 or float16 with --engine vllm", dtype))
     began = time.perf_counter()
-    free, _ = torch.cuda.mem_get_info()
-    merged = serving_mode(source, infos, free) == "merged" if merged is None else merged
+    merged = _merges(source, infos, work) if merged is None else merged
     refuse_unservable(infos, merged=merged)
     updates = {info.name: read_updates(info) for info in infos} if merged else {}
     kept = bytes_touched(list(updates.values()), chosen.itemsize)
@@ -184,6 +189,12 @@ def load_engine(
     return engine
 
 
+def _merges(source: BaseModel, infos: Sequence[AdapterInfo], work: Work) -> bool:
+    """Whether adapters are merged; not with several GPUs, which hold the weights in processes of their own."""
+    free, _ = torch.cuda.mem_get_info()
+    return work.gpus == 1 and serving_mode(source, infos, free) == "merged"
+
+
 def release(llm: Any) -> None:
     """Shut an engine down and free its GPU memory."""
     llm.llm_engine.engine_core.shutdown()
@@ -194,7 +205,7 @@ def release(llm: Any) -> None:
 def _start(source: BaseModel, dtype: str, window: int, work: Work, kept: int, options: Mapping[str, Any]) -> Any:
     try:
         start.know_model(source.config.architectures)
-        return start.start(source.source, source.revision, dtype, window, work, kept, options)
+        return start.start(source, dtype, window, work, kept, options)
     except torch.OutOfMemoryError as cause:
         raise ModelError(f"memory ran out while vLLM loaded {source.source}: use --engine transformers") from cause
     except Exception as cause:
@@ -216,7 +227,7 @@ def _generation_config(source: BaseModel) -> Any:
     """The model's generation config, which lists the tokens that end an answer."""
     with loading(f"the generation_config.json of {source.source} cannot be read", ModelError):
         try:
-            return GenerationConfig.from_pretrained(source.source, revision=source.revision)
+            return GenerationConfig.from_pretrained(source.place, revision=source.revision)
         except OSError:
             return GenerationConfig.from_model_config(source.config)
 
@@ -224,6 +235,16 @@ def _generation_config(source: BaseModel) -> Any:
 def _own_window(source: BaseModel) -> int | None:
     """The model's context window in tokens, ``max_position_embeddings``; None where it has no such limit."""
     return getattr(source.config.get_text_config(), "max_position_embeddings", None)
+
+
+def _size(model: Any, source: BaseModel) -> dict[str, Any]:
+    """The class of a model and its parameters, where they are in this process."""
+    if model is None:
+        return {"model_class": (source.config.architectures or [None])[0], "parameters": None}
+    return {
+        "model_class": type(model).__name__,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
 
 
 def _attention(model: Any) -> str:

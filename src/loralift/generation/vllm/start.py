@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from loralift.errors import MissingExtraError, UsageError, wrong_argument
+from loralift.generation.model.base_model import BaseModel
 from loralift.generation.versions import refuse_untested
 
 MOST_ROWS = 1024
@@ -46,10 +47,12 @@ class Work:
     Attributes:
         calls: How many prompts each call of ``generate`` has; empty where that is not known.
         variants: How many variants answer them.
+        gpus: How many hold the base together, each a part of every layer (tensor parallelism).
     """
 
     calls: Sequence[int] = ()
     variants: int = 1
+    gpus: int = 1
 
     @property
     def at_once(self) -> int:
@@ -126,6 +129,16 @@ def require_vllm() -> None:
         os.environ.setdefault(name, value)
 
 
+def refuse_more_than_there_are(gpus: int) -> None:
+    """Refuse a tensor parallelism over more GPUs than torch finds.
+
+    Raises:
+        UsageError: It is.
+    """
+    if gpus > (there := torch.cuda.device_count()):
+        raise UsageError(wrong_argument("--tensor-parallel", f"at most the {there} GPUs that torch finds here", gpus))
+
+
 def is_installed() -> bool:
     """Whether vLLM is installed; it is not imported, which takes many seconds."""
     return find_spec("vllm") is not None
@@ -171,12 +184,11 @@ def know_model(architectures: Sequence[str] | None) -> None:
             ModelRegistry.register_model(name, entry.load_model_cls())
 
 
-def start(source: str, revision: str | None, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
+def start(source: BaseModel, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
     """Start vLLM's ``LLM`` with the base's weights.
 
     Args:
-        source: A local folder or a hub id.
-        revision: The hub commit.
+        source: The base.
         dtype: ``bfloat16`` or ``float16``.
         window: Most tokens of a prompt with its answer.
         work: How much will be asked.
@@ -187,9 +199,9 @@ def start(source: str, revision: str | None, dtype: str, window: int, work: Work
 
     free, total = torch.cuda.mem_get_info()
     options = {
-        "model": source,
-        "revision": revision,
-        "trust_remote_code": False,
+        "model": source.place,
+        "revision": source.revision,
+        "trust_remote_code": source.trusts_code,
         "dtype": dtype,
         "seed": 0,
         "skip_tokenizer_init": True,
@@ -202,6 +214,7 @@ def start(source: str, revision: str | None, dtype: str, window: int, work: Work
         "max_logprobs": -1,
         "compilation_config": compilation(work),
         "stream_interval": STREAM_INTERVAL,
+        "tensor_parallel_size": work.gpus,
         "use_tqdm_on_load": False,
         "disable_log_stats": True,
     }
