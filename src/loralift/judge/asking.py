@@ -32,9 +32,7 @@ def ask_all(
         LoraLiftError: What ``record`` raises.
         KeyboardInterrupt: The user gave up; likewise.
     """
-    waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
-    for request in asked:
-        waiting.put(request)
+    waiting = _queue(asked)
     pause, lock, failed = Pause(), threading.Lock(), list[BaseException]()
     closed, ended = threading.Event(), threading.Semaphore(0)
 
@@ -56,19 +54,31 @@ def ask_all(
 
     # daemons, which a process does not wait for when it ends: a request may take minutes
     workers = [threading.Thread(target=work, daemon=True) for _ in range(min(at_a_time, len(asked)))]
-    at_work = len(workers)
     for worker in workers:
         worker.start()
+    at_work = len(workers)
     try:
         while at_work and not failed:
             # not Thread.join: up to Python 3.12 one that Ctrl-C interrupts takes a thread at work for ended
             at_work -= ended.acquire(timeout=0.05)
     finally:
         pause.stop.set()
-        deadline = time.monotonic() + GRACE
-        while at_work and ended.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            at_work -= 1
+        _wait(ended, at_work)
         with lock:
             closed.set()
     if failed:
         raise failed[0]
+
+
+def _queue(asked: Sequence[Request]) -> queue.SimpleQueue[Request]:
+    waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    for request in asked:
+        waiting.put(request)
+    return waiting
+
+
+def _wait(ended: threading.Semaphore, at_work: int) -> None:
+    """Wait for threads at work, each of which releases `ended` once, but no longer than `GRACE`."""
+    deadline = time.monotonic() + GRACE
+    while at_work and ended.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        at_work -= 1
