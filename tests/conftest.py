@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ __all__ = ["demo_run", "other_adapter", "tiny_adapter", "tiny_base"]
 os.environ["HF_HUB_OFFLINE"] = "1"
 # What one test embedded must not answer another, and nothing is left in the user's cache.
 os.environ["LORALIFT_CACHE"] = ""
+# transformers copies a model's own code before it runs it
+os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="loralift-code-")
 # The models here are so small that one thread is as fast; two that wait for each other while another process runs are
 # ten times slower (measured).
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -80,7 +80,9 @@ def test_what_is_no_name_is_refused(field: str, value: object) -> None:
         parse({field: value})
 
 
-@pytest.mark.parametrize("field", ["strict", "rouge_stemmer", "skip_refused", "chat_template", "full_hash"])
+@pytest.mark.parametrize(
+    "field", ["strict", "rouge_stemmer", "skip_refused", "chat_template", "full_hash", "trust_remote_code"]
+)
 @pytest.mark.parametrize("value", [1, "true", "yes", None])
 def test_what_is_no_truth_value_is_refused(field: str, value: object) -> None:
     with pytest.raises(UsageError, match=f"^`{flag_of(field)}` must be true or false"):

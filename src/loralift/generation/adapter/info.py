@@ -116,16 +116,12 @@ def inspect_adapter(
         UsageError: The name cannot be a variant's.
     """
     argument = f"--adapter {name}={path}"
-    if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
-        allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
-        raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
-    folder, commit = find_folder(argument, path, revision, FETCHED, AdapterError)
-    refuse_irregular(folder, (ADAPTER_CONFIG, *WEIGHTS), AdapterError)
+    _refuse_unusable(name, path)
+    folder, commit = _find(argument, path, revision)
     raw, config = _read_config(argument, folder)
     _refuse_unsupported(argument, config)
-    weights = _find_weights(argument, folder)
     origin.check_class(argument, config, base_config)
-    tensors = fit.read_tensors(argument, weights)
+    weights, tensors = _read_weights(argument, folder)
     with loading(f"`{argument}` does not fit the base", AdapterError, f"check its {ADAPTER_CONFIG}"):
         base_weights = fit.check_fit(argument, config, base_config, tensors, limit, trusts_code=trusts_code)
     fit.check_values(argument, tensors)
@@ -150,6 +146,19 @@ def inspect_adapter(
         base_weights=base_weights,
         ignored_settings=_ignored_settings(raw),
     )
+
+
+def _find(argument: str, path: str, revision: str | None) -> tuple[Path, str | None]:
+    """An adapter's folder, whose files are files, and its hub commit."""
+    folder, commit = find_folder(argument, path, revision, FETCHED, AdapterError)
+    refuse_irregular(folder, (ADAPTER_CONFIG, *WEIGHTS), AdapterError)
+    return folder, commit
+
+
+def _refuse_unusable(name: str, path: str) -> None:
+    if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
+        allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
+        raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
 
 
 def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
@@ -206,14 +215,15 @@ def _refuse_unsupported(argument: str, config: Any) -> None:
         )
 
 
-def _find_weights(argument: str, folder: Path) -> Path:
+def _read_weights(argument: str, folder: Path) -> tuple[Path, fit.Tensors]:
+    """The file of the weights, and its tensors."""
     found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
     if not found:
         raise AdapterError(
             f"`{argument}` must be a folder with {' or '.join(WEIGHTS)}, but there is none: save it again with "
             "save_pretrained, or fetch the file that is missing"
         )
-    return found[0]
+    return found[0], fit.read_tensors(argument, found[0])
 
 
 def _ignored_settings(raw: dict[str, Any]) -> tuple[str, ...]:

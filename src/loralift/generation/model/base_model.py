@@ -23,6 +23,10 @@ ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "*.tiktoken", "tekken.json", "vocab.json", "spiece.model")
 CODE = ("*.py",)
+NO_WORD_ON_BOS = (
+    "Its file does not say whether a prompt begins with BOS (tokenizer.ggml.add_bos_token): transformers decides, "
+    "maybe otherwise than llama.cpp."
+)
 AS_FOLDER = "fetch the model as a folder of safetensors instead"
 SMALL_FILES = ("*.json", "*.txt", "*.jinja", *TOKENIZERS)
 
@@ -45,6 +49,7 @@ class BaseModel:
         own_code: Its files that ask for code of their own (auto_map).
         trusts_code: Whether that code is run.
         quantization: How its weights are held in fewer bits; None: as plain numbers.
+        begins_with_bos: Whether a GGUF file says that a prompt begins with BOS; None: it does not say, or is none.
     """
 
     source: str
@@ -56,6 +61,7 @@ class BaseModel:
     own_code: tuple[str, ...] = ()
     trusts_code: bool = False
     quantization: Quantization | None = None
+    begins_with_bos: bool | None = None
 
     @property
     def is_gguf(self) -> bool:
@@ -82,7 +88,12 @@ class BaseModel:
             (True, False): f"Its {files} ask for code of the model's own (auto_map), which is not run: transformers' "
             "own classes answer; make sure that they compute the same.",
         }.get((bool(files), self.trusts_code))
-        return (*((code,) if code else ()), *(self.quantization.notes if self.quantization else ()))
+        silent = self.is_gguf and self.begins_with_bos is None
+        return (
+            *((code,) if code else ()),
+            *(self.quantization.notes if self.quantization else ()),
+            *((NO_WORD_ON_BOS,) if silent else ()),
+        )
 
 
 def inspect_base(
@@ -128,7 +139,7 @@ def _inspect_file(model: str, revision: str | None, *, full_hash: bool) -> BaseM
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ModelError(f"`--model` must be a causal language model, but {model} is of type {config.model_type!r}")
     identity = hash_files([path], sample_from=None if full_hash else SAMPLE_FROM)
-    return BaseModel(model, None, identity, config, None, limit_of(held))
+    return BaseModel(model, None, identity, config, None, limit_of(held), begins_with_bos=gguf.adds_bos(path))
 
 
 def _inspect_folder(model: str, revision: str | None, *, full_hash: bool, trusts_code: bool) -> BaseModel:

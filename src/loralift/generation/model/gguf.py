@@ -18,6 +18,22 @@ def is_gguf(model: str) -> bool:
     return model.lower().endswith(SUFFIX) and not Path(model).is_dir()
 
 
+def adds_bos(path: Path) -> bool | None:
+    """Whether the file says that a prompt begins with the BOS token; None: it says nothing.
+
+    transformers does not read it, and so would ask a model otherwise than llama.cpp does.
+
+    Raises:
+        ModelError: Its header cannot be read.
+    """
+    from gguf import GGUFReader
+
+    with reading(path, ModelError, "fetch it again"):
+        field = GGUFReader(path).get_field("tokenizer.ggml.add_bos_token")
+        found = None if field is None else field.contents()
+    return None if found is None else bool(found)
+
+
 def held_in(path: Path) -> Held:
     """The file, if it looks like one; how many tensors it has is not looked at.
 

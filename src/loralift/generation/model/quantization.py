@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from loralift.errors import MissingExtraError, ModelError
+from loralift.generation.model.loading import loading
 
 ON_LOAD: Mapping[str, Mapping[str, Any]] = {
     "nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": False},
@@ -95,7 +96,8 @@ def asked_for(name: str | None, config: Any, model: str) -> Quantization | None:
         ModelError: It is quantised already.
         MissingExtraError: bitsandbytes is not installed.
     """
-    own = of_config(config)
+    with loading(f"the quantization_config of {model} cannot be read", ModelError, "fetch its config.json again"):
+        own = of_config(config)
     if name is not None and own is not None:
         raise ModelError(
             f"`--quantization` must be left out for {model}: its files are quantised already ({own.name}), and "
@@ -117,7 +119,8 @@ def of_config(config: Any) -> Quantization | None:
     found = getattr(config, "quantization_config", None)
     if not found:
         return None
-    return Quantization(dict(found) if isinstance(found, Mapping) else found.to_dict())
+    settings = found if isinstance(found, Mapping) else found.to_dict()
+    return Quantization({str(key): value for key, value in settings.items()})
 
 
 def loading_options(quantization: Quantization | None, dtype: Any) -> dict[str, Any]:
