@@ -67,15 +67,31 @@ from loralift.records.rows import (
     ReferenceLikelihood,
     Score,
 )
+from loralift.records.thinking import (
+    KEPT,
+    OF_MODELS,
+    THINK,
+    UNFINISHED,
+    Parted,
+    Tags,
+    Thinking,
+    holds_tags,
+    opened_by,
+    part,
+)
 from loralift.records.ties import ROUNDING, tied
 
 __all__ = [
     "BASE",
     "JUDGE_PREFERENCE",
+    "KEPT",
     "LARGEST",
+    "OF_MODELS",
     "PAIR_KINDS",
     "ROUNDING",
+    "THINK",
     "TRAINING",
+    "UNFINISHED",
     "AdapterProof",
     "AgainstBest",
     "Answer",
@@ -104,6 +120,7 @@ __all__ = [
     "PairKind",
     "Parity",
     "ParityVerdict",
+    "Parted",
     "Place",
     "Plain",
     "Prompt",
@@ -119,8 +136,13 @@ __all__ = [
     "Score",
     "SdkPairedTest",
     "SliceComparison",
+    "Tags",
+    "Thinking",
     "Verdict",
     "Whichever",
     "WhicheverWay",
+    "holds_tags",
+    "opened_by",
+    "part",
     "tied",
 ]
