@@ -68,6 +68,7 @@ from loralift.records.rows import (
     Score,
 )
 from loralift.records.thinking import (
+    AS_USUAL,
     KEPT,
     OF_MODELS,
     THINK,
@@ -82,6 +83,7 @@ from loralift.records.thinking import (
 from loralift.records.ties import ROUNDING, tied
 
 __all__ = [
+    "AS_USUAL",
     "BASE",
     "JUDGE_PREFERENCE",
     "KEPT",

@@ -56,6 +56,8 @@ class Thinking:
     keep: bool = False
 
 
+AS_USUAL = Thinking()
+
 KEPT = Thinking(keep=True)
 
 

@@ -20,7 +20,7 @@ from loralift.data import (
 )
 from loralift.errors import ModelError, shown, some
 from loralift.generation import GenerationSettings, Generator, reasoning_switch, thinking_tags
-from loralift.records import TRAINING, Prompt, Protocol, Question, Thinking, opened_by
+from loralift.records import AS_USUAL, TRAINING, Prompt, Protocol, Question, Thinking, opened_by
 
 NEXT_QUESTION = "Question:"
 """How the plain prompt opens a question; a model that runs on writes it too."""
@@ -278,7 +278,7 @@ class Asked:
 
     asking: Asking
     prompts: tuple[Prompt, ...]
-    thinking: Thinking = Thinking()
+    thinking: Thinking = AS_USUAL
 
 
 def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> Asked:

@@ -65,15 +65,15 @@ def build_report(directory: RunDirectory) -> Report:
         facts = decode(dict[str, str], facts_of(run))
         by = f", asked by {of.part.removeprefix(PROTOCOLS)}" if of.part.startswith(PROTOCOLS) else ""
         title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}{by}"
-        others = of.protocols[1:] if compared is None else ()
-        elsewhere = [f"Asked by {some(others)} too: protocols/NAME/report.html" for _ in others[:1]]
+        alone = of.protocols[1:] if compared is None else ()
+        elsewhere = [f"Asked by {some(alone)} too: protocols/NAME/report.html" for _ in alone[:1]]
         clean = tuple(_clean(compared.confounds if compared else Confounds(), run["config"]))
         repeats = int(run["config"]["repeats"])
     rows = _rows(directory, of.variants, questions, repeats)
-    asked = {name: _rows(place, of.variants, questions, repeats) for name, place in _further(directory, protocols)}
-    thought = list(_thinking(directory, of.variants, rows))
-    for name, place in _further(directory, protocols):
-        thought += [f"{name}: {note}" for note in _thinking(place, of.variants, asked[name])]
+    further = list(_further(directory, protocols))
+    asked = {name: _rows(place, of.variants, questions, repeats) for name, place in further}
+    thought = _thinking(directory, of.variants, rows)
+    others = [f"{name}: {note}" for name, place in further for note in _thinking(place, of.variants, asked[name])]
     return Report(
         title=title,
         variants=of.variants,
@@ -86,7 +86,7 @@ def build_report(directory: RunDirectory) -> Report:
         proofs=of.proofs,
         also=known,
         facts=facts,
-        notes=(*of.notes, *elsewhere, *clean, *thought),
+        notes=(*of.notes, *elsewhere, *clean, *thought, *others),
         rows=rows,
         refused=of.refused,
         protocols=protocols,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from loralift.generation.base import GenerationSettings
-from loralift.records import FinishReason, Thinking, part
+from loralift.records import Answer, FinishReason, Thinking, part
 
 # Decoding steps between two reports of progress; each reads a counter from the device.
 REPORT_EVERY = 8
@@ -116,6 +116,11 @@ class Ended:
     reason: FinishReason
     half: int | None
     thinking: int | None = None
+
+    def answer(self, key: str, prompt_tokens: int, seconds: float | None = None) -> Answer:
+        """It as the answer to a prompt of so many tokens."""
+        counts = {"half": self.half, "thinking_tokens": self.thinking}
+        return Answer(key, self.text, self.reason, prompt_tokens, self.tokens, seconds, **counts)
 
 
 def finish_row(
