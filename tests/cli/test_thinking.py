@@ -45,9 +45,9 @@ def test_the_answer_alone_is_scored_and_the_whole_is_kept(
     assert rows[0]["unscored"]["f1"] == "thinking never finished"
     assert [row["unfinished"] for row in rows[: FEW + 1]] == [1.0] * FEW + [0.0]
     assert (thinking / "letters" / "answers.jsonl").read_bytes() == kept
-    headline = next(line for line in outcome.out.splitlines() if line.startswith("letters is"))
-    assert f"but {FEW} of {len(rows)} of letters's answers never finished thinking, and have no score" in headline
     said = " ".join(outcome.out.split())
+    headline = said[said.index("letters is BETTER than base on Token F1:") :]
+    assert f"n = {len(rows) - FEW}, but {FEW} of {len(rows)} of letters's answers never finished thinking" in headline
     assert f"{len(rows)} answers of letters hold thinking (<think> or the like), which is parted" in said
     assert f"{FEW} answers of letters ended before their thinking did" in said
     results = json.loads((thinking / "letters_results.json").read_text(encoding="utf-8"))
