@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from loralift.records import KEPT, OF_MODELS, THINK, Thinking, holds_tags, opened_by, part
+from loralift.records.thinking import MOST_THOUGHTS
 
 MARKED = Thinking(OF_MODELS)
 INSIDE = Thinking(opened="<think>")
@@ -71,6 +74,14 @@ def test_answer_and_thinking_of_a_text(text: str, how: Thinking, answer: str | N
         assert at <= begin < end <= len(text) or text == ""
         outside, at = outside + text[at:begin], end
     assert answer is None or (outside + text[at:]).strip() == answer.strip()
+
+
+@pytest.mark.parametrize("piece", ["<think>", "</think>\n", "<think>a</think>\n", "```\n</think>\n", "a <think> "])
+def test_loops_of_tags_take_no_time(piece: str) -> None:
+    started = time.process_time()
+    found = part(piece * 10_000, MARKED)
+    assert len(found.spans) <= MOST_THOUGHTS
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

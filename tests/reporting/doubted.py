@@ -48,7 +48,7 @@ def loops(before: float, after: float, p: float) -> MetricComparison:
 
 def unfinished(before: float, after: float) -> MetricComparison:
     """The shares of answers whose thinking never finished."""
-    return replace(loops(before, after, 0.5), metric="unfinished")
+    return replace(loops(before, after, 0.5), metric="unfinished", answers=648)
 
 
 def comparison(verdict: Any, *further: MetricComparison) -> Comparison:

@@ -38,6 +38,10 @@ _ANY = re.compile(
 )
 
 _FENCE = "```"
+_SPACES = re.compile(r"\s*")
+
+MOST_THOUGHTS = 100
+"""Of one text: more are a loop, whose rest is not looked through again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,7 @@ def part(text: str, how: Thinking) -> Parted:
     thoughts: list[str] = []
     spans: list[tuple[int, int]] = []
     at = 0
-    while (thought := _next(text, at, how)) is not None:
+    while len(spans) < MOST_THOUGHTS and (thought := _next(text, at, how)) is not None:
         said.append(text[at : thought.begin])
         thoughts.append(text[thought.inside : thought.end].strip())
         spans.append((thought.begin, thought.after))
@@ -157,7 +161,9 @@ def _next(text: str, at: int, how: Thinking) -> _Thought | None:
         inside = inside + len(how.opened) if text.startswith(how.opened, inside) else 0
         return _closed(text, 0, inside, dict(how.tags)[how.opened])
     openings, closings = _patterns(how.tags)
-    opening = next((found for found in openings.finditer(text, at) if _opens(text, at, found.start())), None)
+    opening = openings.match(text, _SPACES.match(text, at).end())  # type: ignore[union-attr]
+    if opening is None and at > 0:
+        opening = next((found for found in openings.finditer(text, at) if _opens(text, at, found.start())), None)
     end = len(text) if opening is None else opening.start()
     closing = next((found for found in closings.finditer(text, at, end) if _closes(text, at, found)), None)
     if closing is not None and openings.search(text, at, closing.start()) is None:
@@ -171,10 +177,8 @@ def _closed(text: str, begin: int, inside: int, close: str) -> _Thought:
 
 
 def _opens(text: str, at: int, place: int) -> bool:
-    """Whether an opening tag opens thinking: with nothing before it, or after a thought at a line's start."""
-    if not text[at:place].strip():
-        return True
-    return at > 0 and text[place - 1] == "\n" and not _fenced(text, at, place)
+    """Whether an opening tag after a thought opens another one: at a line's start, and not in a block of code."""
+    return text[place - 1] == "\n" and not _fenced(text, at, place)
 
 
 def _closes(text: str, at: int, found: re.Match[str]) -> bool:
