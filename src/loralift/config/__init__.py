@@ -142,6 +142,12 @@ class RunConfig(BaseModel):
         title="How BLEU, ROUGE and token F1 part words [default: as in English]; unicode is for all languages.",
         description="13a, intl, zh, char, ja-mecab, ko-mecab or unicode",
     )
+    thinking: Literal["part", "keep"] = Field(
+        "part",
+        title="Whether a model's thinking (<think>…</think> and the like) is parted from its answer before that is "
+        "scored, or kept as a part of it.",
+        description="part or keep",
+    )
     bert_score_model: Name | None = Field(
         None, title="The model of bert_score [default: roberta-large].", description="a hub id or a folder"
     )

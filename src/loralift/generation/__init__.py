@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from loralift.errors import UsageError, about_adapter
 from loralift.generation.base import Decoding, Description, GenerationSettings, Generator, OnProgress
-from loralift.records import AdapterProof, Prompt
+from loralift.records import AdapterProof, Prompt, Tags
 
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
@@ -35,6 +35,7 @@ __all__ = [
     "prove",
     "refuse_misread",
     "spread",
+    "thinking_tags",
 ]
 
 
@@ -260,6 +261,13 @@ def reasoning_switch(generator: Generator, *, on: bool) -> Switch | None:
     names = (base.source, getattr(base.config, "_name_or_path", ""))
     # what is no text is refused where it is rendered
     return thinking.switch_of(template if isinstance(template, str) else "", names, on=on)
+
+
+def thinking_tags(generator: Generator) -> tuple[Tags, ...]:
+    """What opens and closes the base's thinking: ``<think>``, and what its template or tokenizer names besides."""
+    from loralift.generation.model import thinking
+
+    return thinking.tags_of(generator.tokenizer)
 
 
 def spread(prompts: Sequence[Prompt]) -> list[Prompt]:

@@ -8,6 +8,7 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,6 +62,7 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
             "also": [other.name for other in datasets if other.name] if dataset.decides else [],
             "protocol": plain(dataset.protocol),
             "protocols": [other.protocol.name for other in datasets if not other.name] if dataset.decides else [],
+            "thinking": plain(replace(ready.asked[dataset.part].thinking, keep=config.thinking == "keep")),
             "fingerprint": made_of[dataset.part],
             "base_hash": _how_hashed(str(made_of[dataset.part].get("base", ""))),
             "variants": list(ready.generator.variants),

@@ -30,13 +30,23 @@ from loralift.metrics import (
 )
 from loralift.metrics.own import rehearse_own
 from loralift.reading import reading
-from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
+from loralift.records import (
+    Answer,
+    Example,
+    MetricInfo,
+    MetricSummary,
+    Question,
+    ReferenceLikelihood,
+    Score,
+    Thinking,
+)
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import AGAIN, asked_again, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.thinking import decode_thinking, thinking_of
 
 PERPLEXITY = "perplexity"
 
@@ -92,6 +102,7 @@ def scoring_of(config: RunConfig) -> Scoring:
         batch_size=config.metric_batch_size,
         device=config.device,
         own=own_metrics("--metric", config.own_metrics),
+        thinking=Thinking(keep=config.thinking == "keep"),
     )
     own = [metric.name for metric in settings.own]
     asked = DEFAULT_METRICS if config.metrics is None else config.metrics
@@ -237,12 +248,17 @@ def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored
         scored = score_recorded(
             examples,
             list(scoring.metrics),
-            scoring.settings,
+            parting_settings(dataset.directory, scoring),
             primary=scoring.primary,
             benchmark=dataset.name or scoring.benchmark,
             variant=variant,
         )
     return Scored(*scored)
+
+
+def parting_settings(directory: RunDirectory, scoring: Scoring) -> MetricSettings:
+    """The metrics' settings for answers of one part of a run, whose prompts may open thinking as others' do not."""
+    return replace(scoring.settings, thinking=thinking_of(directory))
 
 
 @contextmanager
@@ -266,6 +282,7 @@ def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Sc
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
     summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
+    results["thinking"] = plain(thinking_of(directory))
     results["metrics"] = {
         name: {**plain(summary), "info": plain(scoring.metrics[name])} for name, summary in summaries.items()
     }
@@ -282,7 +299,8 @@ def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> lis
     examples = [Example(question, answers[question.id]) for question in asked_again(dataset.data.questions, config)]
     judged = [info.name for info in scoring.metrics.values() if info.higher_is_better is not None]
     with _answers_are_kept():
-        return score_recorded(examples, judged, scoring.settings, primary=scoring.primary, variant=AGAIN)[0]
+        settings = parting_settings(dataset.directory, scoring)
+        return score_recorded(examples, judged, settings, primary=scoring.primary, variant=AGAIN)[0]
 
 
 def read_scores(directory: RunDirectory, variant: str) -> list[Score]:
@@ -311,6 +329,15 @@ def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, Met
     with reading(directory.results(variant), RunDirectoryError, AGAIN_SCORED):
         infos = {name: decode(MetricInfo, entry.pop("info")) for name, entry in metrics.items()}
         return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
+
+
+def read_thinking(directory: RunDirectory, variant: str) -> Thinking:
+    """How thinking was parted from a variant's answers when they were scored: not at all by a LoraLift that did not.
+
+    Raises:
+        RunDirectoryError: The file is not there, or not as it was written.
+    """
+    return decode_thinking(_read_results(directory, variant).get("thinking"), directory.results(variant))
 
 
 def _read_results(directory: RunDirectory, variant: str) -> dict[str, Any]:
