@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loralift.harness.quiet import quiet, seeded
+from loralift.harness.quiet import quiet, seeded, told_of
 from loralift.harness.rows import CUT
 from loralift.harness.tasks import FEWSHOT_SEED, StandardTask
+
+MOST_WARNINGS = 5
 
 type Samples = dict[str, list[dict[str, Any]]]
 """A task's name to the lines of its sample log, as lm_eval writes them with ``--log_samples``."""
@@ -32,7 +34,7 @@ class Way:
 
 def evaluate(
     task: StandardTask, model: Any, tokenizer: Any, way: Way, batch_size: int, answered: Callable[[], None]
-) -> Samples:
+) -> tuple[Samples, tuple[str, ...]]:
     """Evaluate one variant.
 
     Args:
@@ -44,7 +46,8 @@ def evaluate(
         answered: Called for each request that is answered.
 
     Returns:
-        The lines of lm_eval's sample logs, with CUT besides: whether a request lost its beginning.
+        The lines of lm_eval's sample logs, with CUT besides: whether a request lost its beginning; and what lm_eval
+        warned of, one sentence each.
 
     Raises:
         Exception: What lm_eval, torch or a task's own functions raise.
@@ -53,7 +56,7 @@ def evaluate(
 
     from loralift.harness.model import LoadedModel
 
-    with quiet(), seeded():
+    with quiet() as told, seeded():
         lm = LoadedModel(model, tokenizer, batch_size=batch_size, variables=way.variables, answered=answered)
         for one in task.tasks.values():
             one.set_fewshot_seed(seed=FEWSHOT_SEED)
@@ -66,7 +69,8 @@ def evaluate(
             apply_chat_template=way.chat,
             fewshot_as_multiturn=way.chat,
         )
-        return {name: [_line(sample, lm.cut) for sample in found["samples"][name]] for name in task.tasks}
+        samples = {name: [_line(sample, lm.cut) for sample in found["samples"][name]] for name in task.tasks}
+    return samples, told_of(task.name, told)[:MOST_WARNINGS]
 
 
 def _line(sample: Mapping[str, Any], cut: set[str]) -> dict[str, Any]:

@@ -58,6 +58,21 @@ def _targets(task: Any, document: Any) -> list[str]:
     ]
 
 
+def without_choice(task: Any, limit: int | None) -> int:
+    """How many documents have a target that is none of their choices; lm_eval scores every answer to them as wrong."""
+    if task.OUTPUT_TYPE != CHOICE:
+        return 0
+    strange = 0
+    for _, document in task.doc_iterator(limit=limit):
+        choices, target = choices_of(task, document), task.doc_to_target(document)
+        targets = target if isinstance(target, list | tuple) else [target]
+        strange += not all(
+            one in choices if isinstance(one, str) else isinstance(one, int) and 0 <= one < len(choices)
+            for one in targets
+        )
+    return strange
+
+
 def choices_of(task: Any, document: Any) -> Sequence[str]:
     """The texts that a model chooses from; none where it writes its answer."""
     if task.OUTPUT_TYPE != CHOICE:

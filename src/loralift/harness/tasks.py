@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from loralift.errors import DataError, MissingExtraError, UsageError, VersionError, some, wrong_argument
 from loralift.harness.identity import identity_of
-from loralift.harness.questions import questions_of
-from loralift.harness.quiet import quiet
+from loralift.harness.questions import questions_of, without_choice
+from loralift.harness.quiet import quiet, told_of
 from loralift.harness.spec import TaskSpec, parse_task
 from loralift.reading import failing, reason_of
 from loralift.records import Plain, Question
 
 EXTRA = "lm-eval"
 LOWEST = "0.4.13"
+NO_ROWS = "it has no rows to evaluate"
 FEWSHOT_SEED = 1234
 """lm_eval's default: each variant is shown the same worked examples."""
 
@@ -96,22 +98,26 @@ def load_task(text: str, limit: int | None) -> StandardTask:
     """
     version = _version()
     spec = parse_task(text)
-    with failing(f"`--also lm-eval:{spec.name}` cannot be loaded", DataError, reason=_reason), quiet():
-        tasks = _load(spec, version)
+    with failing(f"`--also lm-eval:{spec.name}` cannot be loaded", DataError, reason=_reason), quiet() as told:
+        tasks = _load(spec, version, told)
         _refuse_undoable(spec.name, tasks)
         for task in tasks.values():
             _prepare(spec, task)
             task.build_all_requests(limit=limit)
         metrics, notes = _metrics(spec.name, tasks)
+        questions = questions_of(tasks, limit)
+        if strange := sum(without_choice(task, limit) for task in tasks.values()):
+            rows = f"{strange} of {len(questions)} rows have a target that is none of their choices"
+            notes += (f"{spec.name}: {rows}, so that lm_eval scores every answer to them as wrong.",)
         return StandardTask(
             spec.name,
             tasks,
             metrics,
-            questions_of(tasks, limit),
+            questions,
             {"version": version, **identity_of(spec, tasks, limit)},
             str(next(iter(tasks.values())).instances[0].args[0]),
             limit,
-            notes,
+            (*notes, *told_of(spec.name, told)),
         )
 
 
@@ -132,16 +138,19 @@ def _version() -> str:
     return found
 
 
-def _load(spec: TaskSpec, version: str) -> dict[str, Any]:
+def _load(spec: TaskSpec, version: str, told: Counter[str]) -> dict[str, Any]:
     """Name to lm_eval's task."""
     from lm_eval.tasks import TaskManager
 
     if spec.path is not None:
         # what a group names lies beside it; lm_eval's own thousands of files are not looked through
         manager = TaskManager(include_path=str(spec.path.parent), include_defaults=False)
-        found = manager.load([str(spec.path)])["tasks"]
+        # by its name where it has one alone: of a path lm_eval loads tasks and no groups
+        named = [name for name, entry in manager.task_index.items() if entry.yaml_path == spec.path]
+        found = manager.load([named[0] if named else str(spec.path)])["tasks"]
     else:
         manager = TaskManager()
+        told.clear()  # lm_eval's own files have some names twice
         if spec.name not in manager.all_tasks:
             near = difflib.get_close_matches(spec.name, manager.all_tasks, 3)
             known = f"the name of a task or a group of lm-evaluation-harness {version}, or a file that ends in .yaml"
@@ -165,7 +174,7 @@ def _refuse_undoable(name: str, tasks: Mapping[str, Any]) -> None:
         if getattr(task, "MULTIMODAL", False):
             raise DataError(f"{said}: {task_name} asks about pictures or sound: leave it out")
         if not len(task.eval_docs):
-            raise DataError(f"{said}: {task_name} has no rows to evaluate")
+            raise DataError(f"{said}: {task_name}: {NO_ROWS}")
 
 
 def _prepare(spec: TaskSpec, task: Any) -> None:
@@ -219,4 +228,6 @@ def _reason(cause: Exception) -> str:
         return f"it needs the package {cause.name}: pip install {cause.name}"
     if isinstance(cause, ConnectionError):
         return f"{reason_of(cause)}; its data come from the Hugging Face hub: fetch them once with a network"
+    if isinstance(cause, IndexError) and str(cause).endswith("size 0"):
+        return NO_ROWS  # lm_eval looks at the first row
     return reason_of(cause)

@@ -55,7 +55,7 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
             **session,
             # the first session's command and start time; all else is the last session's
             **{name: sessions[0][name] for name in ("command", "started")},
-            "config": plain(config.model_dump(mode="json")),
+            "config": {**plain(config.model_dump(mode="json")), "repeats": dataset.repeats},  # 1 of a task
             "part": dataset.part,
             "also": [other.name for other in datasets if other.name] if dataset.decides else [],
             "protocol": plain(dataset.protocol),

@@ -122,7 +122,9 @@ def model_of(generator: Generator) -> str:
 
 def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
     """The comparison's settings, from the configuration."""
-    return Settings(primary=scoring.primary, margins=config.margins, seed=config.seed, resamples=config.resamples)
+    # those of tasks are of their data sets' metrics; that each is of some metric is checked where these are known
+    margins = {name: margin for name, margin in config.margins.items() if name in scoring.metrics}
+    return Settings(primary=scoring.primary, margins=margins, seed=config.seed, resamples=config.resamples)
 
 
 def rehearse(scoring: Scoring, questions: Sequence[Question]) -> list[str]:

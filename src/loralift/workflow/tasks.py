@@ -70,7 +70,9 @@ def evaluate_task(
     with context.watcher.task(f"{variant}: {dataset.name} requests", task.requests) as advance:
         what = f"`--also lm-eval:{task.name}` cannot be evaluated for {variant}"
         with failing(what, ModelError):
-            samples = _evaluated(context.config, task, variant, generator, way_of(asking), advance)
+            samples, said = _evaluated(context.config, task, variant, generator, way_of(asking), advance)
+    for sentence in said:
+        context.watcher.say(f"{variant}: {sentence}")
     made = {MADE_WITH: dataset.directory.made_with(variant)}
     answers, _ = scored(task, samples)
     files.write_jsonl(dataset.directory.answers(variant), ({**plain(answer), **made} for answer in answers))
@@ -80,8 +82,8 @@ def evaluate_task(
 
 def _evaluated(
     config: RunConfig, task: StandardTask, variant: str, generator: Generator, way: Way, advance: Advance
-) -> Samples:
-    """A variant's samples; when memory runs out everything is asked again with half as many rows at once."""
+) -> tuple[Samples, tuple[str, ...]]:
+    """A variant's samples and lm_eval's warnings; without memory for it all is asked again, by half as many."""
     limit = RowLimit(ROWS_AT_ONCE if config.batch_size == "auto" else config.batch_size)
     with plainly(generator, variant) as model:
         while True:
