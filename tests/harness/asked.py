@@ -12,7 +12,7 @@ import pytest
 from tests.models import SUBJECTS
 
 CHOICES = [f"{one} are {len(one)} letters." for one in SUBJECTS]
-BEGINNING = "Some say stocks are like bonds. " * 12
+BEGINNING = "Some say stocks are like bonds. " * 40
 """More than the tiny model's window, so that lm_eval cuts it."""
 
 WRITTEN = r"""

@@ -180,7 +180,7 @@ def _info(metric: TaskMetric, task: StandardTask, scores: Mapping[str, Sequence[
     """The description of a task's metric: values that are all 0 or 1 are shares; of others no scale is known."""
     values = [score.values[metric.name] for of in scores.values() for score in of]
     share = all(value in (0, 1) for value in values if value is not None)
-    signature = f"tool:lm-evaluation-harness|version:{task.identity['version']}|task:{task.name}"
+    signature = f"tool:lm-evaluation-harness|version:{task.identity['version']}|task:{Path(task.name).name}"
     return MetricInfo(
         metric.name,
         metric.title,
