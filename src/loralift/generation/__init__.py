@@ -6,6 +6,7 @@ Importing this room costs nothing: torch, transformers and peft are imported by 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from loralift.errors import UsageError, about_adapter
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from loralift.generation.model.build import Limit
     from loralift.generation.model.thinking import Switch
     from loralift.generation.transformers_engine.generator import TransformersGenerator
+    from loralift.generation.transformers_engine.plain import PlainModel
     from loralift.generation.vllm.generator import VllmGenerator
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "load_generator",
     "load_transformers",
     "load_vllm",
+    "plainly",
     "prove",
     "refuse_misread",
     "spread",
@@ -268,6 +271,23 @@ def thinking_tags(generator: Generator) -> tuple[Tags, ...]:
     from loralift.generation.model import thinking
 
     return thinking.tags_of(generator.tokenizer)
+
+
+def plainly(generator: Generator, variant: str) -> AbstractContextManager[PlainModel]:
+    """A generator's model as any other tool would load it, with one variant switched on, until the context ends.
+
+    Args:
+        generator: Its other calls must wait until the context has ended.
+        variant: ``base`` or an adapter's name.
+
+    Raises:
+        UsageError: There is no such variant, or vLLM runs the model.
+    """
+    from loralift.generation.transformers_engine.generator import TransformersGenerator
+
+    if not isinstance(generator, TransformersGenerator):
+        raise UsageError("`--engine` must be transformers for tasks of lm-evaluation-harness, got vllm")
+    return generator.plainly(variant)
 
 
 def spread(prompts: Sequence[Prompt]) -> list[Prompt]:

@@ -43,7 +43,7 @@ from loralift.records import (
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
-from loralift.workflow.datasets import DatasetRun
+from loralift.workflow.datasets import DatasetRun, of_task
 from loralift.workflow.generating import AGAIN, asked_again, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.thinking import decode_thinking, thinking_of
@@ -112,7 +112,8 @@ def scoring_of(config: RunConfig) -> Scoring:
     if not judged:
         raise UsageError(f"`--metrics` must name one metric at least that is judged, got {', '.join(names)}")
     primary = config.primary or primary_of(judged)
-    for argument, chosen in (("--primary", [primary]), ("--margin", list(config.margins))):
+    own_margins = [name for name in config.margins if not of_task(name)]
+    for argument, chosen in (("--primary", [primary]), ("--margin", own_margins)):
         for name in chosen:
             if name not in judged:
                 raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
@@ -132,7 +133,9 @@ def model_of(generator: Generator) -> str:
 
 def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
     """The comparison's settings, from the configuration."""
-    return Settings(primary=scoring.primary, margins=config.margins, seed=config.seed, resamples=config.resamples)
+    # those of tasks are of their data sets' metrics; that each is of some metric is checked where these are known
+    margins = {name: margin for name, margin in config.margins.items() if name in scoring.metrics}
+    return Settings(primary=scoring.primary, margins=margins, seed=config.seed, resamples=config.resamples)
 
 
 def rehearse(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
@@ -274,11 +277,22 @@ def _answers_are_kept() -> Iterator[None]:
 def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Scored) -> None:
     """Write a variant's scores, its aggregates and its bundles; only for the process that holds the run's lock."""
     from loralift.nemo.bundles import write_bundles
-    from loralift.nemo.summaries import summarise_all
 
     directory, scores = dataset.directory, scored.scores
     if (nrefs := nrefs_of(dataset.data.questions)) != scoring.settings.nrefs:
         scoring = _with_settings(scoring, nrefs=nrefs)
+    summaries = write_values(dataset, variant, scoring, scores)
+    with files.disk_errors(directory.nemo(variant)):
+        write_bundles(directory.nemo(variant), scored.bundle, scores, summaries, scoring.metrics, dataset.clusters)
+
+
+def write_values(
+    dataset: DatasetRun, variant: str, scoring: Scoring, scores: Sequence[Score]
+) -> Mapping[str, MetricSummary]:
+    """Write a variant's scores and its aggregates, and return these; only for the process that holds the run's lock."""
+    from loralift.nemo.summaries import summarise_all
+
+    directory = dataset.directory
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
     summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
@@ -287,8 +301,7 @@ def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Sc
         name: {**plain(summary), "info": plain(scoring.metrics[name])} for name, summary in summaries.items()
     }
     files.write_json(directory.results(variant), results)
-    with files.disk_errors(directory.nemo(variant)):
-        write_bundles(directory.nemo(variant), scored.bundle, scores, summaries, scoring.metrics, dataset.clusters)
+    return summaries
 
 
 def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> list[Score]:
