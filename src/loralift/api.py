@@ -48,6 +48,7 @@ def compare(
     seed: int | None = None,
     tokenizer: str | None = None,
     own_metrics: Iterable[str | Callable[..., Any]] = (),
+    thinking: str | None = None,
 ) -> Comparison:
     """Compare two sides that lie on the disk: `loralift compare` as a function.
 
@@ -65,6 +66,8 @@ def compare(
         tokenizer: Of BLEU, ROUGE and token F1, for predictions that are scored here; None: for English.
         own_metrics: Metrics of your own, which score the answers of both sides besides: ``FILE.py:FUNCTION``, the name
             of an installed one, or a function.
+        thinking: Whether thinking is parted from predictions that are scored here ("part", which None is too) or scored
+            with them ("keep").
 
     Raises:
         LoraLiftError: One line on what is wrong.
@@ -80,5 +83,5 @@ def compare(
     names = None if metrics is None else arguments.names("metrics", metrics, "a list of metric names, each once")
     before, after = arguments.path("baseline", baseline, SIDE), arguments.path("candidate", candidate, SIDE)
     own = metrics_of("own_metrics", own_metrics)
-    comparison, _ = compare_sides(before, after, names, asked, tokenizer=tokenizer, own=own)
+    comparison, _ = compare_sides(before, after, names, asked, tokenizer=tokenizer, own=own, thinking=thinking)
     return comparison

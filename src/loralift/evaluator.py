@@ -24,6 +24,7 @@ from loralift.metrics.own_source import installed_names
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
 from loralift.records import (
     BASE,
+    OF_MODELS,
     Answer,
     Comparison,
     Example,
@@ -31,6 +32,7 @@ from loralift.records import (
     MetricSummary,
     Question,
     Score,
+    Thinking,
 )
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides.making import made_differently, refuse_other_meaning
@@ -89,6 +91,8 @@ class Evaluator:
         metric_batch_size: Texts that an embedding model takes at a time.
         device: Of the embedding models; None: a GPU if there is one.
         seed: Of every resampling.
+        thinking: "part": thinking (<think>…</think> and the like) is parted from predictions, and the answer alone is
+            scored; "keep": all of it is.
         names: The metrics that are calculated.
         own: Those among them that are your own.
 
@@ -107,6 +111,7 @@ class Evaluator:
     bert_score_model: str | None = None
     bert_score_layers: int | None = None
     metric_batch_size: int = 32
+    thinking: str = "part"
     names: tuple[str, ...] = field(init=False)
     own: tuple[Metric, ...] = field(init=False)
 
@@ -120,6 +125,8 @@ class Evaluator:
         arguments.seed("seed", self.seed)
         if not isinstance(self.rouge_stemmer, bool):
             raise UsageError(wrong_argument("rouge_stemmer", "True or False", self.rouge_stemmer))
+        if self.thinking not in ("part", "keep"):
+            raise UsageError(wrong_argument("thinking", "part or keep", self.thinking))
         MetricSettings(tokenizer=self.tokenizer)  # refuses an unknown one
         types = arguments.names("rouge_types", self.rouge_types, METRIC_NAMES)
         asked, own = _asked(PREDICTION_METRICS if self.metrics is None else self.metrics)
@@ -230,6 +237,7 @@ class Evaluator:
             batch_size=self.metric_batch_size,
             device=self.device,
             own=self.own,
+            thinking=Thinking(OF_MODELS, keep=self.thinking == "keep"),
         )
 
 

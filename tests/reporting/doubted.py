@@ -22,6 +22,7 @@ from loralift.records import (
 SIMILARITY = MetricInfo("semantic_similarity", "Semantic similarity", low=-1.0, margin=0.01)
 PERPLEXITY = MetricInfo("perplexity", "Perplexity", low=1.0, high=None, higher_is_better=False, decimals=2)
 LOOPS = MetricInfo("repeating", "Loops", higher_is_better=None)
+UNFINISHED = MetricInfo("unfinished", "Never finished thinking", higher_is_better=None)
 VERDICTS = {"better": 0.019, "worse": -0.021, "equivalent": 0.001, "inconclusive": 0.012}
 
 
@@ -45,9 +46,14 @@ def loops(before: float, after: float, p: float) -> MetricComparison:
     return replace(row("better", after - before, **changes), p_adjusted=None, verdict=None, margin=None)
 
 
+def unfinished(before: float, after: float) -> MetricComparison:
+    """The shares of answers whose thinking never finished."""
+    return replace(loops(before, after, 0.5), metric="unfinished", answers=648)
+
+
 def comparison(verdict: Any, *further: MetricComparison) -> Comparison:
     """Of hot with base."""
-    infos = {info.name: info for info in (SIMILARITY, PERPLEXITY, LOOPS)}
+    infos = {info.name: info for info in (SIMILARITY, PERPLEXITY, LOOPS, UNFINISHED)}
     return Comparison(
         "base", ("hot",), "semantic_similarity", 0.05, {"hot": verdict}, (row(verdict), *further), infos, 0, 1000
     )

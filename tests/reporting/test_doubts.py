@@ -15,7 +15,7 @@ from loralift.records import Confounds, Leak, LengthAdjustment, Protocols
 from loralift.reporting import tables
 from loralift.reporting.doubts import RANKED, Doubt, doubts, strongest
 from loralift.reporting.terminal import print_comparison
-from tests.reporting.doubted import comparison, cut, loops, parts, perplexity, protocols, row
+from tests.reporting.doubted import comparison, cut, loops, parts, perplexity, protocols, row, unfinished
 
 LEAKS = {"hot": (Leak("1", "question", "exact", 1.0, 4), Leak("1", "reference", "exact", 1.0, 4))}
 
@@ -81,6 +81,9 @@ def test_protocols_speak_against_a_verdict(asked: Protocols | None, expected: di
         (Confounds(), (loops(0.0, 0.009, 0.001),), set()),  # next to none
         (Confounds(), (loops(0.02, 0.4, 0.001),), set()),  # where there were some
         (Confounds(), (loops(0.2, 0.0, 0.001),), set()),
+        (Confounds(), (unfinished(0.0, 0.01),), {"better", "worse", "equivalent", "inconclusive"}),
+        (Confounds(), (unfinished(0.01, 0.0),), {"better", "worse", "equivalent", "inconclusive"}),
+        (Confounds(), (unfinished(0.009, 0.009),), set()),
     ],
 )
 def test_each_kind_speaks_against_its_verdicts_alone(
@@ -99,7 +102,8 @@ def everything(verdict: Any) -> tuple[Doubt, ...]:
         lengths=length().lengths,
     )
     asked = protocols("better", "worse", best=("worse", "worse"))
-    return doubts(comparison(verdict, perplexity("worse"), loops(0.0, 0.02, 0.001)), evidence, asked)
+    rows = perplexity("worse"), loops(0.0, 0.02, 0.001), unfinished(0.5, 0.25)
+    return doubts(comparison(verdict, *rows), evidence, asked)
 
 
 def test_the_strongest_stands_first() -> None:
@@ -119,6 +123,11 @@ def test_the_page_for_readers_has_the_same_rank() -> None:
 @pytest.mark.parametrize(
     ("confounds", "rows", "said"),
     [
+        (
+            Confounds(),
+            (unfinished(0.5, 0.25),),
+            "162 of 648 of hot's answers and 324 of 648 of base's answers never finished thinking, and have no score",
+        ),
         (Confounds(), (perplexity("worse"),), "the references became less likely (perplexity 27.10 to 152.50)"),
         (
             Confounds(contributions=parts(-0.006, 0.025)),

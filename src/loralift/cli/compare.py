@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 @click.option("--metrics", cls=Once, metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
 @click.option("--tokenizer", cls=Once, metavar="X", help="Of BLEU, ROUGE and F1, as `loralift run` has it.")
 @click.option(
+    "--thinking", cls=Once, metavar="X", help="part or keep <think>…</think> of {prediction, reference} lines [part]."
+)
+@click.option(
     "--metric",
     "own",
     multiple=True,
@@ -80,7 +83,8 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
         output.check(place, (baseline, candidate))
     names = None if options["metrics"] is None else metric_names([options["metrics"]])
     own = own_metrics("--metric", options["own"])
-    sides = read_sides(baseline, candidate, names, options["filter_name"], tokenizer=options["tokenizer"], own=own)
+    chosen = {"tokenizer": options["tokenizer"], "thinking": options["thinking"]}
+    sides = read_sides(baseline, candidate, names, options["filter_name"], own=own, **chosen)
     comparison, tests = compare_read(*sides, asked)
     evidence = evidence_of_sides(*sides, comparison)
     found = doubts(comparison, evidence.confounds, evidence.protocols)

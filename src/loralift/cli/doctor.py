@@ -24,6 +24,7 @@ EXTRAS = {
     "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
     "gguf": ("gguf", "bases in a GGUF file"),
     "bertscore": ("bert_score", "the metric bert_score"),
+    "lm-eval": ("lm_eval", "--also lm-eval:TASK"),
 }
 HUB_SECONDS = 5.0
 

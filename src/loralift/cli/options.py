@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from loralift import arguments
 from loralift.config import RunConfig, flag_of
+from loralift.config.names import TASKS
 from loralift.errors import UsageError, wrong_argument
 
 METAVARS = {
@@ -113,7 +114,10 @@ def _pairs(name: str, texts: Iterable[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if (not equals or "/" in key) and name in ("adapters", "also"):  # a bare path: its last part is the name
+        if name == "also" and text.startswith(TASKS):  # a bare task: its name, or that of its file
+            task = PurePath(text.removeprefix(TASKS).partition("?")[0])
+            key, value = task.stem if task.suffix in (".yaml", ".yml") else task.name, text
+        elif (not equals or "/" in key) and name in ("adapters", "also"):  # a bare path: its last part is the name
             key, value = PurePath(text.partition("?")[0]).stem if name == "also" else PurePath(text).name, text
         elif not equals:
             raise UsageError(wrong_argument(flag_of(name), METAVARS[name], text))

@@ -44,7 +44,7 @@ from loralift.config.fields import (
     whole,
     whole_line,
 )
-from loralift.config.names import USABLE_NAMES, folder_of, is_usable
+from loralift.config.names import TASKS, USABLE_NAMES, folder_of, is_usable
 from loralift.config.protocols import CHAT, FEW_SHOT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.records import TRAINING
@@ -109,7 +109,8 @@ class RunConfig(BaseModel):
     )
     also: dict[str, Name] = Field(
         default_factory=dict,
-        title="A further data set, outside the adapter's domain, to see what was forgotten; may be given again.",
+        title="A further data set, outside the adapter's domain, to see what was forgotten, or a task of "
+        "lm-evaluation-harness as lm-eval:TASK; may be given again.",
         description=f"NAME=DATASET with {USABLE_NAMES}",
     )
     train_data: Place | None = Field(
@@ -151,6 +152,12 @@ class RunConfig(BaseModel):
         None,
         title="How BLEU, ROUGE and token F1 part words [default: as in English]; unicode is for all languages.",
         description="13a, intl, zh, char, ja-mecab, ko-mecab or unicode",
+    )
+    thinking: Literal["part", "keep"] = Field(
+        "part",
+        title="Whether a model's thinking (<think>…</think> and the like) is parted from its answer before that is "
+        "scored, or kept as a part of it.",
+        description="part or keep",
     )
     bert_score_model: Name | None = Field(
         None, title="The model of bert_score [default: roberta-large].", description="a hub id or a folder"
@@ -291,7 +298,20 @@ class RunConfig(BaseModel):
                 "prompt: chat in the configuration file"
             )
         self._shots_are_used()
+        if self.dataset.startswith(TASKS):
+            raise whole_line(
+                f"`--dataset` cannot be a task of lm-evaluation-harness, got {self.dataset}: add it as --also"
+            )
+        if self.tasks and self.engine == "vllm":
+            raise whole_line(
+                f"`--engine` must be transformers for tasks of lm-evaluation-harness ({some(self.tasks)}), got vllm"
+            )
         return self
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """Name of a further data set to the task of lm-evaluation-harness that it is, where it is one."""
+        return {name: of.removeprefix(TASKS) for name, of in self.also.items() if of.startswith(TASKS)}
 
     def _shots_are_used(self) -> None:
         asked = [protocol.name for protocol in self.protocols if protocol.shots or protocol.name == FEW_SHOT]

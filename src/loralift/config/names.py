@@ -13,6 +13,9 @@ _RUN_FILES = re.compile(r"(run|comparison|report)\.json|dataset\.jsonl|report\.(
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 """What Windows takes for a device, whatever the suffix."""
 
+TASKS = "lm-eval:"
+"""How a further data set begins that is a task of lm-evaluation-harness."""
+
 USABLE_NAMES = (
     "a name of at most 100 letters, digits, '.', '_' or '-' that is none of "
     + ", ".join(sorted(RESERVED_NAMES))

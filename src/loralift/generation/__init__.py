@@ -6,11 +6,12 @@ Importing this room costs nothing: torch, transformers and peft are imported by 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from loralift.errors import UsageError, about_adapter
 from loralift.generation.base import Decoding, Description, GenerationSettings, Generator, OnProgress
-from loralift.records import AdapterProof, Prompt
+from loralift.records import AdapterProof, Prompt, Tags
 
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from loralift.generation.model.build import Limit
     from loralift.generation.model.thinking import Switch
     from loralift.generation.transformers_engine.generator import TransformersGenerator
+    from loralift.generation.transformers_engine.plain import PlainModel
     from loralift.generation.vllm.generator import VllmGenerator
 
 __all__ = [
@@ -33,9 +35,11 @@ __all__ = [
     "load_generator",
     "load_transformers",
     "load_vllm",
+    "plainly",
     "prove",
     "refuse_misread",
     "spread",
+    "thinking_tags",
 ]
 
 
@@ -317,6 +321,30 @@ def reasoning_switch(generator: Generator, *, on: bool) -> Switch | None:
     names = (base.source, getattr(base.config, "_name_or_path", ""))
     # what is no text is refused where it is rendered
     return thinking.switch_of(template if isinstance(template, str) else "", names, on=on)
+
+
+def thinking_tags(generator: Generator) -> tuple[Tags, ...]:
+    """What opens and closes the base's thinking: ``<think>``, and what its template or tokenizer names besides."""
+    from loralift.generation.model import thinking
+
+    return thinking.tags_of(generator.tokenizer)
+
+
+def plainly(generator: Generator, variant: str) -> AbstractContextManager[PlainModel]:
+    """A generator's model as any other tool would load it, with one variant switched on, until the context ends.
+
+    Args:
+        generator: Its other calls must wait until the context has ended.
+        variant: ``base`` or an adapter's name.
+
+    Raises:
+        UsageError: There is no such variant, or vLLM runs the model.
+    """
+    from loralift.generation.transformers_engine.generator import TransformersGenerator
+
+    if not isinstance(generator, TransformersGenerator):
+        raise UsageError("`--engine` must be transformers for tasks of lm-evaluation-harness, got vllm")
+    return generator.plainly(variant)
 
 
 def spread(prompts: Sequence[Prompt]) -> list[Prompt]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from loralift.errors import ModelError, UsageError, some, wrong_argument
 from loralift.generation.model.thinking import NO_VARIABLES
-from loralift.records import Answer, Prompt, ReferenceLikelihood
+from loralift.records import Answer, Prompt, ReferenceLikelihood, Thinking
 
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
@@ -35,6 +35,7 @@ class GenerationSettings:
         stop: Strings at which an answer ends; they are cut off.
         seed: Of the sampling; greedy decoding uses none.
         batch_size: Most rows of a batch; None lets the generator find what fits.
+        thinking: How thinking is known, whose tokens are counted; None: nobody counts.
 
     Raises:
         UsageError: A value is out of its range.
@@ -46,6 +47,7 @@ class GenerationSettings:
     stop: tuple[str, ...] = ()
     seed: int = 0
     batch_size: int | None = None
+    thinking: Thinking | None = None
 
     def __post_init__(self) -> None:
         checks = (

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from loralift.errors import MetricError, UsageError
@@ -27,7 +28,7 @@ from loralift.metrics.perplexity import PERPLEXITY
 from loralift.metrics.references import nrefs_of
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
 from loralift.metrics.tokenizers import TOKENISED, left_for_english
-from loralift.records import Example, Score
+from loralift.records import UNFINISHED, Example, Score, part
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -68,7 +69,9 @@ METRICS: dict[str, Metric] = {
     "perplexity": PERPLEXITY,
     "answer_words": answers.ANSWER_WORDS,
     "output_tokens": answers.OUTPUT_TOKENS,
+    "thinking_tokens": answers.THINKING_TOKENS,
     "truncated": answers.TRUNCATED,
+    "unfinished": answers.UNFINISHED,
     "empty": answers.EMPTY,
     "repeating": degenerate.REPEATING,
     "run_on": degenerate.RUN_ON,
@@ -173,7 +176,8 @@ def score_examples(
 
     Returns:
         One score a row, in order. A value that is not finite becomes None, and so does that of a row that the metric
-        is blind to, with the reason; a row that a corpus metric cannot score has no statistics of it.
+        is blind to, or whose answer never came since its thinking did not finish, with the reason; a row that a corpus
+        metric cannot score has no statistics of it.
 
     Raises:
         UsageError: If a name is unknown (``MissingExtraError`` if it needs a package that is not installed).
@@ -182,8 +186,7 @@ def score_examples(
     """
     settings = settings or MetricSettings()
     names = expand_names(names, settings.own)
-    columns = {name: metric_of(name, settings).score(examples, settings) for name in names}
-    blank_out(columns, examples, settings)
+    columns = _columns([metric_of(name, settings) for name in names], examples, settings)
     scores = []
     for i, example in enumerate(examples):
         row = {name: plain(column[i]) for name, column in columns.items()}
@@ -196,6 +199,35 @@ def score_examples(
             else Score(example.question.id, values, statistics)
         )
     return scores
+
+
+def _columns(
+    metrics: Sequence[Metric], examples: Sequence[Example], settings: MetricSettings
+) -> dict[str, list[RowValue]]:
+    """What each metric makes of each row; those of texts see the answers alone, parted from their thinking."""
+    parted = [answer_of(example, settings) for example in examples]
+    answered = [example for example in parted if example is not None]
+    of_texts = {
+        metric.name: metric.score(answered, settings) if answered else [] for metric in metrics if metric.of_text
+    }
+    blank_out(of_texts, answered, settings)
+    others = {metric.name: metric.score(examples, settings) for metric in metrics if not metric.of_text}
+    blank_out(others, examples, settings)
+    for name, column in of_texts.items():
+        values = iter(column)
+        of_texts[name] = [_NO_ANSWER if example is None else next(values) for example in parted]
+    return {metric.name: (of_texts | others)[metric.name] for metric in metrics}
+
+
+def answer_of(example: Example, settings: MetricSettings) -> Example | None:
+    """A row whose answer's text is the answer alone; None where it never came."""
+    answer = part(example.answer.text, settings.thinking).answer
+    if answer is None:
+        return None
+    return example if answer == example.answer.text else replace(example, answer=replace(example.answer, text=answer))
+
+
+_NO_ANSWER = RowValue(None, reason=UNFINISHED)
 
 
 def blank_out(columns: Mapping[str, list[RowValue]], examples: Sequence[Example], settings: MetricSettings) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loralift.errors import UsageError, wrong_argument
-from loralift.records import Example, MetricInfo
+from loralift.records import Example, MetricInfo, Thinking
 
 TOKENIZERS = ("13a", "intl", "zh", "char", "ja-mecab", "ko-mecab", "unicode")
 """Sacrebleu's, and Unicode's words: what each means for each metric is in ``tokenizers``."""
@@ -31,6 +31,7 @@ class MetricSettings:
         tokenizer: Of BLEU, ROUGE and token F1, one of ``TOKENIZERS``; None: the first, which is for English.
         nrefs: How many references the rows have, as ``references.nrefs_of`` says it: for signatures alone.
         own: Metrics of the user's own, as ``own_metrics`` makes them.
+        thinking: How an answer's text is parted into thinking and the answer, which alone is scored.
     """
 
     semantic_similarity_model: str = "sbert"
@@ -43,6 +44,7 @@ class MetricSettings:
     tokenizer: str | None = None
     nrefs: str = "1"
     own: tuple[Metric, ...] = ()
+    thinking: Thinking = field(default_factory=Thinking)
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -97,6 +99,8 @@ class Metric:
         unscorable: Which rows the metric is blind to, and why, as ``blindness.blind_to`` makes it: their values are
             None whatever ``score`` says, and a run whose primary metric cannot see the references does not begin.
             None: it sees every text.
+        of_text: Whether it looks at the answer's text, and so sees the answer without its thinking, and nothing where
+            thinking never finished; else it sees all that was generated.
     """
 
     name: str
@@ -111,6 +115,7 @@ class Metric:
     decimals: int = 3
     aggregate: Aggregate | None = None
     unscorable: Unscorable | None = None
+    of_text: bool = True
 
     def info(self, settings: MetricSettings) -> MetricInfo:
         """What a comparison and a report must know of the metric under these settings."""
@@ -124,8 +129,12 @@ class Metric:
             unit=self.unit,
             decimals=self.decimals,
             corpus=self.aggregate is not None,
-            signature=self.signature(settings),
+            signature=("thinking:kept|" if self._keeps(settings) else "") + self.signature(settings),
         )
+
+    def _keeps(self, settings: MetricSettings) -> bool:
+        """Whether its values are other ones because thinking is kept; what parts it, as usual, is said by no word."""
+        return settings.thinking.keep and self.of_text
 
 
 def per_row(value: Callable[[Example], float | None]) -> ScoreRows:

@@ -65,4 +65,5 @@ PERPLEXITY = Metric(
     margin=None,
     decimals=2,
     aggregate=corpus_perplexity,
+    of_text=False,
 )

@@ -20,7 +20,7 @@ from loralift.errors import UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MOST_UNSEEN, MetricSettings, blindness, expand_names, score_examples
 from loralift.nemo.environment import ScoringEnvironment
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
-from loralift.records import Answer, Example
+from loralift.records import OF_MODELS, Answer, Example, Thinking
 from loralift.reporting import formatting
 
 logger = logging.getLogger("loralift")
@@ -52,7 +52,7 @@ class LoraLiftBenchmark(ScoringEnvironment):
         if primary not in self.metrics:
             raise UsageError(wrong_argument("LORALIFT_PRIMARY", f"one of {', '.join(self.metrics)}", primary))
         self.system_prompt = os.environ.get("LORALIFT_SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT)
-        self.settings = MetricSettings()
+        self.settings = MetricSettings(thinking=Thinking(OF_MODELS))
         # The SDK cannot hold "not scored" as a reward, and would take it for 0.
         blind = blindness(METRICS[primary], data.questions[:LOOKED_AT], self.settings)
         if blind.share > MOST_UNSEEN:

@@ -9,7 +9,7 @@ from loralift.metrics import DEFAULT_METRICS, METRICS
 from loralift.records import MetricInfo, MetricSummary, Score
 
 # Metrics that a text alone can be scored with; the others need an answer's tokens or time, or the model's likelihoods.
-PREDICTION_METRICS = tuple(name for name in DEFAULT_METRICS if name not in ("perplexity", "output_tokens", "truncated"))
+PREDICTION_METRICS = tuple(name for name in DEFAULT_METRICS if METRICS[name].of_text or name == "unfinished")
 
 
 def summarise_all(

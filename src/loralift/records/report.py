@@ -40,11 +40,12 @@ class Row:
         id: Of the row; of a question answered several times each answer is a row.
         question: As in the data.
         reference: As in the data, full length.
-        answers: Variant to its answer.
+        answers: Variant to its answer, without thinking; none where thinking never finished: there is no answer.
         values: Variant to metric to value; None where the answer cannot be scored.
         parts: Slice column to the part that the row is in, as the slices of the comparison are cut.
         question_id: Of the question where it was answered several times, and its answers are averaged before they are
             compared; empty where this row is its only one.
+        thinking: Variant to the thinking that was parted from its answer; none where there was none.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Row:
     values: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     question_id: str = ""
+    thinking: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -72,6 +72,7 @@ class Answer:
         seconds: Wall time of the answer's batch divided by the batch's rows, so that the sum is the whole time.
         half: How many characters of the text its first ``max_new_tokens // 2`` tokens make, but for a character that
             is not whole by then; None where it has no more tokens, or nobody knows.
+        thinking_tokens: How many of the tokens generated are thinking, its tags included; None where nobody counted.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Answer:
     output_tokens: int | None = None
     seconds: float | None = None
     half: int | None = None
+    thinking_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,17 @@ from loralift.reporting.traced_figures import DECIDED, Case
 from loralift.visible import clipped
 
 Kind = Literal[
-    "depends", "elsewhere", "leaks", "best", "stop", "half", "perplexity", "composition", "length", "unsound"
+    "depends",
+    "elsewhere",
+    "unfinished",
+    "leaks",
+    "best",
+    "stop",
+    "half",
+    "perplexity",
+    "composition",
+    "length",
+    "unsound",
 ]
 
 PERPLEXITY = "perplexity"
@@ -27,7 +37,11 @@ MUCH_EXPLAINED = 0.5
 MUCH_UNSOUND = 0.01
 """Least share of rows with an unsound answer from which the parts of a difference are told."""
 
+UNFINISHED = "unfinished"
+"""The descriptive metric that flags answers which never came, since their thinking did not finish."""
+
 FLAWS = {
+    UNFINISHED: ("never finished thinking, and have no score", 0.01),
     "truncated": ("were cut off at the limit of new tokens", 0.05),
     "empty": ("are empty", 0.01),
     "repeating": ("end in a loop", 0.01),
@@ -35,6 +49,8 @@ FLAWS = {
     "copied_prompt": ("only copy the question", 0.01),
 }
 """Descriptive metric to what its share says of answers, and the share, on either side, from which it is said."""
+
+NOT_UNSOUND = ("truncated", UNFINISHED)
 
 SAID = {"better": "better", "worse": "worse", "equivalent": "equivalent", "inconclusive": "undecided"}
 """Verdict to the word for people."""
@@ -187,6 +203,21 @@ def _elsewhere(case: Case) -> str:
     return worse[0] if worse and elsewhere(case) else ""
 
 
+def _unfinished(case: Case) -> str:
+    """Answers that never came are missing from the comparison, and not by chance."""
+    row = case.rows.get(UNFINISHED, ("", None))[1]
+    if row is None or case.comparison.primary == PERPLEXITY:
+        return ""
+    said, least = FLAWS[UNFINISHED]
+    sides = ((case.candidate, row.candidate_value), (case.comparison.baseline, row.baseline_value))
+    found = [
+        f"{round(share * row.answers):,} of {row.answers:,} of {clipped(name, MOST_IN_NAME)}'s answers"
+        for name, share in sides
+        if share is not None and share >= least
+    ]
+    return f"{' and '.join(found)} {said}" if found else ""
+
+
 def _leaks(case: Case) -> str:
     leaks, without = case.confounds.leaks.get(case.candidate), case.confounds.without_leaks.get(case.candidate)
     if not leaks:
@@ -236,9 +267,10 @@ def _perplexity(case: Case) -> str:
 def _unsound(case: Case) -> str:
     """Answers that fail in a way in which next to none of the base's did, and more of them than chance makes."""
     found = []
-    for metric, (said, least) in FLAWS.items():
+    # what was cut off may be good, and answers that never came are a doubt of their own
+    for metric, (said, least) in ((name, flaw) for name, flaw in FLAWS.items() if name not in NOT_UNSOUND):
         _, row = case.rows.get(metric, ("", None))
-        if metric == "truncated" or row is None or row.candidate_value is None or row.baseline_value is None:
+        if row is None or row.candidate_value is None or row.baseline_value is None:
             continue
         surely = row.p_value is not None and row.p_value < case.comparison.alpha
         if surely and row.baseline_value < least <= row.candidate_value:
@@ -262,6 +294,7 @@ RANKED: tuple[tuple[Kind, frozenset[str], Callable[[Case], str]], ...] = (
     # the same question, answered otherwise
     ("depends", ALL, _depends),
     ("elsewhere", UNDECIDED, _elsewhere),
+    ("unfinished", ALL, _unfinished),
     ("leaks", ALL, _leaks),
     ("best", NO_LOSS, _best),
     # the same answers, judged otherwise

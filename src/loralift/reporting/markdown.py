@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from loralift.errors import MOST_CHARACTERS
-from loralift.records import Report, Row
+from loralift.records import UNFINISHED, Report, Row
 from loralift.reporting import judging, matrices, tables
 from loralift.reporting.doubts import doubts, doubts_of
 from loralift.reporting.examples import telling_rows, told
@@ -100,6 +100,7 @@ def _warnings(report: Report) -> list[str]:
 def _example(row: Row) -> str:
     lines = [f"**{escape(_clipped(row.question))}**", f"- reference: {escape(_clipped(row.reference))}"]
     lines += [f"- {escape(variant)}: {escape(_clipped(text))}" for variant, text in row.answers.items()]
+    lines += [f"- {escape(variant)}: ({UNFINISHED})" for variant in row.thinking if variant not in row.answers]
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 

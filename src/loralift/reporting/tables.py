@@ -30,6 +30,9 @@ IS = {
 IN_DOUBT = "in doubt"
 """What stands behind a verdict that something speaks against."""
 
+OF_THINKING = ("thinking_tokens", "unfinished")
+"""Descriptive metrics that are shown where any answer thinks."""
+
 NOT_SCORED = "not scored"
 """In place of a verdict where the metric can score no row."""
 
@@ -114,7 +117,8 @@ def described_table(comparison: Comparison, candidate: str) -> Table:
     rows = []
     for row in comparison.rows:
         info = comparison.metrics[row.metric]
-        if row.candidate == candidate and row.verdict is None and row.difference is not None:
+        silent = row.metric in OF_THINKING and not (row.baseline_value or row.candidate_value)
+        if row.candidate == candidate and row.verdict is None and row.difference is not None and not silent:
             values = (formatting.value(value, info) for value in (row.baseline_value, row.candidate_value))
             difference = formatting.difference(row.difference, info), formatting.interval(row.interval, info)
             rows.append((info.title, *values, *difference, formatting.p_value(row.p_value)))
@@ -163,11 +167,16 @@ def description_table(report: Report) -> Table:
             *(_summary_cells(report, variant, info)[0] for variant in report.variants),
         )
         for info in report.metrics.values()
-        if info.higher_is_better is None
+        if info.higher_is_better is None and not (info.name in OF_THINKING and _all_zero(report, info.name))
     )
     return Table(
         "How the answers look", ("metric", *report.variants), rows, "means; of what can only be so or not, shares"
     )
+
+
+def _all_zero(report: Report, metric: str) -> bool:
+    """Whether no variant has any of what a metric counts."""
+    return not any(summaries[metric].value for summaries in report.summaries.values() if metric in summaries)
 
 
 def ranking_table(comparison: Comparison) -> Table:

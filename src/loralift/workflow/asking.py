@@ -19,8 +19,8 @@ from loralift.data import (
     separator_of,
 )
 from loralift.errors import ModelError, shown, some
-from loralift.generation import GenerationSettings, Generator, reasoning_switch
-from loralift.records import TRAINING, Prompt, Protocol, Question
+from loralift.generation import GenerationSettings, Generator, reasoning_switch, thinking_tags
+from loralift.records import AS_USUAL, TRAINING, Prompt, Protocol, Question, Thinking, opened_by
 
 NEXT_QUESTION = "Question:"
 """How the plain prompt opens a question; a model that runs on writes it too."""
@@ -268,10 +268,17 @@ def _chat(question: str, asking: Asking, generator: Generator) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How the questions of one data set are asked, and the prompts: one for each question."""
+    """How the questions of one data set are asked, and the prompts: one for each question.
+
+    Attributes:
+        asking: How.
+        prompts: One for each question.
+        thinking: How the model's thinking is known in answers to them.
+    """
 
     asking: Asking
     prompts: tuple[Prompt, ...]
+    thinking: Thinking = AS_USUAL
 
 
 def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> Asked:
@@ -288,7 +295,8 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
             raise
         few = f"{error}; protocol {asking.protocol.name} shows {len(asking.examples)} examples: lower --num-shots"
         raise ModelError(few) from error
-    return Asked(asking, prompts)
+    tags = thinking_tags(generator)
+    return Asked(asking, prompts, Thinking(tags, opened_by((prompt.text for prompt in prompts), tags)))
 
 
 def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking) -> list[Prompt]:

@@ -15,7 +15,7 @@ from loralift import arguments
 from loralift.comparison import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 from loralift.metrics import Metric
-from loralift.records import Comparison, MetricInfo, SdkPairedTest
+from loralift.records import OF_MODELS, Comparison, MetricInfo, SdkPairedTest, Thinking
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides import making
 from loralift.workflow.sides.pairing import averaged, clusters, same_rows
@@ -73,6 +73,7 @@ def compare_sides(
     asked: Asked | None = None,
     tokenizer: str | None = None,
     own: Sequence[Metric] = (),
+    thinking: str | None = None,
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
     """Compare two sides on the disk: `read_sides`, then `compare_read`.
 
@@ -83,13 +84,15 @@ def compare_sides(
         asked: What is said of the comparison; None: nothing.
         tokenizer: As in `read_sides`.
         own: Metrics of the user's own, which score the answers of both sides besides.
+        thinking: As in `read_sides`.
 
     Raises:
         ComparisonError: The sides share no metric or no row, or are of different data or scales.
         RunDirectoryError: A side cannot be read.
         UsageError: The primary metric is not among those that both sides have, or has no known direction.
     """
-    return compare_read(*read_sides(baseline, candidate, metrics, tokenizer=tokenizer, own=own), asked)
+    sides = read_sides(baseline, candidate, metrics, tokenizer=tokenizer, own=own, thinking=thinking)
+    return compare_read(*sides, asked)
 
 
 def read_sides(
@@ -99,6 +102,7 @@ def read_sides(
     filter_name: str | None = None,
     tokenizer: str | None = None,
     own: Sequence[Metric] = (),
+    thinking: str | None = None,
 ) -> tuple[Side, Side]:
     """Read both sides, and give them different names.
 
@@ -110,13 +114,23 @@ def read_sides(
         filter_name: Which filter of a sample log; None: the first in it.
         tokenizer: To score predictions with, one of `loralift.metrics.base.TOKENIZERS`; None: for English.
         own: As in `compare_sides`.
+        thinking: Whether thinking is parted from predictions (``part``) or scored with them (``keep``); None: parted.
+            Of a run it is as it was scored there.
 
     Raises:
         ComparisonError: Lines of a file are neither scores nor predictions, or the two sides are of different data.
         RunDirectoryError: There is no such side, or it cannot be read.
         UsageError: A metric is unknown, or no side has such a filter, or none is scored here with the tokenizer.
     """
-    before, after = (read_side(path, metrics, filter_name, tokenizer, own) for path in (baseline, candidate))
+    if thinking not in (None, "part", "keep"):
+        raise UsageError(wrong_argument("--thinking", "part or keep", thinking))
+    how = Thinking(OF_MODELS, keep=thinking == "keep")
+    before, after = (read_side(path, metrics, filter_name, tokenizer, own, how) for path in (baseline, candidate))
+    if thinking is not None and not (before.scored or after.scored):
+        raise UsageError(
+            "`--thinking` is for answers that are scored here, and both sides have their scores: leave it out, or "
+            "score a run again with loralift run … --resume --thinking"
+        )
     if tokenizer is not None and not (before.scored or after.scored):
         raise UsageError("`--tokenizer` is for answers that are scored here, and both sides have scores already")
     if filter_name is not None and not (before.filtered or after.filtered):

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loralift.comparison import Settings, compare
-from loralift.records import BASE, Answer, CutComparison, Example, Protocol, Score
+from loralift.records import BASE, Answer, CutComparison, Example, Protocol, Score, Thinking, part
 from loralift.workflow.asking import marker_of
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import read_records
-from loralift.workflow.scoring import PERPLEXITY, Scoring
+from loralift.workflow.scoring import PERPLEXITY, Scoring, parting_settings
+from loralift.workflow.thinking import thinking_of
 
 LEAST_SHORTER = 0.01
 """Least share of the base's or the adapter's answers that must be shorter for a cut to be told."""
@@ -45,13 +46,15 @@ def cuts_of(
 
     Returns:
         One a cut and candidate; none where next to no answer of either side is shorter, or which cannot be told
-        exactly; none of perplexity, which is of the references wherever answers end.
+        exactly; none of perplexity, which is of the references wherever answers end; none of half where any answer
+        thinks, since half of it would often be no answer at all.
     """
     if settings.primary == PERPLEXITY:
         return ()
     answers = {variant: read_records(dataset.directory.answers(variant), Answer) for variant in scores}
     found: list[CutComparison] = []
-    for cut in _cuts(dataset.protocol, answers):
+    how = thinking_of(dataset.directory)
+    for cut in _cuts(dataset.protocol, answers, how):
         shorter = {
             variant: {key: left for key, answer in of.items() if (left := cut.left(answer)) != answer.text}
             for variant, of in answers.items()
@@ -66,13 +69,13 @@ def cuts_of(
     return tuple(found)
 
 
-def _cuts(protocol: Protocol, answers: Mapping[str, Mapping[str, Answer]]) -> Iterator[_Cut]:
+def _cuts(protocol: Protocol, answers: Mapping[str, Mapping[str, Answer]], how: Thinking) -> Iterator[_Cut]:
     stop, most = marker_of(protocol.prompt), protocol.max_new_tokens
     if stop:
-        yield _Cut("stop", stop, most, lambda answer: cut_at(answer.text, stop))
+        yield _Cut("stop", stop, most, lambda answer: cut_at(answer.text, stop, how))
     half = most // 2
-    every = (answer for of in answers.values() for answer in of.values())
-    if half and not any(_unknown(answer, half) for answer in every):
+    every = [answer for of in answers.values() for answer in of.values()]
+    if half and not any(_unknown(answer, half) for answer in every) and not any(_thinks(each, how) for each in every):
         yield _Cut("half", "", half, half_of)
 
 
@@ -87,7 +90,8 @@ def _cut_scores(
     examples = [Example(question, Answer(key, texts[key])) for key, question in asked.items()]
     if not names or not examples:
         return list(scores)
-    anew, _ = score_recorded(examples, names, scoring.settings, primary=names[0], variant=variant)
+    settings = parting_settings(dataset.directory, scoring)
+    anew, _ = score_recorded(examples, names, settings, primary=names[0], variant=variant)
     new = {score.id: score for score in anew}
     return [_merged(score, new[score.id]) if score.id in new else score for score in scores]
 
@@ -119,10 +123,19 @@ def _compared(
             yield CutComparison(row.candidate, cut.kind, cut.stop, cut.max_new_tokens, *of_sides, row)
 
 
-def cut_at(text: str, stop: str) -> str:
-    """An answer as it would be had its generation ended at a stop string that begins with no white space."""
-    place = text.find(stop)
+def cut_at(text: str, stop: str, how: Thinking) -> str:
+    """An answer as it would be had it ended at a stop string that begins with no white space.
+
+    It is looked for behind all thinking, which it would end before there is an answer.
+    """
+    found = part(text, how)
+    place = -1 if found.answer is None else text.find(stop, max((end for _, end in found.spans), default=0))
     return text if place < 0 else text[:place].strip()
+
+
+def _thinks(answer: Answer, how: Thinking) -> bool:
+    """Whether half of an answer might be thinking alone, which is no answer to compare."""
+    return bool(part(answer.text, how).spans)
 
 
 def half_of(answer: Answer) -> str:

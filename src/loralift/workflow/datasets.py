@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from loralift.comparison import question_of, repeat_id
 from loralift.config import RunConfig
 from loralift.data import HeldOut, LoadedData, SavedIndices, hash_questions, load_questions, parse_spec
 from loralift.data.spec import BeirHub, HubDataset
-from loralift.errors import UsageError
+from loralift.errors import UsageError, some, wrong_argument
+from loralift.harness import StandardTask, load_task
 from loralift.records import Protocol, Question
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.progress import Watcher
@@ -34,6 +35,7 @@ class DatasetRun:
         repeats: How many answers each question gets.
         protocol: How they are asked.
         further: Whether these are the questions that decide, asked by a protocol that does not decide.
+        task: The task of lm-evaluation-harness that it is, asked and scored as that does; None: it is none.
     """
 
     name: str
@@ -42,6 +44,7 @@ class DatasetRun:
     repeats: int
     protocol: Protocol
     further: bool = False
+    task: StandardTask | None = None
 
     @property
     def decides(self) -> bool:
@@ -79,7 +82,7 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
     """Load the questions that decide, once for each protocol, and every further data set, asked by the first.
 
     Raises:
-        UsageError: There would be too many answers.
+        UsageError: There would be too many answers, or a margin is of no task's metric.
         DataError: A data set cannot be read.
     """
     first, *others = protocols_of(config)
@@ -90,8 +93,13 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
         datasets.append(DatasetRun("", place, data, config.repeats, protocol, further=True))
     for name in config.also:
         place = _place(directory, "also", name, resume=resume)
+        if name in config.tasks:
+            task = load_task(config.tasks[name], config.limit)
+            datasets.append(DatasetRun(name, place, _data_of(task), 1, first, task=task))
+            continue
         data = _load(dataset_config(config, name), place, resume=resume)
         datasets.append(DatasetRun(name, place, data, config.repeats, first))
+    _refuse_unknown_margins(config, datasets)
     for dataset in datasets:
         if (answers := len(dataset.data.questions) * config.repeats) > MOST_ANSWERS:
             raise UsageError(
@@ -99,6 +107,29 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
                 f"more than {MOST_ANSWERS:,}: lower it, or take fewer questions with --limit"
             )
     return datasets
+
+
+def of_task(metric: str) -> bool:
+    """Whether a metric's name is one of lm-evaluation-harness's, e.g. ``acc,none``: metric and filter."""
+    return "," in metric
+
+
+def _refuse_unknown_margins(config: RunConfig, datasets: Sequence[DatasetRun]) -> None:
+    """Refuse a margin of a task's metric that no task has, which would change nothing."""
+    known = [metric.name for dataset in datasets if dataset.task for metric in dataset.task.metrics]
+    for name in filter(of_task, config.margins):
+        if name not in known:
+            allowed = some(dict.fromkeys(known), 20) or "no task of lm-evaluation-harness is among --also"
+            raise UsageError(wrong_argument("--margin", f"of a metric of the tasks asked for ({allowed})", name))
+
+
+def _data_of(task: StandardTask) -> LoadedData:
+    """A task's documents as data of a run."""
+    rows, several = len(task.questions), len(task.tasks) > 1
+    each = f" of each of {len(task.tasks)} tasks" if several else ""
+    selection = f"all {rows} rows" if task.limit is None else f"at most {task.limit} rows{each}, {rows} in all"
+    source = f"lm-evaluation-harness, {task.name}"
+    return LoadedData(task.questions, source, selection, hash_questions(task.questions), {}, notes=task.notes)
 
 
 def _place(directory: RunDirectory, kind: str, name: str, *, resume: bool) -> RunDirectory:

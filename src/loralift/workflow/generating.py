@@ -100,7 +100,7 @@ def generate_variant(
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
     todo = _unanswered(dataset.directory, variant, repeated(asked.prompts, dataset))
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
-        settings = generation_settings(dataset.protocol, context.config)
+        settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
         answers = generator.generate(variant, todo, settings, advance) if todo else ()
         _append_answers(dataset.directory, variant, answers)
     if perplexity:

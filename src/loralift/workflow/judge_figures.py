@@ -18,6 +18,7 @@ from loralift.judge import Contest, Outcome, Reply, outcome, requests
 from loralift.metrics import MOST_UNSEEN
 from loralift.records import (
     JUDGE_PREFERENCE,
+    UNFINISHED,
     Comparison,
     Judge,
     JudgeAgreement,
@@ -50,14 +51,14 @@ type Outcomes = dict[str, dict[str, Outcome]]
 
 
 def contests_of(report: Report, questions: int) -> dict[tuple[str, str], Contest]:
-    """Adapter and row id to the two answers, of so many questions at most, spread evenly; without equal answers."""
+    """Adapter and row id to the two answers, of so many questions at most, spread evenly; where there are two."""
     assert report.comparison is not None
     base = report.comparison.baseline
     return {
         (name, row.id): Contest(row.id, name, row.question, row.answers[name], row.answers[base])
         for name in report.comparison.candidates
         for row in judged_rows(report, questions)
-        if row.answers[name] != row.answers[base]
+        if name in row.answers and base in row.answers and row.answers[name] != row.answers[base]
     }
 
 
@@ -107,7 +108,9 @@ def _outcomes(report: Report, judge: KnownJudge, replies: Mapping[str, Reply]) -
         found[name] = {}
         for row in judged_rows(report, judge.questions):
             contest = contests.get((name, row.id))
-            if contest is None:
+            if name not in row.answers or report.comparison.baseline not in row.answers:
+                found[name][row.id] = Outcome("unscored", None, why=UNFINISHED)
+            elif contest is None:
                 found[name][row.id] = Outcome("identical", 0)
             else:
                 found[name][row.id] = outcome(requests(contest, judge.rubric, judge.digest), replies)

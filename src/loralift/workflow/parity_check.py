@@ -91,6 +91,8 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
     if "max_new_tokens" not in config.model_fields_set:
         config = config.model_copy(update={"max_new_tokens": TOKENS})
+    # modes are compared on all that they generate, and so few tokens are often thinking alone
+    config = config.model_copy(update={"thinking": "keep"})
     scoring = scoring_of(config)
     questions, source = questions_to_check(config)
     if config.limit is None:

@@ -16,6 +16,7 @@ from loralift.workflow.generating import load_generator
 from loralift.workflow.progress import RunContext
 from loralift.workflow.scoring import PERPLEXITY
 from loralift.workflow.shots import load_shots
+from loralift.workflow.tasks import asking_of_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +67,32 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
     config, watcher, clock = context.config, context.watcher, context.clock
     with clock.stage("model"):
         protocols = list(dict.fromkeys(dataset.protocol for dataset in datasets))
-        evaluated = [question for dataset in datasets if not dataset.further for question in dataset.data.questions]
+        own = [dataset for dataset in datasets if dataset.task is None]
+        evaluated = [question for dataset in own if not dataset.further for question in dataset.data.questions]
         examples = load_shots(config, protocols, evaluated)
-        generator = load_generator(config, watcher, [len(dataset.questions) for dataset in datasets])
+        if config.tasks and config.engine == "auto":
+            watcher.say("model: transformers runs it, since tasks of lm-evaluation-harness need its model")
+        generator = load_generator(_with_engine(config), watcher, [len(dataset.questions) for dataset in own])
         askings = {protocol: asking_of(protocol, generator, examples) for protocol in protocols}
         for protocol, asking in askings.items():
             askings[protocol] = asking = replace(asking, notes=(*asking.notes, *overruled(config, protocol.name)))
             for note in asking.notes:
                 watcher.say(f"{protocol.name}: {note}")
-        asked = {
-            dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in datasets
-        }
+        asked = {dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in own}
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
-        _refuse_equal([asked[dataset.part] for dataset in datasets if not dataset.name], config.primary)
+        _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
+        tasks = [dataset for dataset in datasets if dataset.task is not None]
+        asked |= {dataset.part: Asked(asking_of_task(askings[dataset.protocol]), ()) for dataset in tasks}
     with clock.stage("check"):
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
     return Ready(config, generator, asked, proofs, refused)
+
+
+def _with_engine(config: RunConfig) -> RunConfig:
+    """The configuration, whose engine is transformers where lm-evaluation-harness needs its model."""
+    return config.model_copy(update={"engine": "transformers"}) if config.tasks else config
 
 
 def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:

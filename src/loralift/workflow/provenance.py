@@ -8,6 +8,7 @@ import platform
 import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +24,7 @@ from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun, asked_for, dataset_config, notes_of
 from loralift.workflow.prepare import Ready
 from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.tasks import way_of
 
 PACKAGES = (
     *("loralift", "torch", "transformers", "peft", "accelerate", "nemo-evaluator", "sentence-transformers"),
@@ -37,9 +39,7 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
         RunDirectoryError: A resume would mix two runs; the message names what differs.
     """
     config, model = ready.config, ready.generator.describe()
-    made_of = {
-        dataset.part: fingerprint(config, dataset, ready.asked[dataset.part].prompts, model) for dataset in datasets
-    }
+    made_of = {dataset.part: _made_of(ready, dataset, model) for dataset in datasets}
     there = [dataset for dataset in datasets if resume and dataset.directory.run.exists()]
     for dataset in there:
         dataset.directory.refuse_another_run(made_of[dataset.part])
@@ -56,11 +56,12 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
             **session,
             # the first session's command and start time; all else is the last session's
             **{name: sessions[0][name] for name in ("command", "started")},
-            "config": plain(config.model_dump(mode="json")),
+            "config": {**plain(config.model_dump(mode="json")), "repeats": dataset.repeats},  # 1 of a task
             "part": dataset.part,
             "also": [other.name for other in datasets if other.name] if dataset.decides else [],
             "protocol": plain(dataset.protocol),
             "protocols": [other.protocol.name for other in datasets if not other.name] if dataset.decides else [],
+            "thinking": plain(replace(ready.asked[dataset.part].thinking, keep=config.thinking == "keep")),
             "fingerprint": made_of[dataset.part],
             "base_hash": _how_hashed(str(made_of[dataset.part].get("base", ""))),
             "variants": list(ready.generator.variants),
@@ -139,6 +140,24 @@ def fingerprint(
         "generation": {**generation, "seed": config.seed, "repeats": config.repeats},
     }
     made: dict[str, Any] = plain(document)
+    return made
+
+
+def _made_of(ready: Ready, dataset: DatasetRun, model: Description) -> dict[str, Any]:
+    """The fingerprint of a data set, or of a task, which lm_eval asks: its prompts are in the task's identity."""
+    asked = ready.asked[dataset.part]
+    if dataset.task is None:
+        return fingerprint(ready.config, dataset, asked.prompts, model)
+    made: dict[str, Any] = plain(
+        {
+            "loralift": VERSION,
+            **model.identity,
+            "numerics": model.numerics,
+            "data": {"sha256": dataset.data.sha256, "rows": len(dataset.data.questions)},
+            "prompt": {"example": dataset.task.example, **plain(way_of(asked.asking))},
+            "generation": dataset.task.identity,
+        }
+    )
     return made
 
 

@@ -18,6 +18,7 @@ from loralift.records import (
     Confounds,
     MetricInfo,
     MetricSummary,
+    Parted,
     Protocols,
     Question,
     Report,
@@ -34,7 +35,8 @@ from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import read_scores, read_summaries
+from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
+from loralift.workflow.thinking import Read, parted, thinking_notes
 
 PROTOCOLS = "protocols/"
 
@@ -63,10 +65,15 @@ def build_report(directory: RunDirectory) -> Report:
         facts = decode(dict[str, str], facts_of(run))
         by = f", asked by {of.part.removeprefix(PROTOCOLS)}" if of.part.startswith(PROTOCOLS) else ""
         title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}{by}"
-        others = of.protocols[1:] if compared is None else ()
-        elsewhere = [f"Asked by {some(others)} too: protocols/NAME/report.html" for _ in others[:1]]
+        alone = of.protocols[1:] if compared is None else ()
+        elsewhere = [f"Asked by {some(alone)} too: protocols/NAME/report.html" for _ in alone[:1]]
         clean = tuple(_clean(compared.confounds if compared else Confounds(), run["config"]))
         repeats = int(run["config"]["repeats"])
+    rows = _rows(directory, of.variants, questions, repeats)
+    further = list(_further(directory, protocols))
+    asked = {name: _rows(place, of.variants, questions, repeats) for name, place in further}
+    thought = _thinking(directory, of.variants, rows)
+    others = [f"{name}: {note}" for name, place in further for note in _thinking(place, of.variants, asked[name])]
     return Report(
         title=title,
         variants=of.variants,
@@ -79,13 +86,22 @@ def build_report(directory: RunDirectory) -> Report:
         proofs=of.proofs,
         also=known,
         facts=facts,
-        notes=(*of.notes, *elsewhere, *clean),
-        rows=_rows(directory, of.variants, questions, repeats),
+        notes=(*of.notes, *elsewhere, *clean, *thought, *others),
+        rows=rows,
         refused=of.refused,
         protocols=protocols,
         judging=compared.judging if compared else None,
-        asked={name: _rows(place, of.variants, questions, repeats) for name, place in _further(directory, protocols)},
+        asked=asked,
     )
+
+
+def _thinking(directory: RunDirectory, variants: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+    """What a reader must know of the variants' thinking."""
+    for name in variants:
+        read = [
+            Read(row.answers.get(name), name in row.thinking, row.values[name].get("truncated") == 1) for row in rows
+        ]
+        yield from thinking_notes(name, read, read_thinking(directory, name))
 
 
 def _run_file(directory: RunDirectory, run: Mapping[str, Any]) -> _RunFile:
@@ -231,11 +247,12 @@ def _rows(
         for question in questions
         for row in ([question.id] if repeats == 1 else [repeat_id(question.id, number) for number in numbered])
     }
-    answers: dict[str, Mapping[str, Answer]] = {}
+    answers: dict[str, Mapping[str, Parted]] = {}
     values: dict[str, Mapping[str, Mapping[str, float | None]]] = {}
     for variant in variants:
         with within(directory.answers(variant)):
-            answers[variant] = read_records(directory.answers(variant), Answer)
+            found = read_records(directory.answers(variant), Answer)
+            answers[variant] = parted(found, read_thinking(directory, variant))
         with within(directory.scores(variant)):
             values[variant] = {score.id: score.values for score in read_scores(directory, variant)}
         whole(answers[variant], asked, directory.answers(variant))
@@ -243,16 +260,18 @@ def _rows(
     columns = cut_columns(columns_of(questions)).columns
     rows = []
     for row, question in asked.items():
+        of_row = {variant: answers[variant][row] for variant in variants}
         parts = {name: column.part_of.get(question.id) for name, column in columns.items()}
         rows.append(
             Row(
                 row,
                 question.question,
                 question.reference,
-                {variant: answers[variant][row].text for variant in variants},
+                {variant: one.answer for variant, one in of_row.items() if one.answer is not None},
                 {variant: values[variant][row] for variant in variants},
                 {name: part for name, part in parts.items() if part is not None},
                 question_id=question.id if repeats > 1 else "",
+                thinking={variant: one.thinking for variant, one in of_row.items() if one.spans},
             )
         )
     return tuple(rows)

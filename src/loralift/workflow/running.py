@@ -40,6 +40,7 @@ from loralift.workflow.scoring import (
     with_model,
 )
 from loralift.workflow.scoring_process import Scorer
+from loralift.workflow.tasks import evaluate_task, score_task, with_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
             if not dataset.further:  # whose questions are told already
                 tell(dataset, context.watcher)
     with clock.stage("metrics"):
-        rehearsed = rehearse(scoring, [question for dataset in datasets for question in dataset.data.questions])
+        own = [dataset for dataset in datasets if dataset.task is None]
+        rehearsed = rehearse(scoring, [question for dataset in own for question in dataset.data.questions])
         for note in (*rehearsed, *refuse_blind(scoring, datasets[0].data.questions)):
             context.watcher.say(f"metrics: {note}")
     with Scorer(scoring, context.watcher.say) as scorer:
@@ -170,6 +172,10 @@ def _generate(
 def _answer(context: RunContext, dataset: DatasetRun, scorer: Scorer, generator: Generator, asked: Asked) -> None:
     perplexity = "perplexity" in scorer.scoring.metrics
     for variant in generator.variants:
+        if dataset.task is not None:
+            with context.clock.stage(_stage(f"evaluate {variant}", dataset)):
+                evaluate_task(context, dataset, dataset.task, variant, generator, asked.asking)
+            continue
         with context.clock.stage(_stage(f"generate {variant}", dataset)):
             generate_variant(context, dataset, variant, generator, asked, perplexity=perplexity)
         scorer.begin(dataset, variant)
@@ -191,8 +197,18 @@ def _answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
 def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer, known: _Known) -> None:
     config, watcher, clock = context.config, context.watcher, context.clock
     scores: dict[str, Sequence[Score]] = {}
-    scorer.share(dataset, (BASE, *config.adapters))
-    for variant in (BASE, *config.adapters):
+    variants = (BASE, *config.adapters)
+    if dataset.task is not None:
+        with clock.stage(_stage("score", dataset)):
+            scoring, of_task, said = score_task(dataset, dataset.task, variants, scorer.scoring)
+        for note in said:
+            watcher.say(f"{dataset.name}: {note}")
+        if config.adapters:
+            with clock.stage(_stage("compare", dataset)):
+                _compare(config, dataset, scoring, of_task, known, said)
+        return
+    scorer.share(dataset, variants)
+    for variant in variants:
         with clock.stage(_stage(f"score {variant}", dataset)):
             of = f" of {dataset.label}" if dataset.label else ""
             watcher.say(f"{variant}: scoring {len(dataset.questions)} answers{of}")
@@ -203,7 +219,12 @@ def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer,
 
 
 def _compare(
-    config: RunConfig, dataset: DatasetRun, scoring: Scoring, scores: Mapping[str, Sequence[Score]], known: _Known
+    config: RunConfig,
+    dataset: DatasetRun,
+    scoring: Scoring,
+    scores: Mapping[str, Sequence[Score]],
+    known: _Known,
+    notes: Sequence[str] = (),
 ) -> None:
     settings = settings_of(config, scoring)
     settings = with_margins(settings, scores[BASE], scoring.metrics, corpus_aggregates(scoring.metrics))
@@ -214,6 +235,7 @@ def _compare(
         settings,
         clusters=dataset.clusters,
     )
+    comparison = with_warnings(comparison, notes)
     if dataset.name:
         known.lost.extend(forgetting(dataset.name, comparison))
     else:

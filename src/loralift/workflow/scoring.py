@@ -30,13 +30,23 @@ from loralift.metrics import (
 )
 from loralift.metrics.own import rehearse_own
 from loralift.reading import reading
-from loralift.records import Answer, Example, MetricInfo, MetricSummary, Question, ReferenceLikelihood, Score
+from loralift.records import (
+    Answer,
+    Example,
+    MetricInfo,
+    MetricSummary,
+    Question,
+    ReferenceLikelihood,
+    Score,
+    Thinking,
+)
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
-from loralift.workflow.datasets import DatasetRun
+from loralift.workflow.datasets import DatasetRun, of_task
 from loralift.workflow.generating import AGAIN, asked_again, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.thinking import decode_thinking, thinking_of
 
 PERPLEXITY = "perplexity"
 
@@ -92,6 +102,7 @@ def scoring_of(config: RunConfig) -> Scoring:
         batch_size=config.metric_batch_size,
         device=config.device,
         own=own_metrics("--metric", config.own_metrics),
+        thinking=Thinking(keep=config.thinking == "keep"),
     )
     own = [metric.name for metric in settings.own]
     asked = DEFAULT_METRICS if config.metrics is None else config.metrics
@@ -101,7 +112,8 @@ def scoring_of(config: RunConfig) -> Scoring:
     if not judged:
         raise UsageError(f"`--metrics` must name one metric at least that is judged, got {', '.join(names)}")
     primary = config.primary or primary_of(judged)
-    for argument, chosen in (("--primary", [primary]), ("--margin", list(config.margins))):
+    own_margins = [name for name in config.margins if not of_task(name)]
+    for argument, chosen in (("--primary", [primary]), ("--margin", own_margins)):
         for name in chosen:
             if name not in judged:
                 raise UsageError(f"`{argument}` must name one of the metrics {', '.join(judged)}, got {name!r}")
@@ -121,7 +133,9 @@ def model_of(generator: Generator) -> str:
 
 def settings_of(config: RunConfig, scoring: Scoring) -> Settings:
     """The comparison's settings, from the configuration."""
-    return Settings(primary=scoring.primary, margins=config.margins, seed=config.seed, resamples=config.resamples)
+    # those of tasks are of their data sets' metrics; that each is of some metric is checked where these are known
+    margins = {name: margin for name, margin in config.margins.items() if name in scoring.metrics}
+    return Settings(primary=scoring.primary, margins=margins, seed=config.seed, resamples=config.resamples)
 
 
 def rehearse(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
@@ -237,12 +251,17 @@ def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored
         scored = score_recorded(
             examples,
             list(scoring.metrics),
-            scoring.settings,
+            parting_settings(dataset.directory, scoring),
             primary=scoring.primary,
             benchmark=dataset.name or scoring.benchmark,
             variant=variant,
         )
     return Scored(*scored)
+
+
+def parting_settings(directory: RunDirectory, scoring: Scoring) -> MetricSettings:
+    """The metrics' settings for answers of one part of a run, whose prompts may open thinking as others' do not."""
+    return replace(scoring.settings, thinking=thinking_of(directory))
 
 
 @contextmanager
@@ -258,20 +277,31 @@ def _answers_are_kept() -> Iterator[None]:
 def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Scored) -> None:
     """Write a variant's scores, its aggregates and its bundles; only for the process that holds the run's lock."""
     from loralift.nemo.bundles import write_bundles
-    from loralift.nemo.summaries import summarise_all
 
     directory, scores = dataset.directory, scored.scores
     if (nrefs := nrefs_of(dataset.data.questions)) != scoring.settings.nrefs:
         scoring = _with_settings(scoring, nrefs=nrefs)
+    summaries = write_values(dataset, variant, scoring, scores)
+    with files.disk_errors(directory.nemo(variant)):
+        write_bundles(directory.nemo(variant), scored.bundle, scores, summaries, scoring.metrics, dataset.clusters)
+
+
+def write_values(
+    dataset: DatasetRun, variant: str, scoring: Scoring, scores: Sequence[Score]
+) -> Mapping[str, MetricSummary]:
+    """Write a variant's scores and its aggregates, and return these; only for the process that holds the run's lock."""
+    from loralift.nemo.summaries import summarise_all
+
+    directory = dataset.directory
     files.write_jsonl(directory.scores(variant), map(score_row, scores))
     summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
     results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
+    results["thinking"] = plain(thinking_of(directory))
     results["metrics"] = {
         name: {**plain(summary), "info": plain(scoring.metrics[name])} for name, summary in summaries.items()
     }
     files.write_json(directory.results(variant), results)
-    with files.disk_errors(directory.nemo(variant)):
-        write_bundles(directory.nemo(variant), scored.bundle, scores, summaries, scoring.metrics, dataset.clusters)
+    return summaries
 
 
 def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> list[Score]:
@@ -282,7 +312,8 @@ def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> lis
     examples = [Example(question, answers[question.id]) for question in asked_again(dataset.data.questions, config)]
     judged = [info.name for info in scoring.metrics.values() if info.higher_is_better is not None]
     with _answers_are_kept():
-        return score_recorded(examples, judged, scoring.settings, primary=scoring.primary, variant=AGAIN)[0]
+        settings = parting_settings(dataset.directory, scoring)
+        return score_recorded(examples, judged, settings, primary=scoring.primary, variant=AGAIN)[0]
 
 
 def read_scores(directory: RunDirectory, variant: str) -> list[Score]:
@@ -311,6 +342,15 @@ def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, Met
     with reading(directory.results(variant), RunDirectoryError, AGAIN_SCORED):
         infos = {name: decode(MetricInfo, entry.pop("info")) for name, entry in metrics.items()}
         return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
+
+
+def read_thinking(directory: RunDirectory, variant: str) -> Thinking:
+    """How thinking was parted from a variant's answers when they were scored: not at all by a LoraLift that did not.
+
+    Raises:
+        RunDirectoryError: The file is not there, or not as it was written.
+    """
+    return decode_thinking(_read_results(directory, variant).get("thinking"), directory.results(variant))
 
 
 def _read_results(directory: RunDirectory, variant: str) -> dict[str, Any]:

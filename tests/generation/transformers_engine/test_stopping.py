@@ -9,6 +9,7 @@ from transformers import TopPLogitsWarper
 from loralift.generation.base import GenerationSettings
 from loralift.generation.transformers_engine.sampling import CommonRandomNumbers, _nucleus
 from loralift.generation.transformers_engine.stopping import RowWatch, finish_row, left_pad
+from loralift.records import Thinking
 
 
 def spell(tokens):
@@ -138,3 +139,19 @@ def test_the_same_prompt_draws_the_same_numbers_in_any_batch():
         both = among(None, scores.expand(2, -1)).argmax(-1)
         assert both[1] == first[0]
         assert both[0] != both[1]
+
+
+@pytest.mark.parametrize(
+    ("made", "opened", "thinking"),
+    [
+        ("<think>hm</think>Yes.$", "", 17),
+        ("<think>hm", "", 9),
+        ("hm</think>Yes.", "<think>", 10),
+        ("Yes, <think> is a tag.", "", 0),
+        ("Yes.", "<think>", 4),
+    ],
+)
+def test_tokens_of_thinking_are_counted(made, opened, thinking):
+    settings = GenerationSettings(thinking=Thinking(opened=opened))
+    assert finish_row(tokens(made), None, tokens("$"), settings, spell).answer("q", 1).thinking_tokens == thinking
+    assert finish_row(tokens(made), None, tokens("$"), GenerationSettings(), spell).thinking is None

@@ -13,6 +13,16 @@ from loralift.errors import ComparisonError, LoraLiftError, UsageError
 from loralift.workflow.compare_inputs import compare_sides, read_sides
 from loralift.workflow.sides.reading import read_side
 
+PARTED = "2 answers of t hold thinking (<think> or the like), which is parted: the answer alone is scored."
+UNFINISHED = (
+    "2 answers of t ended before their thinking did, and are no answers: they have no score. Raise --max-new-tokens, "
+    "ask without thinking, or score all that is there with --thinking keep."
+)
+INSIDE = (
+    "2 answers of t hold tags of thinking that part nothing (further on, or of another model), scored as a part of "
+    "the answer."
+)
+
 
 def write(path: Path, rows: list[dict[str, Any]], mark: str = "") -> Path:
     path.write_text(mark + "".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -34,21 +44,38 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "counted"),
+    ("answer", "said", "value"),
     [
-        ("<think>\nlet me see\n</think>\nit is so", True),
-        ("let me see</think>it is so", True),
-        ("<reasoning>hm</reasoning>", True),
-        ("[THINK]hm[/THINK] it is", True),
-        ("I think so: a <b> and a thinker", False),
+        ("<think>\nlet me see\n</think>\nit is 3", (PARTED,), 1.0),
+        ("[THINK]hm[/THINK] it is 3", (PARTED,), 1.0),
+        ("<think>it is 3", (PARTED, UNFINISHED), None),
+        ("hm</think>it is 3", (INSIDE,), 0.5),
+        ("<reasoning>hm</reasoning>it is 3", (INSIDE,), 0.5),
+        ("I think it is 3", (), 0.75),
     ],
 )
-def test_answers_that_hold_thinking_are_counted(tmp_path: Path, answer: str, counted: bool) -> None:
+def test_thinking_is_parted_from_answers_and_counted(
+    tmp_path: Path, answer: str, said: tuple[str, ...], value: float | None
+) -> None:
     rows = texts()
     rows[3]["prediction"] = rows[4]["prediction"] = answer
-    notes = read_side(write(tmp_path / "t.jsonl", rows), ["f1"]).notes
-    said = "2 answers of t hold thinking (<think> or the like), scored as a part of the answer."
-    assert notes == ((said,) if counted else ())
+    side = read_side(write(tmp_path / "t.jsonl", rows), ["f1"])
+    assert side.notes == said
+    assert side.scores[3].values["f1"] == (value if value is None else pytest.approx(value, abs=0.2))
+    if value is not None:
+        assert (side.scores[3].values["f1"] == 1.0) == (value == 1.0)
+
+
+def test_thinking_of_files_can_be_kept(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.jsonl", texts(prediction="<think>hm</think>it is 3"))
+    kept, _ = read_sides(one, write(tmp_path / "two.jsonl", texts()), ["f1"], thinking="keep")
+    assert kept.notes == ("12 answers of one hold thinking (<think> or the like), scored as a part of the answer.",)
+    assert kept.metrics["f1"].signature.startswith("thinking:kept|")
+    with pytest.raises(UsageError, match="`--thinking` must be part or keep, got 'drop'"):
+        read_sides(one, one, ["f1"], thinking="drop")
+    scores = write(tmp_path / "scores.jsonl", [{"id": str(i), "f1": 1.0} for i in range(12)])
+    with pytest.raises(UsageError, match="`--thinking` is for answers that are scored here"):
+        read_sides(scores, scores, None, thinking="keep")
 
 
 def test_several_references_are_used_and_that_is_said(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from loralift.records import OF_MODELS, THINK, Tags
+
 NO_VARIABLES: Mapping[str, Any] = {}
 
 LLAMA_NEMOTRON = re.compile(r"llama[-_. ]?3[._]\d[-_. ]nemotron[-_. ](nano|super|ultra)", re.IGNORECASE)
@@ -22,6 +24,9 @@ SWITCHES = {
     False: re.compile(r"(?<!\S)/(no_)?think\b", re.IGNORECASE),
 }
 """Whether a switch is a sentence to its words in instructions: "thinking in detail" and a path turn nothing."""
+
+
+_XML = re.compile(r"<((?:think|thinking|thought|thoughts|reason|reasoning|reflection|scratchpad))>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +70,28 @@ def switch_of(template: str, names: Iterable[str], *, on: bool) -> Switch | None
     if "detailed thinking" in template or any(LLAMA_NEMOTRON.search(name) for name in names):
         return Switch(f"detailed thinking {'on' if on else 'off'}")
     return None
+
+
+def tags_of(tokenizer: Any) -> tuple[Tags, ...]:
+    """What opens and closes a model's thinking: ``<think>``, and what its template or tokenizer names besides.
+
+    Args:
+        tokenizer: A transformers tokenizer; its chat templates and added tokens are read.
+    """
+    templates = getattr(tokenizer, "chat_template", None)
+    texts = templates.values() if isinstance(templates, Mapping) else [templates]
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    named = "\n".join([*(text for text in texts if isinstance(text, str)), *map(str, added.values())])
+    known = [tags for tags in OF_MODELS if tags[0] in named]
+    own = [(f"<{name}>", f"</{name}>") for name in dict.fromkeys(_XML.findall(named)) if f"</{name}>" in named]
+    return tuple(dict.fromkeys([THINK, *known, *own]))
+
+
+def marks_of(tokenizer: Any) -> dict[int, str]:
+    """Token id to text of the special tokens that tags are made of: without them a text would lack its tags."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    special = {number: str(token) for number, token in added.items() if getattr(token, "special", False)}
+    if not special:
+        return {}
+    tags = [tag for pair in tags_of(tokenizer) for tag in pair]
+    return {number: text for number, text in special.items() if text and any(text in tag for tag in tags)}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from loralift.errors import ModelError
 from loralift.generation.model import chat
-from loralift.generation.model.thinking import NO_VARIABLES
+from loralift.generation.model.thinking import NO_VARIABLES, marks_of
 from loralift.reading import reading
 
 _PROBE = "a"
@@ -24,10 +25,15 @@ class Texts:
     Attributes:
         tokenizer: The base's transformers tokenizer.
         eos: Token ids that end an answer.
+        marks: Special tokens that open or close thinking, which texts keep: id to text.
     """
 
     tokenizer: Any
     eos: tuple[int, ...]
+    marks: Mapping[int, str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "marks", marks_of(self.tokenizer))
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         """Tokenise texts that the model is to continue; never truncates.
@@ -66,7 +72,13 @@ class Texts:
         return [tuple(ids) for ids in encoded["input_ids"]]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Tokens to text, without special tokens, and without transformers' clean-up of spaces."""
+        """Tokens to text without transformers' clean-up of spaces, and without special tokens but ``marks``."""
+        if self.marks.keys().isdisjoint(tokens):
+            return self._plain(tokens)
+        parts = groupby(tokens, key=self.marks.get)
+        return "".join(self._plain(list(run)) if mark is None else mark * len(list(run)) for mark, run in parts)
+
+    def _plain(self, tokens: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def render_chat(self, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any] = NO_VARIABLES) -> str:

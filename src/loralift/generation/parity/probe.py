@@ -100,7 +100,7 @@ def ask(
 
 def _answer(prompt: Prompt, tokens: Sequence[int], tokenizer: Any, asked: Asked) -> Answer:
     row = finish_row(tokens, None, (END,), asked.settings, Texts(tokenizer, ()).decode)
-    return Answer(prompt.id, row.text, row.reason, len(prompt.token_ids), row.tokens, half=row.half)
+    return row.answer(prompt.id, len(prompt.token_ids))
 
 
 def _likelihoods(generator: Generator, variant: str, asked: Asked, rows: int) -> dict[str, ReferenceLikelihood]:

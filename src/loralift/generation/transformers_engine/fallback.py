@@ -57,9 +57,7 @@ def answer_batch(
     answers = []
     for prompt, tokens, length in zip(batch, made, watch.lengths, strict=True):
         row = finish_row(tokens, length, loaded.eos, settings, loaded.text.decode)
-        answers.append(
-            Answer(prompt.id, row.text, row.reason, len(prompt.token_ids), row.tokens, seconds, half=row.half)
-        )
+        answers.append(row.answer(prompt.id, len(prompt.token_ids), seconds))
     return answers
 
 

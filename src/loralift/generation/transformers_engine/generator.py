@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -37,6 +38,7 @@ from loralift.generation.transformers_engine.describe import describe
 from loralift.generation.transformers_engine.load import Loaded, context_window, load_model, vocabulary
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
 from loralift.generation.transformers_engine.loop.scheduler import ContinuousBatch, Scheduler
+from loralift.generation.transformers_engine.plain import PlainModel
 from loralift.generation.transformers_engine.rope import meeting, restart
 from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.generation.transformers_engine.variants import Switch, free_memory
@@ -278,6 +280,18 @@ class TransformersGenerator:
         limit = RowLimit() if batch_size is None else RowLimit(batch_size)
         batches = run_in_batches(prompts, limit, run, self._together(), before=lambda: self._switch.to(variant))
         return np.stack(list(batches))
+
+    @contextmanager
+    def plainly(self, variant: str) -> Iterator[PlainModel]:
+        """The model as any other tool would load it, with one variant switched on, until the context ends."""
+        refuse_unknown_variant(variant, self.variants)
+        self._switch.to(BASE)  # nothing stays merged into the weights
+        switch = Switch(self._loaded, merge=False)
+        try:
+            switch.to(variant)
+            yield PlainModel(self._loaded)
+        finally:
+            switch.to(BASE)
 
     def _score_pairs(self, variant: str, pairs: list[likelihood.Pair], tally: _Tally) -> Iterator[ReferenceLikelihood]:
         window = context_window(self._loaded.base)

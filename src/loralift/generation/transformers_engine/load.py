@@ -54,6 +54,7 @@ class Loaded:
         parameters: How many numbers the base's weights have.
         unused: How many tensors of its files are not used, being parts of the model that answer no text.
         texts: The class that tokenises and decodes.
+        published: The generation config of the model's makers, which other tools follow.
     """
 
     source: BaseModel
@@ -66,6 +67,7 @@ class Loaded:
     parameters: int
     unused: int = 0
     texts: type[Texts] = Texts
+    published: Any = None
 
     @property
     def text(self) -> Texts:
@@ -110,6 +112,7 @@ def load_model(
     if pad is None or not 0 <= pad < vocabulary(base):
         pad = eos[0] if eos else 0  # any token does: the attention mask hides padding
     # without the sampling, penalties and lengths that the model's makers recommend: the run's settings decide these
+    published = base.generation_config
     base.generation_config = GenerationConfig(eos_token_id=list(eos) or None, pad_token_id=pad)
     model = base
     with loading(f"{source.source} cannot be run", ModelError, "check its config.json, or evaluate another"):
@@ -127,7 +130,7 @@ def load_model(
         what = f"`{adapter.info.argument}` cannot be run"
         with about_adapter(name), loading(what, AdapterError, "save it again with save_pretrained"):
             _check_effect(model, base, plain, adapter)
-    return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters, unused)
+    return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters, unused, published=published)
 
 
 def choose_device(device: str) -> torch.device:

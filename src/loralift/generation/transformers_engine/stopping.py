@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from loralift.generation.base import GenerationSettings
-from loralift.records import FinishReason
+from loralift.records import Answer, FinishReason, Thinking, part
 
 # Decoding steps between two reports of progress; each reads a counter from the device.
 REPORT_EVERY = 8
@@ -107,12 +108,19 @@ class Ended:
         tokens: How many tokens it has.
         reason: ``stop`` (EOS or stop string) or ``length``.
         half: As in ``Answer``.
+        thinking: Likewise ``thinking_tokens``.
     """
 
     text: str
     tokens: int
     reason: FinishReason
     half: int | None
+    thinking: int | None = None
+
+    def answer(self, key: str, prompt_tokens: int, seconds: float | None = None) -> Answer:
+        """It as the answer to a prompt of so many tokens."""
+        counts = {"half": self.half, "thinking_tokens": self.thinking}
+        return Answer(key, self.text, self.reason, prompt_tokens, self.tokens, seconds, **counts)
 
 
 def finish_row(
@@ -139,7 +147,8 @@ def finish_row(
     if cuts:
         text, ended = text[: min(cuts)], True
     half = _half(tokens, text, settings.max_new_tokens // 2, decode)
-    return Ended(text.strip(), len(tokens), "stop" if ended else "length", half)
+    thinking = None if settings.thinking is None else _thinking(tokens, text, settings.thinking, decode)
+    return Ended(text.strip(), len(tokens), "stop" if ended else "length", half, thinking)
 
 
 def _half(tokens: Sequence[int], text: str, most: int, decode: Decode) -> int | None:
@@ -153,3 +162,12 @@ def _half(tokens: Sequence[int], text: str, most: int, decode: Decode) -> int | 
         return None
     before = len(text) - len(text.lstrip())
     return min(max(len(whole) - before, 0), len(text.strip()))
+
+
+def _thinking(tokens: Sequence[int], text: str, how: Thinking, decode: Decode) -> int:
+    """How many of the tokens make the thoughts of the text, up to the token that completes the closing tag."""
+
+    def reaching(place: int) -> int:
+        return bisect_left(range(len(tokens)), place, key=lambda count: len(decode(tokens[:count])))
+
+    return sum(reaching(end) - reaching(begin) for begin, end in part(text, how).spans)

@@ -162,7 +162,7 @@ class VllmGenerator:
             for one in chain.from_iterable(steps):
                 row = finish_row(one.tokens, one.stopped_after, engine.text.eos, settings, engine.text.decode)
                 asked = len(by_id[one.key].token_ids)
-                yield Answer(one.key, row.text, row.reason, asked, row.tokens, one.seconds, half=row.half)
+                yield row.answer(one.key, asked, one.seconds)
 
     def _score(
         self, variant: str, pairs: Sequence[likelihood.Pair], on_progress: OnProgress | None

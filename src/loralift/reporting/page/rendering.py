@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from loralift.records import Comparison, Report, Row
+from loralift.records import UNFINISHED, Comparison, Report, Row
 from loralift.reporting import formatting, judging, matrices, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
@@ -240,10 +240,10 @@ def _example(report: Report, row: Row) -> dict[str, Any]:
     """A row as the page shows it before its script runs: parts of texts, marked or not."""
     row = in_sight(row)
     base, *adapters = report.variants
-    first = row.answers.get(base, "")
+    first = _said(row, base)
     answers = []
     for adapter in adapters:
-        text = row.answers.get(adapter, "")
+        text = _said(row, adapter)
         found = word_differences(first, text)
         answers.append((adapter, _parts(text, () if isinstance(found, str) else found[1])))
     return {
@@ -251,6 +251,11 @@ def _example(report: Report, row: Row) -> dict[str, Any]:
         "reference": _parts(row.reference, ()),
         "answers": [(base, _parts(first, ())), *answers],
     }
+
+
+def _said(row: Row, variant: str) -> str:
+    """An answer, or that there is none."""
+    return row.answers.get(variant, f"({UNFINISHED})" if variant in row.thinking else "")
 
 
 def _parts(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:

@@ -142,6 +142,7 @@ def in_sight(row: Row) -> Row:
         question=visible(row.question, lines=True),
         reference=visible(row.reference, lines=True),
         answers={variant: visible(text, lines=True) for variant, text in row.answers.items()},
+        thinking={variant: visible(text, lines=True) for variant, text in row.thinking.items()},
     )
 
 
@@ -162,7 +163,9 @@ def _answered(report: Report, asked: Row, failure_modes: FailureModes, dictionar
     base, *adapters = report.variants
     row = in_sight(asked)
     return {
-        "answers": [row.answers.get(variant, "") for variant in report.variants],
+        # null: it thought and never answered
+        "answers": [row.answers.get(name, None if name in row.thinking else "") for name in report.variants],
+        **({"thinking": [row.thinking.get(name) for name in report.variants]} if row.thinking else {}),
         "values": [[_number(row, variant, name, base) for name in report.metrics] for variant in report.variants],
         "modes": [[dictionary.place(mode) for mode in failure_modes(asked, variant)] for variant in report.variants],
         "marks": [_marks(row.answers.get(base, ""), row.answers.get(adapter, "")) for adapter in adapters],

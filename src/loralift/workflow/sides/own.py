@@ -31,7 +31,7 @@ def with_own(side: Side, path: Path, own: Sequence[Metric]) -> Side:
     names = [metric.name for metric in own]
     if side.examples is None:
         raise ComparisonError(f"`--metric` needs answers, and {path} has only scores: give a run's variant, or answers")
-    settings = MetricSettings(own=tuple(own))
+    settings = MetricSettings(own=tuple(own), thinking=side.thinking)
     scored, _ = score_recorded(side.examples(), names, settings, primary=names[0], variant=side.name)
     by_id = {score.id: score for score in scored}
     infos = {metric.name: metric.info(settings) for metric in own}

@@ -15,7 +15,7 @@ from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
 from loralift.metrics import METRICS, Metric, MetricSettings, expand_names, left_for_english, nrefs_of
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.reading import reading
-from loralift.records import Answer, Example, Question, Score
+from loralift.records import OF_MODELS, Answer, Example, Question, Score, Thinking
 from loralift.workflow import files
 from loralift.workflow.codec import UNSCORED, decode, scores_of
 from loralift.workflow.external_formats import (
@@ -32,11 +32,11 @@ from loralift.workflow.external_formats import (
 )
 from loralift.workflow.generating import read_answers
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import read_scores, read_summaries
+from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.columns import LOG_SIGNATURE, column_info
 from loralift.workflow.sides.own import with_own
 from loralift.workflow.sides.side import DOC_HASH, Side, document
-from loralift.workflow.sides.thinking import thinking_in_answers, thinking_in_file
+from loralift.workflow.thinking import notes_of_file, notes_of_texts
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -47,6 +47,7 @@ def read_side(
     filter_name: str | None = None,
     tokenizer: str | None = None,
     own: Sequence[Metric] = (),
+    thinking: Thinking | None = None,
 ) -> Side:
     """Read one side.
 
@@ -56,6 +57,8 @@ def read_side(
         filter_name: Which filter of a sample log; None: the first in it.
         tokenizer: To score predictions with; None: for English.
         own: Metrics of the user's own, which score its answers besides.
+        thinking: How thinking is parted from predictions; None: by the tags of all models. Of a run's variant it is as
+            it was when that was scored.
 
     Raises:
         RunDirectoryError: There is no such side, or it cannot be read.
@@ -64,7 +67,8 @@ def read_side(
         UsageError: It has no such filter.
     """
     with reading(path, ComparisonError, "see docs/compare.md for what a side may be"):
-        side = _read_side(path, metrics, filter_name, MetricSettings(tokenizer=tokenizer))
+        settings = MetricSettings(tokenizer=tokenizer, thinking=thinking or Thinking(OF_MODELS))
+        side = _read_side(path, metrics, filter_name, settings)
     return with_own(side, path, own)
 
 
@@ -117,6 +121,7 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     repeated = made.repeats > 1
     asked_by_id = _asked(directory)
     questions = {score.id: question_of(score.id) if repeated else score.id for score in scores}
+    thinking = read_thinking(directory, path.name)
     documents = {row: asked_by_id[question] for row, question in questions.items() if question in asked_by_id}
     return Side(
         path.name,
@@ -125,7 +130,8 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         ours=True,
         primary=made.primary,
         documents=documents,
-        notes=thinking_in_file(path.name, directory.answers(path.name)),
+        notes=notes_of_file(path.name, directory.answers(path.name), thinking),
+        thinking=thinking,
         repeated=repeated,
         run=run,
         root=directory.root.resolve(),
@@ -266,14 +272,22 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
     settings = replace(settings, nrefs=nrefs_of(questions))
     scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=name)
     documents = {t.id: document("" if t.prompt else t.question, t.reference, t.others) for t in texts}
-    notes = list(thinking_in_answers(name, [text.prediction for text in texts]))
+    notes = list(notes_of_texts(name, [text.prediction for text in texts], settings.thinking))
     if several := sum(bool(text.others) for text in texts):
         notes.append(f"{several} rows of {name} have several references; an answer may be like any of them.")
     if english := left_for_english(names, questions, settings):
         notes.append(f"{english}.")
     infos = {metric: METRICS[metric].info(settings) for metric in names}
     return Side(
-        name, scores, infos, ours=True, documents=documents, notes=tuple(notes), scored=True, examples=lambda: examples
+        name,
+        scores,
+        infos,
+        ours=True,
+        documents=documents,
+        notes=tuple(notes),
+        scored=True,
+        examples=lambda: examples,
+        thinking=settings.thinking,
     )
 
 
@@ -302,4 +316,5 @@ def _sample_log(
         examples = (lambda: examples_of(texts)) if texts else None
         side = Side(name, scores_of(path, log.values), infos, examples=examples)
     documents = {row: {DOC_HASH: digest} for row, digest in log.documents.items()}
-    return replace(side, documents=documents, notes=(*log.notes, *side.notes), filtered=True)
+    notes = (*log.notes, *side.notes)
+    return replace(side, documents=documents, notes=notes, filtered=True, thinking=settings.thinking)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loralift.records import Example, MetricInfo, Score
+from loralift.records import Example, MetricInfo, Score, Thinking
 
 DOC_HASH = "doc_hash"
 ALL_REFERENCES = "list of references"
@@ -36,6 +36,7 @@ class Side:
             where they have some.
         examples: Gives the answers that the rows are of, by the rows' ids; None where there are only scores.
         own: The metrics of the user's own that were scored here, for this comparison.
+        thinking: How thinking is parted from its answers.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Side:
     no_ids: str = ""
     examples: Callable[[], Sequence[Example]] | None = None
     own: frozenset[str] = frozenset()
+    thinking: Thinking = field(default_factory=Thinking)
 
 
 def document(question: str, reference: str, others: Sequence[str] | None = None) -> dict[str, str]:

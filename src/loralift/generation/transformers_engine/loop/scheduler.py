@@ -232,7 +232,7 @@ class ContinuousBatch:
     def _answer(self, row: _Row) -> Answer:
         one = finish_row(row.made, row.stopped_after, tuple(self._eos), self._settings, self._decode)
         asked = len(row.prompt.token_ids)
-        return Answer(row.prompt.id, one.text, one.reason, asked, one.tokens, row.seconds, half=one.half)
+        return one.answer(row.prompt.id, asked, row.seconds)
 
 
 # Fewest slots of a batch. With fewer, reading the weights once for each batch costs more than parallel threads gain: a

@@ -25,8 +25,8 @@ async function unpack() {
 function askAs(data, protocol) {
   const place = Math.max(0, data.asked.indexOf(protocol));
   for (const row of data.rows) {
-    const { answers, values, modes, marks } = row.ways[place];
-    Object.assign(row, { answers, values, modes, marks, texts: [] });
+    const { answers, values, modes, marks, thinking = [] } = row.ways[place];
+    Object.assign(row, { answers, values, modes, marks, thinking, texts: [] });
   }
 }
 

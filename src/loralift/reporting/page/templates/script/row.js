@@ -17,8 +17,8 @@ function rowElement(data, row, choice, open, on) {
   article.dataset.id = row.id;
   const found = adapter > 0 ? row.marks[adapter - 1] : [[], []];
   const marks = typeof found === "string" ? [[], []] : found;
-  const columns = [["Reference", row.reference, [], "ins"], [data.base, row.answers[0], marks[0], "del"]];
-  if (adapter > 0) columns.push([choice.adapter, row.answers[adapter], marks[1], "ins"]);
+  const columns = [["Reference", row.reference, [], "ins", null], [data.base, row.answers[0], marks[0], "del", row.thinking[0]]];
+  if (adapter > 0) columns.push([choice.adapter, row.answers[adapter], marks[1], "ins", row.thinking[adapter]]);
   article.append(make("div", { class: "answers" }, ...columns.map((column) => answerElement(...column, open))));
   if (open && found in UNMARKED) article.append(make("p", { class: "note" }, UNMARKED[found]));
   if (open) article.append(valuesElement(data, row, adapter), linkElement(row, choice));
@@ -40,10 +40,17 @@ function metaElement(data, row, choice, adapter) {
   return meta;
 }
 
-function answerElement(title, text, lengths, tag, open) {
+/** A text under its title; `text` null: there is no answer; `thinking`: what was parted from it, if anything was. */
+function answerElement(title, text, lengths, tag, thinking, open) {
   const shown = make("p", { class: "text", dir: "auto" });
   const section = make("section", {}, make("h4", {}, make("bdi", {}, title)), shown);
-  if (text === "") {
+  if (typeof thinking === "string") {
+    const thought = make("p", { class: "text", dir: "auto" }, thinking);
+    shown.before(make("details", { class: "thinking" }, make("summary", {}, "Thinking, not scored"), thought));
+  }
+  if (text === null) {
+    shown.append(make("i", { class: "note" }, "(thinking never finished: no answer)"));
+  } else if (text === "") {
     shown.append(make("i", { class: "note" }, "(empty)"));
   } else if (!open && text.length > PREVIEW) {
     shown.append(...markedNodes(`${text.slice(0, PREVIEW)} …`, clippedLengths(lengths, PREVIEW), tag));
