@@ -67,6 +67,7 @@ from loralift.records.rows import (
     ReferenceLikelihood,
     Score,
 )
+from loralift.records.sweep import Axis, BestOf, Sweep
 from loralift.records.ties import ROUNDING, tied
 
 __all__ = [
@@ -79,6 +80,8 @@ __all__ = [
     "AdapterProof",
     "AgainstBest",
     "Answer",
+    "Axis",
+    "BestOf",
     "CheckName",
     "Comparison",
     "Confounds",
@@ -119,6 +122,7 @@ __all__ = [
     "Score",
     "SdkPairedTest",
     "SliceComparison",
+    "Sweep",
     "Verdict",
     "Whichever",
     "WhicheverWay",

@@ -28,7 +28,7 @@ from loralift.reporting.charts.apart import Drawing, draw_apart
 from loralift.visible import one_line
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.comparing import Compared, read_comparison
+from loralift.workflow.comparing import MOST_RANKED, Compared, read_comparison
 from loralift.workflow.confounds import columns_of
 from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
@@ -79,13 +79,27 @@ def build_report(directory: RunDirectory) -> Report:
         proofs=of.proofs,
         also=known,
         facts=facts,
-        notes=(*of.notes, *elsewhere, *clean),
+        notes=(*of.notes, *elsewhere, *clean, *(_of_many(compared) if compared else ())),
         rows=_rows(directory, of.variants, questions, repeats),
         refused=of.refused,
         protocols=protocols,
         judging=compared.judging if compared else None,
+        sweep=compared.sweep if compared else None,
         asked={name: _rows(place, of.variants, questions, repeats) for name, place in _further(directory, protocols)},
     )
+
+
+def _of_many(compared: Compared) -> Iterator[str]:
+    """What is left out of the report of many adapters."""
+    yield from compared.sweep.notes if compared.sweep else ()
+    candidates, drawn = compared.comparison.candidates, charts.drawn_alone(compared.comparison)
+    if len(candidates) > len(drawn):
+        yield (
+            f"{len(candidates)} adapters: charts of single ones are drawn for {some(drawn)} alone, the ones with the "
+            "most and the least of the metric that decides."
+        )
+    if len(candidates) > MOST_RANKED:
+        yield f"Each adapter is compared with the base, but not with each: they are more than {MOST_RANKED}."
 
 
 def _run_file(directory: RunDirectory, run: Mapping[str, Any]) -> _RunFile:

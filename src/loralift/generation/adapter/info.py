@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, wrong_argument
-from loralift.generation.adapter import fields, fit, origin
+from loralift.generation.adapter import fields, fit, origin, training
+from loralift.generation.adapter.place import checkpoints_in, find_adapter
 from loralift.generation.model.base_model import ADAPTER_CONFIG
 from loralift.generation.model.build import Limit
 from loralift.generation.model.folder import refuse_irregular
-from loralift.generation.model.hub import find_folder, hash_files
+from loralift.generation.model.hub import hash_files
 from loralift.generation.model.loading import loading
 from loralift.reading import read_json
 from loralift.records import BASE, LARGEST
@@ -42,7 +44,7 @@ class AdapterInfo:
     Attributes:
         name: The name that the user gave it, which is the name of its variant.
         path: The local folder with its files.
-        source: What the user gave: a folder or a hub id.
+        source: What the user gave: a folder or a place on the hub.
         revision: The hub commit; None for a local folder.
         peft_type: e.g. ``LORA``.
         rank: r, or None where the type has none.
@@ -59,6 +61,7 @@ class AdapterInfo:
         largest_b: The largest absolute value of any lora_B; None where there is none.
         base_weights: Keys of its file that are weights of the base itself; they must equal the base's.
         ignored_settings: Settings of a newer PEFT that this one does not know.
+        numbers: By which it may differ from others of its training: its step, and its configuration's numbers.
     """
 
     name: str
@@ -80,6 +83,7 @@ class AdapterInfo:
     largest_b: float | None = None
     base_weights: tuple[str, ...] = ()
     ignored_settings: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def argument(self) -> str:
@@ -109,7 +113,8 @@ def inspect_adapter(
     if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
         allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
         raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
-    folder, commit = find_folder(argument, path, revision, (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES), AdapterError)
+    files = (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES, training.STATE)
+    folder, commit = find_adapter(argument, path, revision, files)
     refuse_irregular(folder, (ADAPTER_CONFIG, *WEIGHTS), AdapterError)
     raw, config = _read_config(argument, folder)
     _refuse_unsupported(argument, config)
@@ -133,13 +138,24 @@ def inspect_adapter(
         use_rslora=bool(getattr(config, "use_rslora", False)),
         use_dora=bool(getattr(config, "use_dora", False)),
         parameters=sum(tensor.numel() for tensor in tensors.values()),
-        sha256=hash_files([folder / ADAPTER_CONFIG, weights]).removeprefix("sha256:"),
+        sha256=hash_adapter(folder),
         base_revision=config.revision,
         tensors=len(tensors),
         largest_b=fit.largest_b(tensors),
         base_weights=base_weights,
         ignored_settings=_ignored_settings(raw),
+        numbers=training.numbers_of(folder, raw),
     )
+
+
+def hash_adapter(folder: Path) -> str:
+    """A hash of an adapter's configuration and weights, in hexadecimal.
+
+    Raises:
+        OSError: They cannot be read.
+    """
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[0])
+    return hash_files([folder / ADAPTER_CONFIG, weights]).removeprefix("sha256:")
 
 
 def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
@@ -147,6 +163,8 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
     path = folder / ADAPTER_CONFIG
     if not path.is_file():
         hint = " (it is a whole model: give it as --model)" if (folder / "config.json").is_file() else ""
+        if inside := checkpoints_in(folder):
+            hint = f" (its checkpoints do: give one, {argument}/{inside[-1]}, or all of them, '{folder}/checkpoint-*')"
         raise AdapterError(
             f"`{argument}` must be a folder with an {ADAPTER_CONFIG}, as save_pretrained writes it, but there is "
             f"none{hint}"
