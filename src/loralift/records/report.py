@@ -21,8 +21,8 @@ class Finding:
         text: The sentence.
         figures: Where each figure in it comes from: a Python expression to its value, over comparison.json's ``rows``,
             ``alpha``, ``sweep`` and ``confounds``, the variants' ``summaries``, the adapters' ``proofs`` and ``also``,
-            further data set to its comparison; e.g. ``rows[3].difference`` or ``also['opinions'].rows[3].difference``. A
-            sentence writes a number as tables do, perhaps without its sign, or in words.
+            further data set to its comparison; e.g. ``rows[3].difference`` or ``also['opinions'].rows[3].difference``.
+            A sentence writes a number as tables do, perhaps without its sign, or in words.
         severity: ``warning`` where it puts a verdict in doubt.
         candidate: The adapter that it is about; None: none, or all.
     """

@@ -83,7 +83,9 @@ def _draw(
     size = 70 if len(rows) <= 20 else 40
     described = alt.Description("said:N")
     layers.append(style.layer(style.points(size).encode(x=x, y=y, description=described, **marks), points))
-    ring = alt.Chart().mark_point(filled=False, shape="circle", size=3 * size, stroke=style.PALETTE["ink"], aria=False)
+    ring = alt.Chart().mark_point(
+        filled=False, shape="circle", size=3 * size, stroke=style.PALETTE["ink"], strokeWidth=1, aria=False
+    )
     layers.append(style.layer(ring.encode(x=x, y=y), [_point(axis, row, info) for row in ringed]))
     return style.svg(layers, title, how, height=HEIGHT)
 
