@@ -71,6 +71,7 @@ chaos: setup     ## 100 runs killed and starved at random moments, full disks, o
 simulate: setup  ## the simulations behind docs/statistics.md, three quarters of an hour
 	$(PYTHON) -m benchmarks.verdicts
 	$(PYTHON) -m benchmarks.protocols
+	$(PYTHON) -m benchmarks.sweeping
 
 # atheris has no part in LoraLift, and no wheel for every system: it lies beside the environment
 fuzz: setup .fuzz/.ready  ## feed everything that reads or shows with spoiled inputs; RUNS of each target, FUZZ=--plain without atheris

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loralift.cli.offline import offline_option
-from loralift.cli.options import config_options, given
+from loralift.cli.options import config_options, given, one_config
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Row = tuple[bool, str, str]
 
 
 @click.command()
-@click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
+@click.argument("config_file", metavar="[CONFIG.yaml]", nargs=-1, type=click.Path(path_type=Path), callback=one_config)
 @config_options
 @click.option("--parity", is_flag=True, help="Answer in every mode that a run may take, and compare them.")
 @click.option("-f", "--format", "fmt", default="table", metavar="table|json", help="How the proof is printed.")

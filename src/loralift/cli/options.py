@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, get_origin
 
 import click
@@ -63,6 +63,23 @@ def _parted(text: str, allowed: str) -> list[str]:
     return found
 
 
+def one_config(_context: click.Context, _parameter: click.Parameter, came: Sequence[Path]) -> Path | None:
+    """The configuration file among what no flag takes.
+
+    Raises:
+        UsageError: There is more than one file, or a folder: what a shell makes of a pattern without quotes.
+    """
+    folder = next((path for path in came if path.is_dir()), None)
+    if folder is not None:
+        raise UsageError(
+            f"`CONFIG.yaml` must be a file, and {str(folder)!r} is a folder: put a pattern for several adapters in "
+            "quotes, as in --adapter 'RUN/checkpoint-*', or write --adapter before each"
+        )
+    if len(came) > 1:
+        raise UsageError(wrong_argument("CONFIG.yaml", "given once", " and ".join(map(str, came[:3]))))
+    return came[0] if came else None
+
+
 def config_options[Command: Callable[..., Any]](command: Command) -> Command:
     """Give a command one option a field of the configuration; an option not given is None."""
     for name, field in reversed(RunConfig.model_fields.items()):
@@ -80,7 +97,9 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
     for name, came in options.items():
         if came is None or came == ():
             continue
-        if _is(RunConfig.model_fields[name], dict):
+        if name == "adapters":
+            values[name] = list(came)
+        elif _is(RunConfig.model_fields[name], dict):
             values[name] = _pairs(name, came)
         elif name == "metrics":
             values[name] = metric_names(came)
@@ -117,8 +136,8 @@ def _pairs(name: str, texts: Iterable[str]) -> dict[str, str]:
         if name == "also" and text.startswith(TASKS):  # a bare task: its name, or that of its file
             task = PurePath(text.removeprefix(TASKS).partition("?")[0])
             key, value = task.stem if task.suffix in (".yaml", ".yml") else task.name, text
-        elif (not equals or "/" in key) and name in ("adapters", "also"):  # a bare path: its last part is the name
-            key, value = PurePath(text.partition("?")[0]).stem if name == "also" else PurePath(text).name, text
+        elif (not equals or "/" in key) and name == "also":  # a bare path: its last part is the name
+            key, value = PurePath(text.partition("?")[0]).stem, text
         elif not equals:
             raise UsageError(wrong_argument(flag_of(name), METAVARS[name], text))
         if key in pairs:

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from loralift.cli.judge_options import asked_judge, judge_options, parted
 from loralift.cli.offline import offline_option
-from loralift.cli.options import config_options, given
+from loralift.cli.options import config_options, given, one_config
 from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
 from loralift.visible import visible
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("config_file", metavar="[CONFIG.yaml]", required=False, type=click.Path(path_type=Path))
+@click.argument("config_file", metavar="[CONFIG.yaml]", nargs=-1, type=click.Path(path_type=Path), callback=one_config)
 @config_options
 @judge_options
 @click.option("--resume", is_flag=True, help="Go on with the run in --output-dir.")

@@ -9,7 +9,8 @@
 Further modules: ``lengths``, ``slices``, ``contributions`` and ``noise`` look for other explanations of a difference,
 ``whichever`` and ``best`` (with ``crossed``, ``crossfit``, ``confirming``) judge what was asked in several ways,
 ``repeats`` says which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone,
-``parity`` compares the modes in which one model is run, ``preferences`` what judges prefer.
+``sweeping`` finds the best of many, ``parity`` compares the modes in which one model is run, ``preferences`` what
+judges prefer.
 
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """
@@ -33,6 +34,7 @@ from loralift.comparison.repeats import Clusters, clusters_of, question_of, repe
 from loralift.comparison.settings import Settings
 from loralift.comparison.slices import compare_slices
 from loralift.comparison.summary import summaries, summarise
+from loralift.comparison.sweeping import best_of
 from loralift.comparison.whichever import whichever_way
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "adjust_for_length",
     "against_best",
     "agreement_with",
+    "best_of",
     "clusters_of",
     "cohens_kappa",
     "compare",

@@ -62,8 +62,8 @@ def against_best(
         raise UsageError(wrong_argument("trained", f"one of the protocols ({some(scores, 20)})", trained))
     if info.corpus:
         return ()
-    its = {variant: _complete(scores, variant, info.name, scores) for variant in (baseline_name, *candidates)}
-    alone = {variant: _complete(scores, variant, info.name, [trained]) for variant in candidates}
+    its = {variant: complete(scores, variant, info.name, scores) for variant in (baseline_name, *candidates)}
+    alone = {variant: complete(scores, variant, info.name, [trained]) for variant in candidates}
     claims: list[list[AgainstBest]] = []
     ways: tuple[tuple[Asked, Mapping[str, Mapping[str, Sequence[Score]]]], ...] = (
         ("as trained", alone),
@@ -78,7 +78,7 @@ def against_best(
     return tuple(claim for pair_of_claims in zip(*claims, strict=True) for claim in pair_of_claims)
 
 
-def _complete(
+def complete(
     scores: Mapping[str, Mapping[str, Sequence[Score]]], variant: str, metric: str, protocols: Iterable[str]
 ) -> dict[str, Sequence[Score]]:
     """One variant's rows by protocol, without a value wherever one protocol gives none: the same rows for all."""
@@ -116,14 +116,14 @@ def _judged(crossed: Sequence[Crossed], settings: Settings) -> list[AgainstBest]
     """One claim on all candidates, a family of its own."""
     halved = [(one, *one.sides) for one in crossed if one.sides is not None]
     cases = [one.case(adapter, base) for one, adapter, base in halved]
-    rows = [_described(*found) for found in zip(analyse(cases, settings), cases, strict=True)]
+    rows = [described(*found) for found in zip(analyse(cases, settings), cases, strict=True)]
     if any(row.verdict != "inconclusive" for row in rows):
         rows = confirmed(rows, [one for one, _, _ in halved], settings)
     found = iter(zip(rows, cases, strict=True))
     return [_claim(one, *next(found)) if one.sides is not None else _too_few(one) for one in crossed]
 
 
-def _described(row: MetricComparison, case: Case) -> MetricComparison:
+def described(row: MetricComparison, case: Case) -> MetricComparison:
     """What describes the rows is of the rows as they are; what judges them, of the widened ones."""
     factor = case.sample.widening
     if factor == 1:

@@ -56,6 +56,11 @@ def relabel(contrasts: Sequence[Contrast], seed: int, resamples: int) -> list[Fl
     return [contrast.of_swaps(summed) for contrast, summed in zip(contrasts, sums, strict=True)]
 
 
+def swapped_sums(values: Floats, seed: int, resamples: int) -> Floats:
+    """Column sums of the rows that random relabellings swap, shape (resamples, k), of values of shape (n, k)."""
+    return _weighted_sums([values], "permutation", seed, resamples)[0]
+
+
 def relabel_exactly(contrast: Contrast) -> Floats:
     """The difference under each of the 2^k relabellings of the k pairs that differ; k at most ``EXACT_UP_TO``."""
     differing = contrast.swapped[contrast.differing]

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from loralift import arguments
+from loralift.config.adapters import adapters_of
 from loralift.config.fields import (
     HALF,
     SAME_FOLDER,
@@ -68,9 +69,10 @@ class RunConfig(BaseModel):
     revision: Name | None = Field(
         None, title="Of the model, on the hub.", description="a branch, tag or commit of the model's repository"
     )
-    adapters: dict[str, Name] = Field(
+    adapters: Annotated[dict[str, Name], BeforeValidator(adapters_of)] = Field(
         default_factory=dict,
-        title="An adapter to evaluate; may be given again. A bare PATH takes its folder's name.",
+        title="An adapter to evaluate, or a pattern for several ('RUN/checkpoint-*'); may be given again. A bare PATH "
+        "takes its folder's name.",
         description=_NAMES,
     )
     quantization: Literal["nf4", "nf4-double", "int8"] | None = Field(

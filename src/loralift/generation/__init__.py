@@ -88,7 +88,7 @@ def inspect_adapter(
 
     Args:
         name: The adapter's name, which becomes its variant's and its folder's.
-        path: A local folder or a hub id.
+        path: A local folder, or ORG/NAME@REVISION:SUBFOLDER on the hub.
         base_config: The base model's transformers configuration, ``inspect_base(...).config``.
         revision: A hub branch, tag or commit.
         limit: How large a base its files can fill, ``inspect_base(...).limit``; None: the largest there is.

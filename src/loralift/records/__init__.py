@@ -67,6 +67,7 @@ from loralift.records.rows import (
     ReferenceLikelihood,
     Score,
 )
+from loralift.records.sweep import Axis, BestOf, Sweep
 from loralift.records.thinking import (
     AS_USUAL,
     KEPT,
@@ -97,6 +98,8 @@ __all__ = [
     "AdapterProof",
     "AgainstBest",
     "Answer",
+    "Axis",
+    "BestOf",
     "CheckName",
     "Comparison",
     "Confounds",
@@ -138,6 +141,7 @@ __all__ = [
     "Score",
     "SdkPairedTest",
     "SliceComparison",
+    "Sweep",
     "Tags",
     "Thinking",
     "Verdict",

@@ -10,6 +10,7 @@ from loralift.records.confounds import AdapterProof, Confounds
 from loralift.records.figures import Comparison, MetricInfo, MetricSummary, SdkPairedTest
 from loralift.records.judging import Judging
 from loralift.records.protocols import Protocols
+from loralift.records.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,9 @@ class Finding:
     Attributes:
         text: The sentence.
         figures: Where each figure in it comes from: a Python expression to its value, over comparison.json's ``rows``,
-            ``alpha`` and ``confounds``, the variants' ``summaries``, the adapters' ``proofs`` and ``also``, further
-            data set to its comparison; e.g. ``rows[3].difference`` or ``also['opinions'].rows[3].difference``. A
-            sentence writes a number as tables do, perhaps without its sign, or in words.
+            ``alpha``, ``sweep`` and ``confounds``, the variants' ``summaries``, the adapters' ``proofs`` and ``also``,
+            further data set to its comparison; e.g. ``rows[3].difference`` or ``also['opinions'].rows[3].difference``.
+            A sentence writes a number as tables do, perhaps without its sign, or in words.
         severity: ``warning`` where it puts a verdict in doubt.
         candidate: The adapter that it is about; None: none, or all.
     """
@@ -79,6 +80,7 @@ class Report:
         refused: Adapter that was left out to why.
         protocols: What becomes of the verdict when all are asked another way; None where they were asked in one.
         judging: What judges found; None where none was asked.
+        sweep: The adapters as a sweep; None where they are none.
         asked: Further protocol to every row under it, as many as ``rows`` and in their order.
     """
 
@@ -98,4 +100,5 @@ class Report:
     refused: Mapping[str, str] = field(default_factory=dict)
     protocols: Protocols | None = None
     judging: Judging | None = None
+    sweep: Sweep | None = None
     asked: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)

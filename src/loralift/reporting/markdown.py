@@ -11,6 +11,7 @@ from loralift.reporting import judging, matrices, tables
 from loralift.reporting.doubts import doubts, doubts_of
 from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
+from loralift.reporting.sweep import sweep_table
 from loralift.visible import one_line
 
 # Characters that are markup in Markdown or HTML.
@@ -41,7 +42,7 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts.append(_findings(report))
         parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
         parts += [_table(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
-        parts.append(_table(tables.ranking_table(comparison)))
+        parts += [_table(sweep_table(report)), _table(tables.ranking_table(comparison))]
         parts += [_table(table) for table in (*matrices.asked_tables(report), *judging.judging_tables(report))]
     for name, further in report.also.items():
         parts.append(f"## Forgetting: {escape(name)}")

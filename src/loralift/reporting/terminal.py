@@ -15,6 +15,7 @@ from loralift.records import Comparison, Finding, Parity, Report
 from loralift.reporting import judging, matrices, parity, tables
 from loralift.reporting.console import shown
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
+from loralift.reporting.sweep import sweep_table
 
 MOST_IN_CELL = 100
 """Characters of a name in a table."""
@@ -50,7 +51,8 @@ def print_report(report: Report, console: Console) -> None:
     if report.comparison is None:
         print_table(tables.summary_table(report), console)
     else:
-        further = (*matrices.asked_tables(report), *judging.judging_tables(report))
+        swept = (sweep_table(report),) if report.sweep else ()
+        further = (*swept, *matrices.asked_tables(report), *judging.judging_tables(report))
         print_comparison(report.comparison, console, report.findings, doubts=doubts_of(report), further=further)
         for name, comparison in report.also.items():
             for candidate in comparison.candidates:

@@ -18,6 +18,7 @@ from loralift.records import (
     Protocols,
     Score,
     SdkPairedTest,
+    Sweep,
 )
 from loralift.reporting.formatting import percent
 from loralift.workflow import files
@@ -26,6 +27,9 @@ from loralift.workflow.damage import consistent, within
 from loralift.workflow.run_directory import RunDirectory
 
 DEFAULT_PRIMARY = "semantic_similarity"
+
+MOST_RANKED = 30
+"""Candidates up to which each is compared with each: the pairs of a hundred would take minutes, and megabytes."""
 
 SEEING = ("chrf", "exact_match")
 """Metrics that can score texts in every script."""
@@ -67,7 +71,7 @@ def compare_scores(
     aggregates = corpus_aggregates(metrics)
     settings = with_margins(settings, scores, metrics, aggregates)
     comparison = compare(name, scores, candidates, metrics, settings, aggregates=aggregates, clusters=clusters)
-    if len(candidates) > 1:
+    if 1 < len(candidates) <= MOST_RANKED:
         decides = metrics[settings.primary]
         aggregate = aggregates.get(decides.name)
         ranking = rank({name: scores, **candidates}, decides, settings, aggregate=aggregate, clusters=clusters)
@@ -172,6 +176,7 @@ def write_comparison(
     confounds: Confounds | None = None,
     findings: Sequence[Finding] = (),
     protocols: Protocols | None = None,
+    sweep: Sweep | None = None,
 ) -> None:
     """Write comparison.json."""
     document = comparison_document(comparison, tests)
@@ -181,6 +186,7 @@ def write_comparison(
             **document,
             "confounds": plain(confounds or Confounds()),
             "protocols": plain(protocols),
+            "sweep": plain(sweep),
             "findings": plain(findings),
         },
     )
@@ -201,6 +207,7 @@ class Compared:
     findings: tuple[Finding, ...]
     protocols: Protocols | None = None
     judging: Judging | None = None
+    sweep: Sweep | None = None
 
 
 def read_comparison(directory: RunDirectory) -> Compared:
@@ -214,7 +221,7 @@ def read_comparison(directory: RunDirectory) -> Compared:
     with within(place):
         tests, found = (document.pop(key, []) for key in ("nemo_evaluator", "findings"))
         confounds, protocols = document.pop("confounds", {}), document.pop("protocols", None)
-        judging = document.pop("judging", None)
+        judging, sweep = document.pop("judging", None), document.pop("sweep", None)
         return Compared(
             consistent(decode(Comparison, document), place),
             tuple(decode(SdkPairedTest, test) for test in tests),
@@ -222,4 +229,5 @@ def read_comparison(directory: RunDirectory) -> Compared:
             tuple(decode(Finding, finding) for finding in found),
             None if protocols is None else decode(Protocols, protocols),
             None if judging is None else decode(Judging, judging),
+            None if sweep is None else decode(Sweep, sweep),
         )

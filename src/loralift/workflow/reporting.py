@@ -15,6 +15,7 @@ from loralift.records import (
     BASE,
     AdapterProof,
     Answer,
+    Comparison,
     Confounds,
     MetricInfo,
     MetricSummary,
@@ -29,7 +30,7 @@ from loralift.reporting.charts.apart import Drawing, draw_apart
 from loralift.visible import one_line
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain
-from loralift.workflow.comparing import Compared, read_comparison
+from loralift.workflow.comparing import MOST_RANKED, Compared, read_comparison
 from loralift.workflow.confounds import columns_of
 from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
@@ -59,12 +60,9 @@ def build_report(directory: RunDirectory) -> Report:
     protocols = compared.protocols if compared else None
     with reading(directory.run, RunDirectoryError, REMEDY):
         questions = directory.read_questions()
-    also = {name: RunDirectory(directory.root / "also" / name) for name in of.also}
-    known = {name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()}
     with within(directory.run):
         facts = decode(dict[str, str], facts_of(run))
-        by = f", asked by {of.part.removeprefix(PROTOCOLS)}" if of.part.startswith(PROTOCOLS) else ""
-        title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}{by}"
+        title = f"{_name(run['config']['model'])} on {_name(run['data']['source'])}{_asked_by(of.part)}"
         alone = of.protocols[1:] if compared is None else ()
         elsewhere = [f"Asked by {some(alone)} too: protocols/NAME/report.html" for _ in alone[:1]]
         clean = tuple(_clean(compared.confounds if compared else Confounds(), run["config"]))
@@ -72,8 +70,7 @@ def build_report(directory: RunDirectory) -> Report:
     rows = _rows(directory, of.variants, questions, repeats)
     further = list(_further(directory, protocols))
     asked = {name: _rows(place, of.variants, questions, repeats) for name, place in further}
-    thought = _thinking(directory, of.variants, rows)
-    others = [f"{name}: {note}" for name, place in further for note in _thinking(place, of.variants, asked[name])]
+    of_rows = _notes_of_rows(directory, of.variants, rows, [(name, place, asked[name]) for name, place in further])
     return Report(
         title=title,
         variants=of.variants,
@@ -84,15 +81,38 @@ def build_report(directory: RunDirectory) -> Report:
         confounds=compared.confounds if compared else Confounds(),
         findings=compared.findings if compared else (),
         proofs=of.proofs,
-        also=known,
+        also=_compared_also(directory, of.also),
         facts=facts,
-        notes=(*of.notes, *elsewhere, *clean, *thought, *others),
+        notes=(*of.notes, *elsewhere, *clean, *of_rows, *(_of_many(compared) if compared else ())),
         rows=rows,
         refused=of.refused,
         protocols=protocols,
         judging=compared.judging if compared else None,
+        sweep=compared.sweep if compared else None,
         asked=asked,
     )
+
+
+def _compared_also(directory: RunDirectory, names: Sequence[str]) -> dict[str, Comparison]:
+    """The comparisons of further data sets, as far as there are any."""
+    also = {name: RunDirectory(directory.root / "also" / name) for name in names}
+    return {name: read_comparison(place).comparison for name, place in also.items() if place.comparison.exists()}
+
+
+def _asked_by(part: str) -> str:
+    return f", asked by {part.removeprefix(PROTOCOLS)}" if part.startswith(PROTOCOLS) else ""
+
+
+def _notes_of_rows(
+    directory: RunDirectory,
+    variants: Sequence[str],
+    rows: Sequence[Row],
+    further: Sequence[tuple[str, RunDirectory, Sequence[Row]]],
+) -> Iterator[str]:
+    """What a reader must know of the thinking of the run's answers, and of those under further protocols."""
+    yield from _thinking(directory, variants, rows)
+    for name, place, asked in further:
+        yield from (f"{name}: {note}" for note in _thinking(place, variants, asked))
 
 
 def _thinking(directory: RunDirectory, variants: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
@@ -102,6 +122,19 @@ def _thinking(directory: RunDirectory, variants: Sequence[str], rows: Sequence[R
             Read(row.answers.get(name), name in row.thinking, row.values[name].get("truncated") == 1) for row in rows
         ]
         yield from thinking_notes(name, read, read_thinking(directory, name))
+
+
+def _of_many(compared: Compared) -> Iterator[str]:
+    """What is left out of the report of many adapters."""
+    yield from compared.sweep.notes if compared.sweep else ()
+    candidates, drawn = compared.comparison.candidates, charts.drawn_alone(compared.comparison)
+    if len(candidates) > len(drawn):
+        yield (
+            f"{len(candidates)} adapters: charts of single ones are drawn for {some(drawn)} alone, the ones with the "
+            "most and the least of the metric that decides."
+        )
+    if len(candidates) > MOST_RANKED:
+        yield f"Each adapter is compared with the base, but not with each: they are more than {MOST_RANKED}."
 
 
 def _run_file(directory: RunDirectory, run: Mapping[str, Any]) -> _RunFile:

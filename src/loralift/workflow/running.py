@@ -15,6 +15,7 @@ from loralift.generation import Generator
 from loralift.records import BASE, AdapterProof, Finding, Report, Score
 from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
+from loralift.reporting.sweep import sweep_findings
 from loralift.workflow.asking import Asked
 from loralift.workflow.claims import UnderProtocol, claims_of
 from loralift.workflow.comparing import compare_scores, corpus_aggregates, write_comparison
@@ -40,6 +41,7 @@ from loralift.workflow.scoring import (
     with_model,
 )
 from loralift.workflow.scoring_process import Scorer
+from loralift.workflow.sweeps import sweep_of
 from loralift.workflow.tasks import evaluate_task, score_task, with_warnings
 
 
@@ -68,6 +70,7 @@ class _Known:
         training: The texts of the training data.
         proofs: That the adapters act.
         notes: Part of the run to what a reader must know of how it was asked.
+        numbers: Adapter to the numbers by which it may differ from the others.
         lost: What adapters lost on further data sets that were compared before.
         found: What was found under the protocols that were compared before, by part.
     """
@@ -75,6 +78,7 @@ class _Known:
     training: Sequence[str]
     proofs: Sequence[AdapterProof]
     notes: Mapping[str, Sequence[str]]
+    numbers: Mapping[str, Mapping[str, float]]
     lost: list[Finding] = field(default_factory=list)
     found: dict[str, UnderProtocol] = field(default_factory=dict)
 
@@ -121,8 +125,8 @@ def _run(context: RunContext, directory: RunDirectory, scoring: Scoring, *, resu
         for note in (*rehearsed, *refuse_blind(scoring, datasets[0].data.questions)):
             context.watcher.say(f"metrics: {note}")
     with Scorer(scoring, context.watcher.say) as scorer:
-        context, proofs, notes = _generate(context, datasets, scorer, resume=resume, command=command)
-        known = _Known(training, proofs, notes)
+        context, known = _generate(context, datasets, scorer, resume=resume, command=command)
+        known = replace(known, training=training)
         for dataset in datasets:  # a verdict must not outlive its scores, nor claims over all protocols those of one
             dataset.directory.comparison.unlink(missing_ok=True)
         # the questions that decide come last: their findings name what was found elsewhere
@@ -150,14 +154,13 @@ def _directory(config: RunConfig, resume: bool) -> RunDirectory:
 
 def _generate(
     context: RunContext, datasets: Sequence[DatasetRun], scorer: Scorer, *, resume: bool, command: str
-) -> tuple[RunContext, Sequence[AdapterProof], Mapping[str, Sequence[str]]]:
+) -> tuple[RunContext, _Known]:
     """Load the model, prove that the adapters act, and let every variant answer every data set.
 
     Frees the model before it returns, since the metrics need the memory.
 
     Returns:
-        The context, its configuration without the adapters that were refused, the proofs of the others, and each
-        part's notes on how it was asked.
+        The context, its configuration without the adapters that were refused, and what is known of the others.
     """
     ready = load_and_prove(context, datasets)
     context = replace(context, config=ready.config)
@@ -166,7 +169,9 @@ def _generate(
     scorer.score_beside(ready.generator)
     for dataset in datasets:
         _answer(context, dataset, scorer, ready.generator, ready.asked[dataset.part])
-    return context, ready.proofs, {part: asked.asking.notes for part, asked in ready.asked.items()}
+    notes = {part: asked.asking.notes for part, asked in ready.asked.items()}
+    numbers = {name: info.numbers for name, info in ready.generator.adapters.items()}
+    return context, _Known((), ready.proofs, notes, numbers)
 
 
 def _answer(context: RunContext, dataset: DatasetRun, scorer: Scorer, generator: Generator, asked: Asked) -> None:
@@ -253,7 +258,9 @@ def _compare(
     summaries = {variant: read_summaries(dataset.directory, variant)[1] for variant in scores}
     proofs, lost = (known.proofs, known.lost) if dataset.decides else ((), ())
     said = findings(comparison, summaries, confounds, proofs, protocols)
-    write_comparison(dataset.directory, comparison, tests, confounds, (*said, *lost), protocols)
+    sweep = None if dataset.name else sweep_of(known.numbers, scores, comparison, settings, dataset.clusters)
+    said = (*said, *lost, *sweep_findings(comparison, sweep))
+    write_comparison(dataset.directory, comparison, tests, confounds, said, protocols, sweep)
 
 
 def _in_order(found: Mapping[str, UnderProtocol]) -> list[UnderProtocol]:

@@ -13,6 +13,7 @@ from transformers import AutoConfig, GPT2Config, LlamaConfig
 from demo.tiny import train_lora
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import inspect_adapter, load_transformers
+from loralift.generation.adapter.proof import _checkpoints_note
 from tests.models import PAIRS
 
 
@@ -196,3 +197,20 @@ def test_settings_of_a_newer_peft_are_told_once(copy, config, caplog):
     change_config(copy, new_trick="on", other_trick=None)
     assert inspect_adapter("mine", str(copy), config).ignored_settings == ("new_trick",)
     assert caplog.text == ""  # the proof says it, escaped
+
+
+def test_a_trainings_output_folder_says_how_to_ask_for_its_checkpoints(config, tiny_adapter, tmp_path):
+    out = tmp_path / "out"
+    for step in (100, 90):
+        shutil.copytree(tiny_adapter, out / f"checkpoint-{step}")
+    with pytest.raises(AdapterError) as caught:
+        inspect_adapter("mine", str(out), config)
+    assert f"give one, --adapter mine={out}/checkpoint-100, or all of them, '{out}/checkpoint-*'" in str(caught.value)
+    shutil.copytree(tiny_adapter, out, dirs_exist_ok=True)
+    (out / "optimizer.pt").write_bytes(b"not read")
+    top = inspect_adapter("mine", str(out), config)
+    (note,) = _checkpoints_note(top)
+    assert "The adapter beside its checkpoints was evaluated, not they (checkpoint-90, checkpoint-100)" in note
+    inside = inspect_adapter("mine", f"{out}:checkpoint-90", config)
+    assert (inside.path, inside.numbers["step"], inside.numbers["r"]) == (str(out / "checkpoint-90"), 90, 8)
+    assert _checkpoints_note(inside) == ()

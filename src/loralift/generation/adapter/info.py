@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, wrong_argument
-from loralift.generation.adapter import fields, fit, origin
+from loralift.generation.adapter import fields, fit, origin, training
+from loralift.generation.adapter.place import checkpoints_in, find_adapter
 from loralift.generation.adapter.precision import CARD
 from loralift.generation.model.base_model import ADAPTER_CONFIG
 from loralift.generation.model.build import Limit
 from loralift.generation.model.folder import refuse_irregular
-from loralift.generation.model.hub import find_folder, hash_files
+from loralift.generation.model.hub import hash_files
 from loralift.generation.model.loading import loading
 from loralift.reading import read_json
 from loralift.records import BASE, LARGEST
@@ -28,7 +30,7 @@ TOKENIZER_FILES = (
     *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "tekken.json"),
 )
 
-FETCHED = (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES, CARD)
+FETCHED = (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES, training.STATE, CARD)
 """The files of an adapter that are looked at."""
 
 # Low-rank updates of weights; switched off, the model is exactly the base. Prompt learning prepends tokens instead.
@@ -46,7 +48,7 @@ class AdapterInfo:
     Attributes:
         name: The name that the user gave it, which is the name of its variant.
         path: The local folder with its files.
-        source: What the user gave: a folder or a hub id.
+        source: What the user gave: a folder or a place on the hub.
         revision: The hub commit; None for a local folder.
         peft_type: e.g. ``LORA``.
         rank: r, or None where the type has none.
@@ -63,6 +65,7 @@ class AdapterInfo:
         largest_b: The largest absolute value of any lora_B; None where there is none.
         base_weights: Keys of its file that are weights of the base itself; they must equal the base's.
         ignored_settings: Settings of a newer PEFT that this one does not know.
+        numbers: By which it may differ from others of its training: its step, and its configuration's numbers.
     """
 
     name: str
@@ -84,6 +87,7 @@ class AdapterInfo:
     largest_b: float | None = None
     base_weights: tuple[str, ...] = ()
     ignored_settings: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def argument(self) -> str:
@@ -119,9 +123,8 @@ def inspect_adapter(
     _refuse_unusable(name, path)
     folder, commit = _find(argument, path, revision)
     raw, config = _read_config(argument, folder)
-    _refuse_unsupported(argument, config)
     origin.check_class(argument, config, base_config)
-    weights, tensors = _read_weights(argument, folder)
+    tensors = _read_weights(argument, folder)
     with loading(f"`{argument}` does not fit the base", AdapterError, f"check its {ADAPTER_CONFIG}"):
         base_weights = fit.check_fit(argument, config, base_config, tensors, limit, trusts_code=trusts_code)
     fit.check_values(argument, tensors)
@@ -139,18 +142,19 @@ def inspect_adapter(
         use_rslora=bool(getattr(config, "use_rslora", False)),
         use_dora=bool(getattr(config, "use_dora", False)),
         parameters=sum(tensor.numel() for tensor in tensors.values()),
-        sha256=hash_files([folder / ADAPTER_CONFIG, weights]).removeprefix("sha256:"),
+        sha256=hash_adapter(folder),
         base_revision=config.revision,
         tensors=len(tensors),
         largest_b=fit.largest_b(tensors),
         base_weights=base_weights,
         ignored_settings=_ignored_settings(raw),
+        numbers=training.numbers_of(folder, raw),
     )
 
 
 def _find(argument: str, path: str, revision: str | None) -> tuple[Path, str | None]:
     """An adapter's folder, whose files are files, and its hub commit."""
-    folder, commit = find_folder(argument, path, revision, FETCHED, AdapterError)
+    folder, commit = find_adapter(argument, path, revision, FETCHED)
     refuse_irregular(folder, (ADAPTER_CONFIG, *WEIGHTS), AdapterError)
     return folder, commit
 
@@ -161,11 +165,23 @@ def _refuse_unusable(name: str, path: str) -> None:
         raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
 
 
+def hash_adapter(folder: Path) -> str:
+    """A hash of an adapter's configuration and weights, in hexadecimal.
+
+    Raises:
+        OSError: They cannot be read.
+    """
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), folder / WEIGHTS[0])
+    return hash_files([folder / ADAPTER_CONFIG, weights]).removeprefix("sha256:")
+
+
 def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
     """The adapter's configuration: the file's JSON, and PEFT's object made from it."""
     path = folder / ADAPTER_CONFIG
     if not path.is_file():
         hint = " (it is a whole model: give it as --model)" if (folder / "config.json").is_file() else ""
+        if inside := checkpoints_in(folder):
+            hint = f" (its checkpoints do: give one, {argument}/{inside[-1]}, or all of them, '{folder}/checkpoint-*')"
         raise AdapterError(
             f"`{argument}` must be a folder with an {ADAPTER_CONFIG}, as save_pretrained writes it, but there is "
             f"none{hint}"
@@ -183,7 +199,9 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
         )
     fields.check_fields(argument, raw)
     with loading(f"`{argument}` has an {ADAPTER_CONFIG} that PEFT refuses", AdapterError):
-        return raw, PeftConfig.from_pretrained(str(folder))
+        config = PeftConfig.from_pretrained(str(folder))
+    _refuse_unsupported(argument, config)
+    return raw, config
 
 
 def _refuse_unsupported(argument: str, config: Any) -> None:
@@ -215,15 +233,14 @@ def _refuse_unsupported(argument: str, config: Any) -> None:
         )
 
 
-def _read_weights(argument: str, folder: Path) -> tuple[Path, fit.Tensors]:
-    """The file of the weights, and its tensors."""
+def _read_weights(argument: str, folder: Path) -> fit.Tensors:
     found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
     if not found:
         raise AdapterError(
             f"`{argument}` must be a folder with {' or '.join(WEIGHTS)}, but there is none: save it again with "
             "save_pretrained, or fetch the file that is missing"
         )
-    return found[0], fit.read_tensors(argument, found[0])
+    return fit.read_tensors(argument, found[0])
 
 
 def _ignored_settings(raw: dict[str, Any]) -> tuple[str, ...]:

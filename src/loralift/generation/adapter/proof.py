@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from loralift.errors import AdapterError, ModelError, about_adapter, some
 from loralift.generation.adapter import origin, tokenizer_match
 from loralift.generation.adapter.info import AdapterInfo
+from loralift.generation.adapter.place import checkpoints_in
 from loralift.generation.adapter.precision import compare_precision
 from loralift.generation.model.base_model import BaseModel
 from loralift.records import BASE, AdapterProof, Prompt
@@ -94,6 +95,7 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
             *origin.compare_base(info.base_model, info.base_revision, generator.base_model),
             *compare_precision(Path(info.path), info.base_model, generator.base_model),
             *_settings_notes(info),
+            *_checkpoints_note(info),
             *tokenizer_match.compare_tokenizers(Path(info.path), generator.tokenizer, prompts, chat_template),
             *_weakness(shift, noise),
         )
@@ -156,6 +158,16 @@ def _settings_notes(info: AdapterInfo) -> tuple[str, ...]:
     if not info.ignored_settings:
         return ()
     return (f"A newer PEFT saved it, with settings that this one ignores: {some(info.ignored_settings)}.",)
+
+
+def _checkpoints_note(info: AdapterInfo) -> tuple[str, ...]:
+    inside = checkpoints_in(Path(info.path)) if info.revision is None else []
+    if not inside:
+        return ()
+    return (
+        f"The adapter beside its checkpoints was evaluated, not they ({some(inside)}): --adapter "
+        f"'{info.source}/checkpoint-*' evaluates each.",
+    )
 
 
 def _not_numbers(rows: Floats, prompts: Sequence[Prompt]) -> list[str]:

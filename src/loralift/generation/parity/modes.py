@@ -18,7 +18,7 @@ from loralift.generation.model.base_model import BaseModel
 from loralift.generation.parity.probe import TokenIds
 from loralift.generation.transformers_engine.capability import Capability
 from loralift.generation.transformers_engine.generator import TransformersGenerator
-from loralift.generation.transformers_engine.load import Loaded
+from loralift.generation.transformers_engine.load import Loaded, bring
 from loralift.generation.transformers_engine.variants import Switch, copies_fit, how_they_act, sums
 from loralift.generation.vllm import choose, load
 from loralift.generation.vllm.generator import VllmGenerator
@@ -74,6 +74,7 @@ def merges(loaded: Loaded, capability: Capability, name: str) -> bool:
     if not capability.merges:
         return False
     key = loaded.adapters[name].key
+    bring(loaded.model, loaded.adapters[name])
     modules = sums(loaded.base, key)
     how = how_they_act(modules, key)
     return how == "unmerged" or (how == "merged" and copies_fit(loaded.base, modules))

@@ -12,11 +12,17 @@ from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Description
 from loralift.generation.transformers_engine.capability import Capability, devices_of
 from loralift.generation.transformers_engine.load import Loaded, context_window
-from loralift.generation.transformers_engine.variants import how_they_act, sums
+from loralift.generation.transformers_engine.variants import Switch
 
 
-def describe(loaded: Loaded, capability: Capability) -> Description:
-    """Describe a loaded model and its adapters in plain values."""
+def describe(loaded: Loaded, capability: Capability, switch: Switch) -> Description:
+    """Describe a loaded model and its adapters in plain values.
+
+    Args:
+        loaded: The model.
+        capability: How it is run.
+        switch: What switches between its variants.
+    """
     base = loaded.base
     device = base.device
     infos = {name: adapter.info for name, adapter in loaded.adapters.items()}
@@ -33,7 +39,7 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
             "dtype": str(base.dtype).removeprefix("torch."),
             "device": device.type,
             "attention": base.config._attn_implementation,
-            "adapters_act": _adapters_act(loaded, capability),
+            "adapters_act": {name: switch.how(name) for name in loaded.adapters},
             "decoding": capability.decoding,
             "batches": capability.batches,
             **_held(loaded),
@@ -60,14 +66,6 @@ def _held(loaded: Loaded) -> dict[str, Any]:
     return {
         **({"quantization": quantization.name} if quantization else {}),
         **({"devices": len(devices)} if len(devices) > 1 else {}),
-    }
-
-
-def _adapters_act(loaded: Loaded, capability: Capability) -> dict[str, str]:
-    """How each adapter acts when it is switched on: ``merged``, ``unmerged`` or in PEFT's ``layers``."""
-    return {
-        name: how_they_act(sums(loaded.base, adapter.key), adapter.key) if capability.merges else "layers"
-        for name, adapter in loaded.adapters.items()
     }
 
 

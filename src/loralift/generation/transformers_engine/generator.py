@@ -141,7 +141,7 @@ class TransformersGenerator:
 
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, device."""
-        return describe(self._loaded, self._capability)
+        return describe(self._loaded, self._capability, self._switch)
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         """Tokenise texts; never truncates."""
@@ -338,6 +338,7 @@ class TransformersGenerator:
 
     def _threads(self, variant: str) -> bool:
         """Whether several threads may run a variant's forward passes at the same time."""
+        self._switch.to(variant)  # so that the adapter is in the model
         key = None if variant == BASE else self._loaded.adapters[variant].key
         return threads_may_share(self._loaded.base, self._capability, key)
 

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, first_line, wrong_argument
 from loralift.generation.adapter import fit
-from loralift.generation.adapter.info import WEIGHTS, AdapterInfo
+from loralift.generation.adapter.info import WEIGHTS, AdapterInfo, hash_adapter
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.build import bounded
 from loralift.generation.model.loading import loading
@@ -21,6 +21,13 @@ from loralift.generation.model.quantization import loading_options
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.batching import is_out_of_memory
 from loralift.generation.transformers_engine.sound import refuse_no_numbers, refuse_off_the_gpus, refuse_unlike_files
+
+AT_ONCE = 4
+"""Most adapters that are in the model at a time; of more, each is put into it when its turn comes.
+
+PEFT goes through all adapters in the model whenever one is added or switched, so that a hundred would take a hundred
+times a hundred steps, and their memory. What is put in again is compared with what was proved.
+"""
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -124,13 +131,50 @@ def load_model(
             what = f"`{info.argument}` cannot be loaded"
             with loading(what, AdapterError, "save it again with save_pretrained"):
                 model = _add_adapter(model, adapter)
+            model.eval().requires_grad_(False)
+            what = f"`{info.argument}` cannot be run"
+            with loading(what, AdapterError, "save it again with save_pretrained"):
+                _check_effect(model, base, plain, adapter)
+            if len(infos) > AT_ONCE:
+                _keep_only(model, adapter.key)
         adapters[info.name] = adapter
-    model.eval().requires_grad_(False)
-    for name, adapter in adapters.items():
-        what = f"`{adapter.info.argument}` cannot be run"
-        with about_adapter(name), loading(what, AdapterError, "save it again with save_pretrained"):
-            _check_effect(model, base, plain, adapter)
     return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters, unused, published=published)
+
+
+def bring(model: Any, adapter: LoadedAdapter) -> None:
+    """Put an adapter back into the model, in the place of the one that is there; does nothing if it is in it.
+
+    Args:
+        model: The PeftModel, with nothing merged into it.
+        adapter: One of those that it was loaded with.
+
+    Raises:
+        AdapterError: Its files are no longer those that were proved.
+    """
+    info = adapter.info
+    if adapter.key in model.peft_config:
+        return
+    with about_adapter(info.name):
+        what = f"`{info.argument}` cannot be loaded once more"
+        with loading(what, AdapterError, "put back its files; --resume then goes on with the run"):
+            same = info.sha256 == hash_adapter(Path(info.path))
+        if not same:
+            raise AdapterError(
+                f"`{info.argument}` was written to after the run began: evaluate a copy of the folder, or wait until "
+                "its training has ended"
+            )
+        with loading(what, AdapterError, "put back its files; --resume then goes on with the run"):
+            _add_adapter(model, adapter)
+        model.eval()
+        _keep_only(model, adapter.key)
+
+
+def _keep_only(model: Any, key: str) -> None:
+    """Take all other adapters out of the model."""
+    model.set_adapter(key)
+    for other in [other for other in model.peft_config if other != key]:
+        model.delete_adapter(other)
+    model.requires_grad_(False)
 
 
 def choose_device(device: str) -> torch.device:

@@ -21,8 +21,10 @@ import torch
 from peft.tuners import lora
 
 from loralift.generation.transformers_engine.capability import LINEAR, adapted
-from loralift.generation.transformers_engine.load import Loaded
+from loralift.generation.transformers_engine.load import Loaded, bring
 from loralift.records import BASE
+
+type How = Literal["merged", "unmerged", "layers"]
 
 # Share of the free memory that copies of the base's weights may take while an adapter is merged.
 SHARE_FOR_COPIES = 0.5
@@ -61,6 +63,7 @@ class Switch:
         self._merging = merge
         self._variant: str | None = None
         self._switches = 0
+        self._how: dict[str, How] = {}
         self._kept: list[tuple[Any, torch.Tensor]] = []
         self._attached: list[Any] = []
 
@@ -80,16 +83,23 @@ class Switch:
         if loaded.adapters and variant == BASE:
             loaded.model.base_model.disable_adapter_layers()
         elif loaded.adapters:
-            key = loaded.adapters[variant].key
+            adapter = loaded.adapters[variant]
+            key = adapter.key
+            bring(loaded.model, adapter)
             loaded.model.base_model.enable_adapter_layers()
             loaded.model.set_adapter(key)
             loaded.model.requires_grad_(False)  # set_adapter makes its adapter trainable
-            if self._merging:
-                self._act(key)
+            self._how[variant] = self._act(key) if self._merging else "layers"
         self._variant = variant
         return self._switches
 
-    def _act(self, key: str) -> None:
+    def how(self, variant: str) -> How:
+        """How an adapter acts when it is switched on, as `how_they_act` says; switches to it if it never was."""
+        if variant not in self._how:
+            self.to(variant)
+        return self._how[variant]
+
+    def _act(self, key: str) -> How:
         """Merge the adapter that is switched on, or replace PEFT's forward passes by two products, or do nothing."""
         modules = sums(self._loaded.base, key)
         how = how_they_act(modules, key)
@@ -98,6 +108,7 @@ class Switch:
         elif how == "unmerged":
             _attach(modules, key)
             self._attached = modules
+        return how
 
     def _merge(self, modules: Sequence[Any], key: str) -> None:
         with torch.no_grad():
@@ -117,7 +128,7 @@ class Switch:
         self._attached = []
 
 
-def how_they_act(modules: Sequence[Any], key: str) -> Literal["merged", "unmerged", "layers"]:
+def how_they_act(modules: Sequence[Any], key: str) -> How:
     """How a run applies an adapter: merged into the weights, unmerged in two added products, or in PEFT's layers.
 
     Where memory does not suffice for copies of the weights (``copies_fit``), ``merged`` becomes ``layers``.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from loralift.records import Report
+from loralift.records import Comparison, Report
 from loralift.reporting.charts.answers import failure_shares, lengths
 from loralift.reporting.charts.chart import Chart
 from loralift.reporting.charts.contributions import contributions
@@ -19,13 +19,17 @@ from loralift.reporting.charts.pairs import pairs_of
 from loralift.reporting.charts.scatter import scatter
 from loralift.reporting.charts.slices import slices
 from loralift.reporting.charts.style import PALETTE
-from loralift.reporting.matrices import judged_metrics
+from loralift.reporting.charts.sweep import MOST_AXES, sweep_chart
+from loralift.reporting.matrices import best_first, judged_metrics
 
-__all__ = ["PALETTE", "Chart", "draw", "drawers", "leading", "png"]
+__all__ = ["PALETTE", "Chart", "draw", "drawers", "drawn_alone", "leading", "png"]
 
 Drawer = Callable[[], Chart | None]
 
 PNG_SCALE = 2
+
+MOST_ALONE = 12
+"""Candidates up to which each has four charts of its own."""
 
 
 def draw(report: Report) -> tuple[Chart, ...]:
@@ -42,9 +46,18 @@ def png(chart: Chart) -> bytes:
 
 
 def leading(charts: Sequence[Chart]) -> tuple[Chart, ...]:
-    """Those that a page shows which has room for two: the effects and the metric that decides."""
+    """Those that a page shows which has room for few: the effects, the sweep's curve, and the metric that decides."""
     differences = [chart for chart in charts if chart.name.startswith("difference-")]
-    return (*(chart for chart in charts if chart.name == "effects"), *differences[:1])
+    curves = [chart for chart in charts if chart.name.startswith("sweep-")]
+    return (*(chart for chart in charts if chart.name == "effects"), *curves[:1], *differences[:1])
+
+
+def drawn_alone(comparison: Comparison) -> tuple[str, ...]:
+    """The candidates that have charts of their own: all, or of many the first and the last by the primary metric."""
+    if len(comparison.candidates) <= MOST_ALONE:
+        return comparison.candidates
+    order = best_first(comparison)
+    return (order[0], order[-1])
 
 
 def drawers(report: Report) -> Iterator[tuple[str, Drawer]]:
@@ -53,14 +66,18 @@ def drawers(report: Report) -> Iterator[tuple[str, Drawer]]:
     if comparison is None:
         return
     yield "effects", _unchecked(effects, comparison)
+    if (sweep := report.sweep) is not None:
+        for axis in sweep.axes[:MOST_AXES]:
+            yield f"sweep-{axis.field}", _unchecked(sweep_chart, comparison, sweep, axis)
     for info in judged_metrics(comparison):
         yield f"difference-{info.name}", _unchecked(difference, comparison, info)
-    for candidate in comparison.candidates:
+    alone = drawn_alone(comparison)
+    for candidate in alone:
         pairs = pairs_of(report, comparison, candidate)
         yield f"distribution-{candidate}", _unchecked(distribution, comparison, candidate, pairs)
         yield f"scatter-{candidate}", _unchecked(scatter, comparison, candidate, pairs)
         yield f"slices-{candidate}", _unchecked(slices, comparison, candidate, report.confounds.slices)
-    for candidate in comparison.candidates:
+    for candidate in alone:
         parts = report.confounds.contributions
         yield f"contributions-{candidate}", _unchecked(contributions, comparison, candidate, parts)
     yield "lengths", _unchecked(lengths, report, comparison)

@@ -24,6 +24,7 @@ from loralift.reporting.page.rows import FailureModes, PackedRows, asked_names, 
 from loralift.reporting.page.theme import chart_css, strips
 from loralift.reporting.page.word_differences import word_differences
 from loralift.reporting.page.words import WORDS, answer, findings_by_candidate, shown_verdict
+from loralift.reporting.sweep import sweep_table
 from loralift.visible import clipped, visible
 
 MOST_BYTES = 5_000_000
@@ -128,6 +129,7 @@ def _failure_titles(report: Report) -> FailureModes:
 def _tables(report: Report) -> dict[str, tables.Table | None]:
     return {
         "ranking": tables.ranking_table(report.comparison) if report.comparison else None,
+        "sweep": _verdict_first(sweep_table(report)),
         "power": tables_of_page.power_table(report),
         "noise": tables_of_page.noise_table(report),
         "sdk": tables_of_page.sdk_table(report),
