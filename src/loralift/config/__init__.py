@@ -83,6 +83,16 @@ class RunConfig(BaseModel):
         title="Which column of the data is question, reference or id.",
         description="question|reference|id=COLUMN",
     )
+    format: Literal["messages", "sharegpt", "alpaca", "prompt-completion", "qa"] | None = Field(
+        None,
+        title="Of the data: messages, sharegpt, alpaca, prompt-completion or qa [default: by its shape].",
+        description="messages, sharegpt, alpaca, prompt-completion or qa",
+    )
+    every_turn: StrictBool = Field(
+        False,
+        title="Every turn of the assistant in a conversation is a reference, not the last one alone.",
+        description="true or false",
+    )
     eval_indices: Place | None = Field(
         None,
         title="A JSON list of the rows to evaluate, as the training saved it.",
@@ -264,6 +274,8 @@ class RunConfig(BaseModel):
                 raise whole_line(
                     f"`--top-p` below 1 needs --temperature above 0{where}: greedy decoding does not look at it"
                 )
+        if self.every_turn and self.repeats > 1:
+            raise whole_line("`--every-turn` and `--repeats` exclude each other, got both")
         if self.chat_template and all(one.prompt != CHAT and one.name != TRAINING for one in self.protocols):
             named = some([protocol.name for protocol in self.protocols])
             raise whole_line(

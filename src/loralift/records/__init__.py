@@ -66,6 +66,10 @@ from loralift.records.rows import (
     Question,
     ReferenceLikelihood,
     Score,
+    Style,
+    Turn,
+    conversation_of,
+    turn_id,
 )
 from loralift.records.ties import ROUNDING, tied
 
@@ -119,8 +123,12 @@ __all__ = [
     "Score",
     "SdkPairedTest",
     "SliceComparison",
+    "Style",
+    "Turn",
     "Verdict",
     "Whichever",
     "WhicheverWay",
+    "conversation_of",
     "tied",
+    "turn_id",
 ]

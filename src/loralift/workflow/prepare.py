@@ -9,6 +9,7 @@ from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
+from loralift.workflow.as_trained import refuse_without_place
 from loralift.workflow.asking import Asked, ask, asking_of, overruled
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
@@ -68,15 +69,28 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         protocols = list(dict.fromkeys(dataset.protocol for dataset in datasets))
         evaluated = [question for dataset in datasets if not dataset.further for question in dataset.data.questions]
         examples = load_shots(config, protocols, evaluated)
+        by_protocol = {
+            protocol: [each for dataset in datasets if dataset.protocol == protocol for each in dataset.data.questions]
+            for protocol in protocols
+        }
+        for protocol, questions in by_protocol.items():
+            refuse_without_place(protocol, questions)
         generator = load_generator(config, watcher, [len(dataset.questions) for dataset in datasets])
-        askings = {protocol: asking_of(protocol, generator, examples) for protocol in protocols}
+        askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
         for protocol, asking in askings.items():
-            askings[protocol] = asking = replace(asking, notes=(*asking.notes, *overruled(config, protocol.name)))
+            askings[protocol] = asking = replace(
+                asking, notes=(*asking.notes, *overruled(config, protocol.name, protocol.prompt))
+            )
             for note in asking.notes:
                 watcher.say(f"{protocol.name}: {note}")
         asked = {
             dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in datasets
         }
+        for dataset in datasets:
+            prompt = asked[dataset.part].prompts[0]
+            # for whoever compares it with what the training built
+            if dataset.data.questions[0].style != "plain" and not dataset.name:
+                watcher.say(f"{dataset.protocol.name}: the prompt of {prompt.id}: {prompt.text!r}")
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
         _refuse_equal([asked[dataset.part] for dataset in datasets if not dataset.name], config.primary)

@@ -22,6 +22,7 @@ from loralift.records import (
     Question,
     Report,
     Row,
+    conversation_of,
 )
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
@@ -247,12 +248,14 @@ def _rows(
         rows.append(
             Row(
                 row,
-                question.question,
+                question.conversation,
                 question.reference,
                 {variant: answers[variant][row].text for variant in variants},
                 {variant: values[variant][row] for variant in variants},
                 {name: part for name, part in parts.items() if part is not None},
-                question_id=question.id if repeats > 1 else "",
+                question_id=together
+                if (together := conversation_of(question.id)) != question.id or repeats > 1
+                else "",
             )
         )
     return tuple(rows)

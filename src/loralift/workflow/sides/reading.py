@@ -15,7 +15,7 @@ from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
 from loralift.metrics import METRICS, Metric, MetricSettings, expand_names, left_for_english, nrefs_of
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.reading import reading
-from loralift.records import Answer, Example, Question, Score
+from loralift.records import Answer, Example, Question, Score, conversation_of
 from loralift.workflow import files
 from loralift.workflow.codec import UNSCORED, decode, scores_of
 from loralift.workflow.external_formats import (
@@ -118,6 +118,7 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     asked_by_id = _asked(directory)
     questions = {score.id: question_of(score.id) if repeated else score.id for score in scores}
     documents = {row: asked_by_id[question] for row, question in questions.items() if question in asked_by_id}
+    every_turn = any(conversation_of(question) != question for question in questions.values())
     return Side(
         path.name,
         scores,
@@ -126,7 +127,8 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         primary=made.primary,
         documents=documents,
         notes=thinking_in_file(path.name, directory.answers(path.name)),
-        repeated=repeated,
+        repeated=repeated or every_turn,
+        every_turn=every_turn,
         run=run,
         root=directory.root.resolve(),
         examples=lambda: _answered(directory, path.name, questions),
@@ -176,7 +178,9 @@ def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Question id to its question and reference; empty where the run's data was not kept."""
     if not directory.dataset.is_file():
         return {}
-    return {asked.id: document(asked.question, asked.reference, asked.others) for asked in directory.read_questions()}
+    return {
+        asked.id: document(asked.conversation, asked.reference, asked.others) for asked in directory.read_questions()
+    }
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:

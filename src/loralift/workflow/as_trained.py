@@ -1,0 +1,68 @@
+"""What a format's training showed of a row: the prompt that asks so, and what other prompts have no place for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from loralift.config.protocols import ALPACA, CHAT, INSTRUCTED, PLAIN, VERBATIM
+from loralift.data import ALPACA_SYSTEM_PROMPT, DEFAULT_SYSTEM_PROMPT
+from loralift.errors import ModelError, UsageError, some
+from loralift.generation import Generator
+from loralift.records import TRAINING, Protocol, Question
+
+TRAINED = {
+    CHAT: "The data are conversations, so the tokenizer's chat template asks, as they are trained on.",
+    ALPACA: "The data are Alpaca's, so Stanford Alpaca's prompt asks, as Axolotl's alpaca trains on it; LLaMA-Factory "
+    "trains on instruction and input in a turn of the chat template: --chat-template asks so.",
+    VERBATIM: "The data are prompts and completions, so each prompt asks as it stands and its answer begins right "
+    "behind it, as TRL trains on them; --format qa asks by LoraLift's own prompt.",
+}
+"""Why the training protocol asks as it does, by the format's style."""
+
+
+def notes_as_trained(protocol: Protocol, generator: Generator, questions: Sequence[Question]) -> Iterator[str]:
+    """Why a format's own prompt asks.
+
+    Raises:
+        ModelError: It is the chat template, and there is none.
+    """
+    style = questions[0].style if questions else PLAIN
+    if protocol.name != TRAINING or style == PLAIN or protocol.prompt != style:
+        return
+    if style == CHAT and generator.tokenizer.chat_template is None:
+        raise ModelError(
+            "the data are conversations, which a chat template asks, and this model's tokenizer has none: put that of "
+            "the training (chat_template.jinja; many an adapter's folder has it) into the model's folder, or describe "
+            "a protocol with a prompt of its own in the configuration file"
+        )
+    yield TRAINED[style]
+    if style == CHAT and not protocol.system_prompt:
+        own = sum(bool(question.system) for question in questions)
+        yield f"No system message but the rows' own is put into it ({own} of {len(questions)} rows have one)."
+
+
+def refuse_without_place(protocol: Protocol, questions: Sequence[Question]) -> None:
+    """Refuse to ask rows without what their training showed of them.
+
+    Raises:
+        UsageError: They have earlier turns or a system message that the prompt has no place for, or two of them.
+    """
+    named = f"protocol {protocol.name}"
+    turned = [question.id for question in questions if question.turns]
+    if turned and (protocol.prompt != CHAT or protocol.shots):
+        why = "would put its worked examples among" if protocol.prompt == CHAT else "has no place for"
+        raise UsageError(
+            f"{named} {why} the earlier turns of {len(turned)} rows ({some(turned)}): ask them through the chat "
+            "template without examples (--chat-template, or prompt: chat), or leave these rows out"
+        )
+    own = [question.id for question in questions if question.system]
+    if own and protocol.prompt not in INSTRUCTED:
+        raise UsageError(
+            f"{named} has no place for the system messages of {len(own)} rows ({some(own)}): ask by prompt chat, "
+            "plain or alpaca, or take them out of the data"
+        )
+    if own and protocol.system_prompt not in ("", DEFAULT_SYSTEM_PROMPT, ALPACA_SYSTEM_PROMPT):
+        raise UsageError(
+            f"`--system-prompt` of {named} would stand in the place of the system messages that {len(own)} rows "
+            f"({some(own)}) have: leave it out, or take those out of the data"
+        )
