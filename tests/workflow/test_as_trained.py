@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from loralift.config import parse
 from loralift.data import load_questions
 from loralift.errors import ModelError, UsageError
 from loralift.records import Question
+from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops
 from loralift.workflow.asking import Examples, ask, asking_of, overruled, protocols_of
 from tests.workflow.test_asking import DROPS_SYSTEM, NO_SYSTEM, NO_THINK, TURNS, Model
 
@@ -180,3 +182,19 @@ def test_other_protocols_put_a_rows_system_message_in_the_place_of_theirs(model)
     generator = model()
     found = ask(generator, [question], asking_of(protocol, generator, Examples(), [question]))
     assert found.prompts[0].text == "Be kind.\n\nQuestion: Why?\n\nAnswer:"
+
+
+def test_an_end_of_turn_that_ends_no_answer_is_said(model):
+    generator = model()
+    generator.tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    end = generator.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    for known, count in (((), 1), ((end,), 0)):
+        generator.describe = lambda known=known: SimpleNamespace(information={"eos_token_ids": list(known)})
+        notes = list(end_of_turn(generator))
+        assert len(notes) == count
+        assert all("add --eos-token '<|im_end|>'" in note for note in notes)
+    protocol = protocols_of(parse({"stop": ["<|im_end|>"]}))[0]
+    refuse_unheard_stops(protocol, generator)
+    generator.describe = lambda: SimpleNamespace(information={"eos_token_ids": [1]})
+    with pytest.raises(UsageError, match="with --eos-token"):
+        refuse_unheard_stops(protocol, generator)

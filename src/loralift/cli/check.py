@@ -39,6 +39,7 @@ LOOKED_AT = frozenset(
     | {
         "max_new_tokens",
         "stop",
+        "eos_token",
         "system_prompt",
         "chat_template",
         "protocols",
@@ -74,14 +75,14 @@ def check(config_file: Path | None, parity: bool, fmt: str | None, **options: An
     --parity asks 32 questions of up to 64 tokens (--limit, --max-new-tokens) merged and unmerged, in batches and one
     by one, by each engine that is here. Exit code 1: some mode moves a metric by more than noise; 2: undecided.
     """
+    allowed = " or ".join(FORMATS)
     # the format of what is printed had this flag before that of the data
     if fmt is None and options["format"] not in (None, *DATA_FORMATS):
         fmt, options["format"] = options["format"], None
+        allowed += f", or of the data {some(DATA_FORMATS, 9)}"
     fmt = fmt or FORMATS[0]
     if fmt not in FORMATS:
-        raise UsageError(
-            wrong_argument("--format", f"{' or '.join(FORMATS)} (or, of the data, {some(DATA_FORMATS, 9)})", fmt)
-        )
+        raise UsageError(wrong_argument("--format", allowed, fmt))
     from loralift.config import load
 
     config = load(config_file, given(options))

@@ -210,6 +210,11 @@ class RunConfig(BaseModel):
     stop: Stops = Field(
         (), title="An answer ends before this string; may be given again.", description="a list of non-empty strings"
     )
+    eos_token: Annotated[tuple[Text, ...], BeforeValidator(one_of_each)] = Field(
+        (),
+        title="A token that ends an answer besides the model's own, by its text or id; may be given again.",
+        description="a list of tokens or their ids, each once",
+    )
     system_prompt: Text | None = Field(None, title="In place of the financial assistant's.", description="a text")
     chat_template: StrictBool = Field(
         False,

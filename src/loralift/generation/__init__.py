@@ -6,6 +6,7 @@ Importing this room costs nothing: torch, transformers and peft are imported by 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from loralift.errors import UsageError, about_adapter
@@ -151,6 +152,8 @@ def load_generator(
     decoding: Decoding = "auto",
     rows: Sequence[int] = (),
     full_hash: bool = False,
+    ends: Sequence[str] = (),
+    stops: Sequence[str] = (),
 ) -> Generator:
     """Inspect a base model and its adapters, then load them into the engine that was asked for, or that fits.
 
@@ -164,6 +167,8 @@ def load_generator(
         decoding: Likewise; anything but ``auto`` chooses the transformers engine.
         rows: As of `load_vllm`.
         full_hash: As of `inspect_base`.
+        ends: Tokens that end an answer besides the model's own, by their text or id.
+        stops: Strings at which an answer ends, of which those that are special tokens are such ends too.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -173,7 +178,7 @@ def load_generator(
     """
     from loralift.generation.transformers_engine import generator
 
-    base = inspect_base(model, revision, full_hash=full_hash)
+    base = replace(inspect_base(model, revision, full_hash=full_hash), ends=tuple(ends), stops=tuple(stops))
     infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in (adapters or {}).items()]
     if choose_engine(engine, base, infos, dtype=dtype, device=device, decoding=decoding) == "vllm":
         return _start_vllm(base, infos, dtype, rows)

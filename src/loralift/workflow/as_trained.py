@@ -8,6 +8,7 @@ from loralift.config.protocols import ALPACA, CHAT, INSTRUCTED, PLAIN, VERBATIM
 from loralift.data import ALPACA_SYSTEM_PROMPT, DEFAULT_SYSTEM_PROMPT
 from loralift.errors import ModelError, UsageError, some
 from loralift.generation import Generator
+from loralift.generation.model.ends import special_tokens
 from loralift.records import TRAINING, Protocol, Question
 
 TRAINED = {
@@ -39,6 +40,43 @@ def notes_as_trained(protocol: Protocol, generator: Generator, questions: Sequen
     if style == CHAT and not protocol.system_prompt:
         own = sum(bool(question.system) for question in questions)
         yield f"No system message but the rows' own is put into it ({own} of {len(questions)} rows have one)."
+
+
+def end_of_turn(generator: Generator) -> Iterator[str]:
+    """A note where the chat template ends the assistant's turn with a token that ends no answer.
+
+    Args:
+        generator: A model with a chat template.
+    """
+    said = "An answer to be found again."
+    messages = [{"role": role, "content": text} for role, text in (("user", "?"), ("assistant", said), ("user", "?"))]
+    try:
+        text = generator.render_chat(messages)
+    except ModelError:
+        return
+    (ids,) = generator.encode([text.partition(said)[2].lstrip()], add_special_tokens=False)
+    known = set(generator.describe().information.get("eos_token_ids", ()))
+    token = generator.tokenizer.convert_ids_to_tokens(ids[0]) if ids else None
+    if token in special_tokens(generator.tokenizer) and ids[0] not in known:
+        yield (
+            f"The chat template ends a turn with {token}, which ends no answer of this model by its generation_config: "
+            f"add --eos-token '{token}', or answers run on behind it."
+        )
+
+
+def refuse_unheard_stops(protocol: Protocol, generator: Generator) -> None:
+    """Refuse a protocol's own stop string that is a special token: no text has one, so it would end nothing.
+
+    Raises:
+        UsageError: There is one that ends no answer otherwise.
+    """
+    special = [text for text in protocol.stop if text in special_tokens(generator.tokenizer)]
+    known = set(generator.describe().information.get("eos_token_ids", ())) if special else set()
+    if lost := [text for text in special if generator.tokenizer.convert_tokens_to_ids(text) not in known]:
+        raise UsageError(
+            f"`stop` of protocol {protocol.name} has the special token {lost[0]!r}, which is left out of texts: "
+            "give it to the whole run, with --eos-token"
+        )
 
 
 def refuse_without_place(protocol: Protocol, questions: Sequence[Question]) -> None:

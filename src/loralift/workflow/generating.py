@@ -55,6 +55,8 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
         decoding=config.decoding,
         rows=rows,
         full_hash=config.full_hash,
+        ends=config.eos_token,
+        stops=config.stop,
     )
     for note in generator.notes:
         watcher.say(f"model: {note}")

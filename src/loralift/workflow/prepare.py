@@ -9,7 +9,7 @@ from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
-from loralift.workflow.as_trained import refuse_without_place
+from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
 from loralift.workflow.asking import Asked, ask, asking_of, overruled
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
@@ -78,9 +78,12 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         generator = load_generator(config, watcher, [len(dataset.questions) for dataset in datasets])
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
         for protocol, asking in askings.items():
-            askings[protocol] = asking = replace(
-                asking, notes=(*asking.notes, *overruled(config, protocol.name, protocol.prompt))
-            )
+            refuse_unheard_stops(protocol, generator)
+            said = [
+                *overruled(config, protocol.name, protocol.prompt),
+                *(end_of_turn(generator) if asking.chat else ()),
+            ]
+            askings[protocol] = asking = replace(asking, notes=(*asking.notes, *said))
             for note in asking.notes:
                 watcher.say(f"{protocol.name}: {note}")
         asked = {

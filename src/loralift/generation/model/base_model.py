@@ -39,6 +39,8 @@ class BaseModel:
         requested: The revision that was asked for: a branch, a tag or a commit.
         limit: How large a model its files can fill.
         own_code: Its files that ask for code of their own (auto_map), which is not run.
+        ends: Tokens that end an answer besides its own, by text or id, as the user named them.
+        stops: The run's stop strings; those that are special tokens are ends.
     """
 
     source: str
@@ -48,6 +50,8 @@ class BaseModel:
     requested: str | None = None
     limit: Limit = field(default_factory=Limit)
     own_code: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import torch
 
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Description
+from loralift.generation.model.ends import named_ends
 from loralift.generation.transformers_engine.capability import Capability
 from loralift.generation.transformers_engine.load import Loaded, context_window
 from loralift.generation.transformers_engine.variants import how_they_act, sums
@@ -36,6 +37,7 @@ def describe(loaded: Loaded, capability: Capability) -> Description:
             "adapters_act": _adapters_act(loaded, capability),
             "decoding": capability.decoding,
             "batches": capability.batches,
+            **named_ends(loaded.source.ends, loaded.eos),
         },
         information={
             "model": loaded.source.source,
