@@ -97,6 +97,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     for note in (*rehearse(scoring, questions), *refuse_blind(scoring, questions)):
         watcher.say(f"metrics: {note}")
     base = inspect_base(config.model, config.revision, full_hash=config.full_hash)
+    base = replace(base, ends=config.eos_token, stops=config.stop)
     infos = [inspect_adapter(name, path, base.config, limit=base.limit) for name, path in config.adapters.items()]
     model = _Model(config, watcher, base, infos)
     asked = _ask_transformers(model, questions)
