@@ -68,9 +68,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"protocols": [{**OWN, "promt": "chat"}]},
         "brief: 'promt' is not a key of the configuration; did you mean",
     ),
-    ({"protocols": [{"name": "x", "prompt": "no place"}]}, "x: `prompt` must be plain, chat, or a text that holds"),
+    (
+        {"protocols": [{"name": "x", "prompt": "no place"}]},
+        "x: `prompt` must be plain, chat, alpaca, verbatim, or a",
+    ),
     ({"protocols": [{"name": "x", "prompt": "Q: {{question}}\nA:"}]}, "that holds {question} once, not {{question}}"),
-    ({"protocols": [{"name": "x", "prompt": "{question} {question}"}]}, "x: `prompt` must be plain, chat, or a text"),
+    (
+        {"protocols": [{"name": "x", "prompt": "{question} {question}"}]},
+        "x: `prompt` must be plain, chat, alpaca, verbatim, or",
+    ),
     ({"protocols": [{**FORM, "system_prompt": "Be brief."}]}, "form: a prompt of your own holds its instructions"),
     ({"protocols": [{"name": "x", "thinking": False}]}, "x: only a chat prompt can tell a model whether to think"),
     ({"protocols": [{"name": "chat", "prompt": "plain"}]}, "chat has a prompt of its own: give yours another name"),

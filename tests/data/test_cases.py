@@ -52,21 +52,17 @@ def test_the_answers_of_squad_are_read(cases_dir: Path) -> None:
     assert all(isinstance(text, str) for question in data.questions for text in question.references)
 
 
-def test_prompt_completion_is_read(cases_dir: Path) -> None:
-    data = load(cases_dir, "prompt_completion")
-    assert (len(data.questions), data.dropped, data.notes) == (6, (), ())
-
-
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "style", "first"),
     [
-        ("messages", "column 'messages' holds chat messages, which are not read yet"),
-        ("sharegpt", "column 'conversations' holds chat messages, which are not read yet"),
-        ("alpaca", "what Alpaca asks is instruction and input together"),
+        ("messages", "chat", "What is 0?"),
+        ("sharegpt", "chat", "What is 0?"),
+        ("alpaca", "alpaca", "Summarise the text.\nText number 0: bonds pay interest."),
+        ("prompt_completion", "verbatim", "What is 0?"),
     ],
 )
-def test_what_is_not_read_yet_is_recognised(cases_dir: Path, name: str, said: str) -> None:
-    with pytest.raises(DataError) as caught:
-        load(cases_dir, name)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_what_people_train_on_is_read(cases_dir: Path, name: str, style: str, first: str) -> None:
+    data = load(cases_dir, name)
+    assert (len(data.questions), data.dropped, len(data.notes)) == (6, (), 1)
+    assert {question.style for question in data.questions} == {style}
+    assert data.questions[0].question == first

@@ -16,7 +16,7 @@ SHARED = [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]
 @pytest.mark.parametrize("chat", [CHAT, SHARED, repr(CHAT), '[{"from": "human", "value": "Why?"}]'])
 @pytest.mark.parametrize("column", ["messages", "conversations", "dialog"])
 def test_chat_messages_are_recognised_whatever_they_are_called(column: str, chat: object) -> None:
-    said = f"column {column!r} holds chat messages, which are not read yet: write what is asked and what is answered"
+    said = f"column {column!r} holds chat messages, which are read from a column of lists alone (.jsonl, .json, .parq"
     with pytest.raises(DataError, match=re.escape(said)):
         find_columns("data", {"source": "web", column: chat}, {})
 

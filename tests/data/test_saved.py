@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loralift.data import dump_questions, hash_questions, load_questions
-from loralift.records import Question
+from loralift.records import Question, Turn
 
 QUESTIONS = (
     Question("1", "Plain?", "Yes."),
@@ -16,6 +16,10 @@ QUESTIONS = (
         "zwei", " Größe\u2028\u0085\x1c{x}? ", 'A "quoted"\r\n\tanswer\x00 🏦 ', {"topic": "tax", "n": 1, "x": None}
     ),
     Question("several", "q", "r", {"reference_of": "x"}, ("s", " t ")),
+    Question("chat", "And then?", "r", {}, ("s",), "chat", " Be\nbrief. ", (Turn("user", "q"), Turn("assistant", ""))),
+    Question("chat#turn1", "q", "r", {"asked": "x"}, (), "chat"),
+    Question("alpaca", "q\nx", "r", {}, (), "alpaca", input="x"),
+    Question("prompt", "q ", " r", {}, (), "verbatim"),
     Question("3", "q", "r", {"fields": "f", "id": "other", "question": "x", "ok": False, "pi": 3.14}),
 )
 
@@ -33,7 +37,7 @@ def test_the_file_is_readable_and_short() -> None:
     assert lines[0] == '{"id": "1", "question": "Plain?", "reference": "Yes."}'
     assert "Größe" in lines[1]
     assert lines[2].startswith('{"id": "several", "question": "q", "reference": ["r", "s", " t "], "fields"')
-    assert lines[4:] == [""]
+    assert lines[8:] == [""]
 
 
 def test_the_hash_is_of_canonical_json_lines() -> None:

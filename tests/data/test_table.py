@@ -152,7 +152,7 @@ CHAT = [{"role": "user", "content": "q"}]
         ({"text": ["a"], "language": "en"}, r"an object \(text, language\): write its text in its place"),
         ({"text": [["a"]], "answer_start": [0]}, r"an object \(text, answer_start\): write its text in its place"),
         ([["a"]], r"the list \[\['a'\]\]: write plain text in its place"),
-        (CHAT, "chat messages, which are not read yet"),
+        (CHAT, "chat messages, which are read from a column of lists alone"),
     ],
 )
 def test_a_reference_that_is_not_text_is_refused(tmp_path: Path, value: object, said: str) -> None:
@@ -165,7 +165,7 @@ def test_a_list_of_questions_is_not_a_question(tmp_path: Path) -> None:
     said = r"line 1: the question \(column 'question'\) must be text or a number, got "
     with pytest.raises(DataError, match=said + r"the list \['q'\]: write plain text"):
         load(tmp_path, {"question": ["q"], "answer": "a"})
-    with pytest.raises(DataError, match=said + "chat messages, which are not read yet: write what is asked and"):
+    with pytest.raises(DataError, match=said + "chat messages, which are read from a column of lists"):
         load(tmp_path, {"question": CHAT, "answer": "a"})
 
 

@@ -18,13 +18,28 @@ if TYPE_CHECKING:
     from loralift.workflow.checking import CheckedAdapter
 
 FORMATS = ("table", "json")
+DATA_FORMATS = ("messages", "sharegpt", "alpaca", "prompt-completion", "qa")
 
 # The flags of `run` are taken, so that its command line can be checked as it is; the help shows what is looked at.
 LOOKED_AT = frozenset(
-    {"model", "revision", "adapters", "dataset", "columns", "limit", "engine", "device", "dtype", "batch_size"}
+    {
+        "model",
+        "revision",
+        "adapters",
+        "dataset",
+        "columns",
+        "format",
+        "every_turn",
+        "limit",
+        "engine",
+        "device",
+        "dtype",
+        "batch_size",
+    }
     | {
         "max_new_tokens",
         "stop",
+        "eos_token",
         "system_prompt",
         "chat_template",
         "protocols",
@@ -42,9 +57,11 @@ Row = tuple[bool, str, str]
 @click.argument("config_file", metavar="[CONFIG.yaml]", nargs=-1, type=click.Path(path_type=Path), callback=one_config)
 @config_options
 @click.option("--parity", is_flag=True, help="Answer in every mode that a run may take, and compare them.")
-@click.option("-f", "--format", "fmt", default="table", metavar="table|json", help="How the proof is printed.")
+@click.option(
+    "-f", "fmt", metavar="table|json", help="How the proof is printed; --format says it too [default: table]."
+)
 @offline_option
-def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> None:
+def check(config_file: Path | None, parity: bool, fmt: str | None, **options: Any) -> None:
     """Prove that each adapter is whole, fits its base, and acts on it.
 
     \b
@@ -58,8 +75,14 @@ def check(config_file: Path | None, parity: bool, fmt: str, **options: Any) -> N
     --parity asks 32 questions of up to 64 tokens (--limit, --max-new-tokens) merged and unmerged, in batches and one
     by one, by each engine that is here. Exit code 1: some mode moves a metric by more than noise; 2: undecided.
     """
+    allowed = " or ".join(FORMATS)
+    # the format of what is printed had this flag before that of the data
+    if fmt is None and options["format"] not in (None, *DATA_FORMATS):
+        fmt, options["format"] = options["format"], None
+        allowed += f", or of the data {some(DATA_FORMATS, 9)}"
+    fmt = fmt or FORMATS[0]
     if fmt not in FORMATS:
-        raise UsageError(wrong_argument("--format", " or ".join(FORMATS), fmt))
+        raise UsageError(wrong_argument("--format", allowed, fmt))
     from loralift.config import load
 
     config = load(config_file, given(options))

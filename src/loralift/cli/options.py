@@ -21,6 +21,7 @@ METAVARS = {
     "metrics": "M,…",
     "own_metrics": "FILE.py:NAME",
     "stop": "S",
+    "eos_token": "TOKEN|ID",
     "protocols": "NAME",
     "shots": "FILE",
     "also": "NAME=DATASET",
@@ -115,7 +116,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[Any], Any]:
     if field.annotation is bool:
         return click.option(*declarations, is_flag=True, default=None, help=_help(name))
     described: dict[str, Any] = {"metavar": METAVARS.get(name, "X"), "help": _help(name) + shown}
-    if _is(field, dict) or name in ("metrics", "own_metrics", "stop", "protocols"):
+    if _is(field, dict) or name in ("metrics", "own_metrics", "stop", "eos_token", "protocols"):
         return click.option(*declarations, multiple=True, **described)
     return click.option(*declarations, cls=Once, **described)
 

@@ -95,6 +95,16 @@ class RunConfig(BaseModel):
         title="Which column of the data is question, reference or id.",
         description="question|reference|id=COLUMN",
     )
+    format: Literal["messages", "sharegpt", "alpaca", "prompt-completion", "qa"] | None = Field(
+        None,
+        title="Of the data: messages, sharegpt, alpaca, prompt-completion or qa [default: by its shape].",
+        description="messages, sharegpt, alpaca, prompt-completion or qa",
+    )
+    every_turn: StrictBool = Field(
+        False,
+        title="Every turn of the assistant in a conversation is a reference, not the last one alone.",
+        description="true or false",
+    )
     eval_indices: Place | None = Field(
         None,
         title="A JSON list of the rows to evaluate, as the training saved it.",
@@ -229,6 +239,11 @@ class RunConfig(BaseModel):
     stop: Stops = Field(
         (), title="An answer ends before this string; may be given again.", description="a list of non-empty strings"
     )
+    eos_token: Annotated[tuple[Text, ...], BeforeValidator(one_of_each)] = Field(
+        (),
+        title="A token that ends an answer besides the model's own, by its text or id; may be given again.",
+        description="a list of tokens or their ids, each once",
+    )
     system_prompt: Text | None = Field(None, title="In place of the financial assistant's.", description="a text")
     chat_template: StrictBool = Field(
         False,
@@ -293,6 +308,8 @@ class RunConfig(BaseModel):
                 raise whole_line(
                     f"`--top-p` below 1 needs --temperature above 0{where}: greedy decoding does not look at it"
                 )
+        if self.every_turn and self.repeats > 1:
+            raise whole_line("`--every-turn` and `--repeats` exclude each other, got both")
         if self.chat_template and all(one.prompt != CHAT and one.name != TRAINING for one in self.protocols):
             named = some([protocol.name for protocol in self.protocols])
             raise whole_line(

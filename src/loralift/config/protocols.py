@@ -36,6 +36,14 @@ from loralift.records import TRAINING
 CHAT = "chat"
 FEW_SHOT = "few-shot"
 PLAIN = "plain"
+ALPACA = "alpaca"
+VERBATIM = "verbatim"
+
+FORMS = (PLAIN, CHAT, ALPACA, VERBATIM)
+"""Prompts that LoraLift knows by name; any other is a text of the user's own."""
+
+INSTRUCTED = (PLAIN, CHAT, ALPACA)
+"""Those of them that have a place for instructions."""
 
 PLACE_OF_QUESTION = "{question}"
 
@@ -48,7 +56,9 @@ class ProtocolConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Text = Field(description=USABLE_NAMES)
-    prompt: Text = Field(PLAIN, description="plain, chat, or a text that holds {question} once, not {{question}}")
+    prompt: Text = Field(
+        PLAIN, description="plain, chat, alpaca, verbatim, or a text that holds {question} once, not {{question}}"
+    )
     system_prompt: Text | None = Field(None, description="a text")
     shots: Annotated[int, whole(0, MOST_SHOTS)] | None = Field(
         None, description=f"an integer from 0 to {MOST_SHOTS}, of worked examples"
@@ -69,7 +79,7 @@ class ProtocolConfig(BaseModel):
     @field_validator("prompt")
     @classmethod
     def _question_has_a_place(cls, prompt: str) -> str:
-        own = prompt not in (PLAIN, CHAT)
+        own = prompt not in FORMS
         # doubled, as templates of other tools have it, the outer braces would stand in every prompt
         if own and (prompt.count(PLACE_OF_QUESTION) != 1 or f"{{{PLACE_OF_QUESTION}}}" in prompt):
             raise ValueError(prompt)
@@ -127,9 +137,16 @@ def _letters(name: str) -> str:
 
 def _refuse_silent(protocol: ProtocolConfig, said: Mapping[str, Any]) -> None:
     """Refuse what a protocol says and its prompt cannot do."""
-    if protocol.prompt not in (PLAIN, CHAT) and protocol.system_prompt is not None:
+    if protocol.prompt not in INSTRUCTED and protocol.system_prompt is not None:
+        what = (
+            "a verbatim prompt has no instructions"
+            if protocol.prompt == VERBATIM
+            else ("a prompt of your own holds its instructions itself")
+        )
+        raise whole_line(f"{protocol.name}: {what}: leave out system_prompt")
+    if protocol.prompt == VERBATIM and protocol.shots:
         raise whole_line(
-            f"{protocol.name}: a prompt of your own holds its instructions itself: leave out system_prompt"
+            f"{protocol.name}: a verbatim prompt has no form that worked examples could have: leave out shots"
         )
     if protocol.prompt != CHAT and "thinking" in said:
         raise whole_line(f"{protocol.name}: only a chat prompt can tell a model whether to think: leave out thinking")

@@ -17,16 +17,19 @@ from typing import Literal
 
 from loralift.data.beir import read_beir_directory, read_beir_hub
 from loralift.data.files import read_file
+from loralift.data.formats import Format
 from loralift.data.hub import read_hub
 from loralift.data.leakage import find_leaks, read_training_texts
 from loralift.data.notes import notes_on
 from loralift.data.prompts import (
+    ALPACA_SYSTEM_PROMPT,
     CHAT_SEPARATOR,
     DEFAULT_SYSTEM_PROMPT,
     PLACE_OF_QUESTION,
     PLAIN_SEPARATOR,
     Example,
     chat_messages,
+    render_alpaca,
     render_own,
     render_prompt,
     separator_of,
@@ -40,12 +43,14 @@ from loralift.errors import DataError, UsageError, some, wrong_argument
 from loralift.records import Question
 
 __all__ = [
+    "ALPACA_SYSTEM_PROMPT",
     "CHAT_SEPARATOR",
     "DEFAULT_SYSTEM_PROMPT",
     "PLACE_OF_QUESTION",
     "PLAIN_SEPARATOR",
     "Dropped",
     "Example",
+    "Format",
     "HeldOut",
     "LoadedData",
     "SavedIndices",
@@ -57,6 +62,7 @@ __all__ = [
     "load_questions",
     "parse_spec",
     "read_training_texts",
+    "render_alpaca",
     "render_own",
     "render_prompt",
     "separator_of",
@@ -73,7 +79,8 @@ class LoadedData:
         source: For people: name, configuration, split, revision.
         selection: For people, which of the source's rows: ``all 648 rows``, ``the first 50 of all 648 rows``.
         sha256: Of the questions as canonical JSON; what a resume checks.
-        columns: ``id`` (absent: the row index), ``question`` and ``reference`` to the source's column.
+        columns: ``id`` (absent: the row index), ``question`` and ``reference`` to the source's column, and Alpaca's
+            ``input``, ``system`` and ``history`` where they are there.
         dropped: Rows that were selected but cannot be evaluated, and why.
         notes: What else a reader must be told, a sentence each: columns that the prompt lacks, equal questions with
             different references, several references and whether all are used.
@@ -96,6 +103,8 @@ def load_questions(
     limit: int | None = None,
     strict: bool = False,
     references: Literal["all", "first"] | None = None,
+    wanted: Format | None = None,
+    every_turn: bool = False,
 ) -> LoadedData:
     """Load evaluation data.
 
@@ -111,6 +120,8 @@ def load_questions(
         limit: At most this many questions, the first ones after the selection; None: all.
         strict: Whether a row that must be dropped is an error.
         references: Which of a row's several references count; None: all, but of FiQA the first.
+        wanted: The format; None: the one whose shape the rows have; see ``data/formats.py``.
+        every_turn: Whether each of the assistant's turns in a conversation is a reference, or the last one alone.
 
     Returns:
         The questions and their provenance. Further columns with plain values are in ``Question.fields``.
@@ -127,7 +138,10 @@ def load_questions(
         raise DataError(f"{table.name}: there are no rows in it")
     indices = selection.choose(len(table.rows)) if selection else range(len(table.rows))
     chosen = [(index, table.rows[index]) for index in indices]
-    reading = to_questions(table.name, chosen, columns or {}, first_only=(references or _usual(source)) == "first")
+    first_only = (references or _usual(source)) == "first"
+    reading = to_questions(
+        table.name, chosen, columns or {}, first_only=first_only, wanted=wanted, every_turn=every_turn
+    )
     if reading.dropped and (strict or not reading.questions):
         named = some(f"{row.id}: {row.reason}" for row in reading.dropped)
         way = "; without --strict they are left out" if reading.questions else ""
@@ -142,7 +156,7 @@ def load_questions(
         hash_questions(questions),
         reading.columns,
         reading.dropped,
-        (*table.notes, *notes_on(reading.columns, set(columns or {}), questions, reading.rows[:limit])),
+        (*table.notes, *notes_on(reading, set(columns or {}), len(questions))),
     )
 
 

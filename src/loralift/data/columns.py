@@ -34,14 +34,9 @@ def find_columns(name: str, present: Mapping[str, object], asked: Mapping[str, s
         UsageError: ``asked`` has a role that does not exist.
         DataError: A column is not there, or several could be meant.
     """
-    if unknown := set(asked) - set(CANDIDATES):
-        raise UsageError(wrong_argument("columns", f"a mapping of {', '.join(CANDIDATES)}", some(sorted(unknown))))
     found = {}
     for role, candidates in CANDIDATES.items():
-        column = asked.get(role)
-        if column is not None and column not in present:
-            raise DataError(f"{name}: no column {column!r} for the {role}; its columns are {some(present, 20)}")
-        column = column or _guess(name, role, [c for c in candidates if c in present])
+        column = find_column(name, role, present, asked)
         if column is not None:
             found[role] = column
         elif role != "id":
@@ -54,10 +49,20 @@ def find_columns(name: str, present: Mapping[str, object], asked: Mapping[str, s
     return found
 
 
+def find_column(name: str, role: str, present: Mapping[str, object], asked: Mapping[str, str]) -> str | None:
+    """Which column holds one thing; None where none has a usual name. Otherwise as ``find_columns``."""
+    if unknown := set(asked) - set(CANDIDATES):
+        raise UsageError(wrong_argument("columns", f"a mapping of {', '.join(CANDIDATES)}", some(sorted(unknown))))
+    column = asked.get(role)
+    if column is not None and column not in present:
+        raise DataError(f"{name}: no column {column!r} for the {role}; its columns are {some(present, 20)}")
+    return column or _guess(name, role, [each for each in CANDIDATES[role] if each in present])
+
+
 def _otherwise(role: str, present: Mapping[str, object]) -> str:
     """What to do where no column has a usual name."""
     if chats := [column for column, value in present.items() if is_chat(value)]:
-        return f"column {chats[0]!r} holds {CHAT}, question and reference"
+        return f"column {chats[0]!r} holds {CHAT}"
     return f"name the right one in `columns` (--column {role}=NAME)"
 
 

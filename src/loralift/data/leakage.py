@@ -85,7 +85,7 @@ def read_training_texts(path: Path) -> list[str]:
             allowed = ", ".join([*READERS, ".txt"])
             raise DataError(f"{path}: the suffix of training data must be one of {allowed}, got {path.suffix!r}")
         rows = [row for row in read_file(path).rows if isinstance(row, Row)]
-        texts = ["\n".join(_said(row.values)) for row in rows]
+        texts = ["\n".join((*_said(row.values), *_alpaca(row.values))) for row in rows]
     if not any(text.strip() for text in texts):
         raise DataError(f"{path}: there is no text in it to look for leaks in")
     return texts
@@ -165,7 +165,9 @@ def _keep(found: dict[int, Leak], number: int, text: _Text, similarity: float, p
 def _texts(question: Question) -> Iterator[_Text]:
     """What is looked for of one evaluation row."""
     references = (("reference", text, ANYWHERE_WORDS) for text in question.references)
-    for part, text, least in (("question", question.question, LEAST_WORDS), *references):
+    # "Can you say more?" stands in many a conversation: it asks nothing without the turns before it
+    least_asked = ANYWHERE_WORDS if question.turns else LEAST_WORDS
+    for part, text, least in (("question", question.question, least_asked), *references):
         words = tuple(_words(text))
         if len(words) >= least:
             yield _Text(question.id, "question" if part == "question" else "reference", words)
@@ -207,6 +209,13 @@ def _training_row(text: str) -> _TrainingRow:
 
 def _words(text: str) -> list[str]:
     return WORD.findall(text.casefold())
+
+
+def _alpaca(values: Mapping[str, object]) -> Iterator[str]:
+    """An instruction and its input in one line, as a short question is looked for; elsewhere they are two."""
+    halves = [values.get(column) for column in ("instruction", "input")]
+    if all(isinstance(text, str) and text.strip() for text in halves):
+        yield " ".join(word for text in halves for word in str(text).split())
 
 
 def _said(value: object) -> Iterator[str]:

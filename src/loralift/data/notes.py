@@ -6,8 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 
+from loralift.data.chats import notes_on_chats
 from loralift.data.columns import CANDIDATES
-from loralift.data.table import Row, further
+from loralift.data.table import Reading, Row, further, messages_of
 from loralift.data.values import is_blank, is_list, texts_of
 from loralift.errors import some
 from loralift.records import Question
@@ -40,20 +41,24 @@ LEAST_FOUND = 4
 """Characters below which a text stands in a question by chance."""
 
 
-def notes_on(
-    columns: Mapping[str, str], asked: Set[str], questions: Sequence[Question], rows: Sequence[Row]
-) -> tuple[str, ...]:
-    """A sentence for everything that the data hold and the evaluation does not use.
+def notes_on(reading: Reading, asked: Set[str], count: int) -> tuple[str, ...]:
+    """A sentence on the format, and one for everything that the data hold and the evaluation does not use.
 
     Args:
-        columns: Role to column.
+        reading: What the rows say.
         asked: The roles whose column the user named.
-        questions: What is evaluated.
-        rows: The row of each question.
+        count: How many of the questions are evaluated, the first ones.
     """
+    if reading.shape is None:
+        return ()
+    columns, questions, rows = reading.columns, reading.questions[:count], reading.rows[:count]
     others = _others(columns, rows)
     unused = [column for column, values in others.items() if _is_asked(column, values, questions)]
+    each_once = {id(row): row for row in rows}.values()
+    chats = [messages_of(columns, row) for row in each_once] if reading.shape.style == "chat" else []
     return (
+        *filter(None, [reading.shape.said]),
+        *notes_on_chats(chats),
         *_unused(columns, unused),
         *_alike(questions, others, unused),
         *_second_reference(columns, asked, others),
@@ -86,7 +91,7 @@ def _is_asked(column: str, values: Sequence[object], questions: Sequence[Questio
     there = [value for value in values if value is not None]
     if not all(isinstance(value, str | int | float) for value in there) or all(map(_is_printed, there)):
         return True
-    said = [(text, row.question) for text, row in zip(values, questions, strict=True) if isinstance(text, str)]
+    said = [(text, row.conversation) for text, row in zip(values, questions, strict=True) if isinstance(text, str)]
     texts = [text for text, question in said if not _stands_in(text, question)]
     if column.lower() in ASKED_NAMES or column in CANDIDATES["question"]:
         return bool(texts)
@@ -112,9 +117,10 @@ def _is_printed(value: object) -> bool:
 def _unused(columns: Mapping[str, str], unused: Sequence[str]) -> Iterator[str]:
     if unused:
         asks, several = columns["question"], len(unused) > 1
+        made_of = _named([asks, *(column for role, column in columns.items() if role not in CANDIDATES)])
         yield (
             f"column{'s' * several} {_named(unused)} {'are' if several else 'is'} not part of the prompt, which is "
-            f"made of {asks!r} alone: write what belongs to the question into {asks!r}, leave the rest out of the data"
+            f"made of {made_of} alone: write what belongs to the question into {asks!r}, leave the rest out of the data"
         )
 
 
@@ -124,7 +130,7 @@ def _alike(
     """That questions are the same, and their right answers are not: no model can answer all of them right."""
     rows_of = defaultdict(list)
     for number, question in enumerate(questions):
-        rows_of[" ".join(question.question.split())].append(number)
+        rows_of[" ".join(question.conversation.split())].append(number)
     right = [frozenset(question.references) for question in questions]
     groups = [rows for rows in rows_of.values() if not frozenset.intersection(*(right[row] for row in rows))]
     if not groups:

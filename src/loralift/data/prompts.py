@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loralift.records import Turn
+
 DEFAULT_SYSTEM_PROMPT = (
     "You are a helpful financial assistant. Provide comprehensive, detailed answers to financial questions. "
     "Include relevant context, examples, and explanations when appropriate."
@@ -27,6 +29,16 @@ PLAIN_SEPARATOR = " "
 CHAT_SEPARATOR = ""
 """Between a chat prompt and its answer: the tokenizer's template ends where the answer begins."""
 
+
+ALPACA_SYSTEM_PROMPT = (
+    "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+)
+"""What Stanford Alpaca's prompt opens with; where there is an input it says so, as ``_ALPACA_WITH_INPUT``."""
+
+_ALPACA_WITH_INPUT = (
+    "Below is an instruction that describes a task, paired with an input that provides further context. "
+    "Write a response that appropriately completes the request."
+)
 
 type Example = tuple[str, str]
 """A worked example: a question and its answer."""
@@ -78,6 +90,35 @@ def render_own(template: str, question: str, examples: Sequence[Example] = ()) -
     return BETWEEN_EXAMPLES.join([*shown, before + question + after])
 
 
+def render_alpaca(
+    question: str,
+    given: str = "",
+    system_prompt: str = ALPACA_SYSTEM_PROMPT,
+    own_system: str = "",
+    examples: Sequence[Example] = (),
+) -> str:
+    r"""Stanford Alpaca's prompt (tatsu-lab/stanford_alpaca, ``train.py``), as Axolotl's ``alpaca`` writes it.
+
+    Args:
+        question: The instruction; with an input, that stands behind it and a newline.
+        given: The input; empty: none.
+        system_prompt: What stands before it; empty leaves it out.
+        own_system: The row's own, in its place, as Axolotl's ``alpaca_w_system`` writes it.
+        examples: Worked examples before it, without inputs.
+
+    >>> render_alpaca("Sum up.\nGold is dear.", "Gold is dear.", "")
+    '### Instruction:\nSum up.\n\n### Input:\nGold is dear.\n\n### Response:\n'
+    """
+    if given and system_prompt == ALPACA_SYSTEM_PROMPT:
+        system_prompt = _ALPACA_WITH_INPUT
+    opening = f"### System:\n{own_system}\n\n" if own_system else f"{system_prompt}\n\n" if system_prompt else ""
+    instruction = question.removesuffix(f"\n{given}") if given else question
+    middle = f"### Input:\n{given}\n\n" if given else ""
+    shown = [f"### Instruction:\n{asked}\n\n### Response:\n{answer}" for asked, answer in examples]
+    whole = f"### Instruction:\n{instruction}\n\n{middle}### Response:\n"
+    return opening + BETWEEN_EXAMPLES.join([*shown, whole])
+
+
 def separator_of(template: str) -> str:
     r"""What stands between a prompt of the user's own and its answer: a space, unless the prompt ends with white space.
 
@@ -101,6 +142,7 @@ def chat_messages(
     system_prompt: str = DEFAULT_SYSTEM_PROMPT,
     examples: Sequence[Example] = (),
     *,
+    turns: Sequence[Turn] = (),
     in_user_turn: bool = False,
 ) -> list[dict[str, str]]:
     r"""The question as chat messages, for a tokenizer's ``apply_chat_template``.
@@ -109,6 +151,7 @@ def chat_messages(
         question: The user's last message, as it is.
         system_prompt: The system's message; empty leaves it out.
         examples: Worked examples, each a turn of the user and one of the assistant.
+        turns: What was said before the question.
         in_user_turn: Whether the system's message stands at the head of the first user's message instead, for
             templates that know no system role.
 
@@ -117,15 +160,17 @@ def chat_messages(
     >>> chat_messages("Why?", "Be brief.", in_user_turn=True)
     [{'role': 'user', 'content': 'Be brief.\n\nWhy?'}]
     """
-    turns = [
+    messages = [
         {"role": role, "content": text}
         for asked, answer in examples
         for role, text in (("user", asked), ("assistant", answer))
     ]
-    turns.append({"role": "user", "content": question})
+    messages += [{"role": turn.role, "content": turn.content} for turn in turns]
+    messages.append({"role": "user", "content": question})
     if not system_prompt:
-        return turns
+        return messages
     if in_user_turn:
-        turns[0] = {"role": "user", "content": f"{system_prompt}\n\n{turns[0]['content']}"}
-        return turns
-    return [{"role": "system", "content": system_prompt}, *turns]
+        first = next(message for message in messages if message["role"] == "user")
+        first["content"] = f"{system_prompt}\n\n{first['content']}"
+        return messages
+    return [{"role": "system", "content": system_prompt}, *messages]

@@ -7,13 +7,16 @@ share.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any
 
-from loralift.data.columns import find_columns
-from loralift.data.values import is_null, kind_of, text_of, texts_of
+from loralift.data.chats import NotAsked, read_chat
+from loralift.data.formats import Format, Shape, shape_of
+from loralift.data.saved import ASKED, asked_of
+from loralift.data.values import is_blank, is_list, is_null, kind_of, text_of, texts_of
 from loralift.errors import DataError, some
-from loralift.records import Plain, Question
+from loralift.records import Plain, Question, Turn, turn_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +68,48 @@ class Reading:
     """What a table's rows say.
 
     Attributes:
-        columns: Role to column; ``id`` is absent where there is no such column.
+        shape: How they were read; None: no row was there to be read.
         questions: In the order of the rows.
         rows: The row of each question.
         dropped: The rows that cannot be asked or judged, in their order.
     """
 
-    columns: Mapping[str, str]
+    shape: Shape | None
     questions: tuple[Question, ...]
     rows: tuple[Row, ...]
     dropped: tuple[Dropped, ...]
 
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Role to column; ``id`` is absent where there is no such column."""
+        return self.shape.columns if self.shape else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How rows are read.
+
+    Attributes:
+        name: The source, for messages.
+        shape: Its format.
+        first_only: Whether only the first of several references counts.
+        every_turn: Whether every turn of the assistant is a question's reference.
+    """
+
+    name: str
+    shape: Shape
+    first_only: bool
+    every_turn: bool
+
 
 def to_questions(
-    name: str, rows: Iterable[tuple[int, Row | Dropped]], asked: Mapping[str, str], *, first_only: bool = False
+    name: str,
+    rows: Iterable[tuple[int, Row | Dropped]],
+    asked: Mapping[str, str],
+    *,
+    first_only: bool = False,
+    wanted: Format | None = None,
+    every_turn: bool = False,
 ) -> Reading:
     """Read rows as questions.
 
@@ -90,54 +121,145 @@ def to_questions(
         rows: Row index in the source (the id where there is no id column) and row.
         asked: As in ``find_columns``.
         first_only: Whether only the first of several references counts.
+        wanted: The format; None: the one whose shape the rows have.
+        every_turn: Whether each of the assistant's turns in a conversation is a question's reference, or the last one.
 
     Raises:
-        DataError: A column cannot be found, a value is neither text nor a number, or an id is there twice.
+        DataError: A column cannot be found, a value is neither text nor a number, an id is there twice, or the rows
+            are no conversations and every turn is wanted.
     """
     chosen = list(rows)
     there = [row for _, row in chosen if isinstance(row, Row)]
-    columns = find_columns(name, _present(there), asked) if there else {}
+    shape = shape_of(name, _present(there), asked, wanted) if there else None
+    if every_turn and shape is not None and shape.style != "chat":
+        raise DataError(f"{name}: `--every-turn` is of conversations, and its rows are none: leave it out")
     questions, kept, dropped = [], [], []
     for index, row in chosen:
-        read = row if isinstance(row, Dropped) else _question(name, index, row, columns, first_only=first_only)
-        if isinstance(row, Row) and isinstance(read, Question):
-            questions.append(read)
-            kept.append(row)
-        elif isinstance(read, Dropped):
-            dropped.append(read)
+        if isinstance(row, Dropped) or shape is None:
+            dropped.extend([row] if isinstance(row, Dropped) else [])
+            continue
+        for read in READERS[shape.style](_Way(name, shape, first_only, every_turn), index, row):
+            if isinstance(read, Dropped):
+                dropped.append(read)
+            else:
+                questions.append(read)
+                kept.append(row)
     repeated = [key for key, times in Counter(question.id for question in questions).items() if times > 1]
     if repeated:
         raise DataError(f"{name}: {len(repeated)} ids are there more than once: {some(repeated)}")
-    return Reading(columns, tuple(questions), tuple(kept), tuple(dropped))
+    return Reading(shape, tuple(questions), tuple(kept), tuple(dropped))
 
 
 def further(row: Row, used: Set[str]) -> dict[str, object]:
     """The columns that are none of those used; our own files keep them together under ``fields``."""
     values = {column: value for column, value in row.values.items() if column not in used}
+    if asked_of(row.values):
+        del values[ASKED]
     if isinstance(saved := values.get("fields"), Mapping):
         return {column: value for column, value in values.items() if column != "fields"} | dict(saved)
     return values
 
 
 def _present(rows: Iterable[Row]) -> dict[str, object]:
-    """Every column in the order in which it first comes, with its first value that is not null."""
+    """Every column in the order in which it first comes, with its first value that says anything."""
     present: dict[str, object] = {}
     for row in rows:
         for column, value in row.values.items():
-            if is_null(present.get(column)):
+            if column not in present or is_blank(present[column]):
                 present[column] = value
     return present
 
 
-def _question(name: str, index: int, row: Row, columns: Mapping[str, str], *, first_only: bool) -> Question | Dropped:
-    asked = _texts(name, "question", columns["question"], row)
-    right = _texts(name, "reference", columns["reference"], row)
+def _plain_question(way: _Way, index: int, row: Row) -> Iterator[Question | Dropped]:
+    """A question and its references, as columns hold them."""
+    columns = way.shape.columns
+    asked = _texts(way.name, "question", columns["question"], row)
+    right = _texts(way.name, "reference", columns["reference"], row)
     for role, texts in (("question", asked), ("reference", right)):
         if not texts:
-            return Dropped(_id_or_place(name, index, row, columns.get("id")), _why(role, columns[role], row))
-    fields = _fields(name, row, set(columns.values()))
-    others = () if first_only else tuple(right[1:])
-    return Question(_id(name, index, row, columns.get("id")), asked[0], right[0], fields, others)
+            yield Dropped(_id_or_place(way.name, index, row, columns.get("id")), _why(role, columns[role], row))
+            return
+    others = () if way.first_only else tuple(right[1:])
+    question = Question(*_identity(way, index, row, asked[0], right[0]), others, way.shape.style)
+    yield replace(question, **saved) if (saved := asked_of(row.values)) else question
+
+
+def _alpaca(way: _Way, index: int, row: Row) -> Iterator[Question | Dropped]:
+    """An instruction, with the input that belongs to it behind it, as LLaMA-Factory joins them."""
+    for question in _plain_question(way, index, row):
+        if isinstance(question, Dropped):
+            yield question
+            return
+        given, system = (_text_beside(way, row, role) for role in ("input", "system"))
+        turns = _history(way, row)
+        whole = f"{question.question}\n{given}" if given else question.question
+        yield replace(question, question=whole, system=system, turns=turns, input=given)
+
+
+def _conversation(way: _Way, index: int, row: Row) -> Iterator[Question | Dropped]:
+    """The turns of a conversation that are answered."""
+    columns = way.shape.columns
+    used = set(columns.values()) - {"system"}
+    beside = {column: value for column, value in row.values.items() if column not in used}
+    for read in read_chat(messages_of(columns, row), beside, every_turn=way.every_turn):
+        if isinstance(read, NotAsked):
+            named = _id_or_place(way.name, index, row, columns.get("id"))
+            numbered = way.every_turn and read.number
+            yield Dropped(turn_id(named, read.number) if numbered else named, read.reason)
+            continue
+        for text in (read.system, *(turn.content for turn in read.turns)):
+            _encodable(way.name, row.place, text)
+        identity = _identity(way, index, row, read.question, read.reference)
+        question = Question(*identity, style="chat", system=read.system, turns=read.turns)
+        yield replace(question, id=turn_id(question.id, read.number)) if way.every_turn else question
+
+
+READERS: Mapping[str, Callable[[_Way, int, Row], Iterator[Question | Dropped]]] = {
+    "plain": _plain_question,
+    "verbatim": _plain_question,
+    "alpaca": _alpaca,
+    "chat": _conversation,
+}
+"""Style of a format to what reads a row of it."""
+
+
+def messages_of(columns: Mapping[str, str], row: Row) -> object:
+    """The messages of a row: of one column, or of TRL's prompt and completion behind each other."""
+    asked, right = (row.values.get(columns[role]) for role in ("question", "reference"))
+    if columns["question"] == columns["reference"]:
+        return asked
+    return [*asked, *right] if is_list(asked) and is_list(right) else None
+
+
+def _identity(way: _Way, index: int, row: Row, asked: str, right: str) -> tuple[str, str, str, dict[str, Plain]]:
+    """Id, question, reference and further columns."""
+    for text in (asked, right):
+        _encodable(way.name, row.place, text)
+    columns = way.shape.columns
+    named = _id(way.name, index, row, columns.get("id"))
+    return named, asked, right, _fields(way.name, row, set(columns.values()))
+
+
+def _text_beside(way: _Way, row: Row, role: str) -> str:
+    """What a further column of Alpaca's says; empty where there is none, or it is null."""
+    column = way.shape.columns.get(role)
+    value = row.values.get(column) if column else None
+    if (text := text_of(value)) is None:
+        raise DataError(f"{way.name}, {row.place}: the {role} (column {column!r}) must be text, got {kind_of(value)}")
+    return _encodable(way.name, row.place, text)
+
+
+def _history(way: _Way, row: Row) -> tuple[Turn, ...]:
+    """Alpaca's earlier turns: LLaMA-Factory's list of pairs of an instruction and its answer."""
+    value = row.values.get(way.shape.columns.get("history", ""))
+    pairs: Sequence[Any] = value if is_list(value) else [] if is_blank(value) else [None]
+    if not all(is_list(pair) and len(pair) == 2 and all(isinstance(text, str) for text in pair) for pair in pairs):
+        raise DataError(
+            f"{way.name}, {row.place}: the history must be a list of pairs of texts, an instruction and its answer, "
+            f"got {value!r:.80}"
+        )
+    texts = [_encodable(way.name, row.place, text) for pair in pairs for text in pair]
+    return tuple(Turn("assistant" if place % 2 else "user", text) for place, text in enumerate(texts))
 
 
 def _texts(name: str, role: str, column: str, row: Row) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TypeGuard
 CHAT_KEYS = (("role", "content"), ("from", "value"))
 """What every message of a conversation has: OpenAI's names, and ShareGPT's."""
 
-CHAT = "chat messages, which are not read yet: write what is asked and what is answered into two columns"
+CHAT = "chat messages, which are read from a column of lists alone (.jsonl, .json, .parquet): see --format"
 """What a conversation is called in an error, and what to do about it."""
 
 WRITTEN_CHAT = re.compile(r"""\s*\[\s*\{.*["'](role|from)["']\s*:""", re.DOTALL)
@@ -94,11 +94,11 @@ def is_chat(value: object) -> bool:
     """
     if isinstance(value, str):
         return WRITTEN_CHAT.match(value) is not None
-    messages = value if isinstance(value, Sequence) else []
-    return bool(messages) and all(
-        isinstance(message, Mapping) and any(all(key in message for key in keys) for keys in CHAT_KEYS)
-        for message in messages
-    )
+    messages = value if is_list(value) else []
+    if not all(isinstance(each, Mapping) and any(keys[0] in each for keys in CHAT_KEYS) for each in messages):
+        return False
+    # one that calls a tool may have no content
+    return any(all(key in each for key in keys) for each in messages if isinstance(each, Mapping) for keys in CHAT_KEYS)
 
 
 def kind_of(value: object) -> str:

@@ -15,12 +15,19 @@ from typing import Any
 
 from nemo_evaluator import SeedResult, register
 
-from loralift.data import DEFAULT_SYSTEM_PROMPT, chat_messages, load_questions, render_prompt
+from loralift.data import (
+    ALPACA_SYSTEM_PROMPT,
+    DEFAULT_SYSTEM_PROMPT,
+    chat_messages,
+    load_questions,
+    render_alpaca,
+    render_prompt,
+)
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.metrics import METRICS, MOST_UNSEEN, MetricSettings, blindness, expand_names, score_examples
 from loralift.nemo.environment import ScoringEnvironment
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
-from loralift.records import OF_MODELS, Answer, Example, Thinking
+from loralift.records import OF_MODELS, Answer, Example, Question, Thinking
 from loralift.reporting import formatting
 
 logger = logging.getLogger("loralift")
@@ -51,7 +58,16 @@ class LoraLiftBenchmark(ScoringEnvironment):
         primary = os.environ.get("LORALIFT_PRIMARY", self.metrics[0])
         if primary not in self.metrics:
             raise UsageError(wrong_argument("LORALIFT_PRIMARY", f"one of {', '.join(self.metrics)}", primary))
-        self.system_prompt = os.environ.get("LORALIFT_SYSTEM_PROMPT", DEFAULT_SYSTEM_PROMPT)
+        styles = {question.style for question in data.questions}
+        # ours was added in training to none but plain questions
+        usual = DEFAULT_SYSTEM_PROMPT if styles == {"plain"} else ""
+        self.system_prompt = os.environ.get("LORALIFT_SYSTEM_PROMPT", usual)
+        own = sum(bool(question.system) for question in data.questions)
+        if own and self.system_prompt:
+            allowed = f"left out, as {own} rows have a system message of their own"
+            raise UsageError(wrong_argument("LORALIFT_SYSTEM_PROMPT", allowed, self.system_prompt))
+        if "chat" in styles:
+            logger.warning("conversations are asked as chat messages; a completion endpoint gets them as plain text")
         self.settings = MetricSettings(thinking=Thinking(OF_MODELS))
         # The SDK cannot hold "not scored" as a reward, and would take it for 0.
         blind = blindness(METRICS[primary], data.questions[:LOOKED_AT], self.settings)
@@ -68,12 +84,13 @@ class LoraLiftBenchmark(ScoringEnvironment):
     async def seed(self, idx: int) -> Any:
         """The question as the endpoint sees it: chat messages, or the plain prompt for a completion endpoint."""
         question = self.examples[idx].question
+        system = question.system or self.system_prompt
         return SeedResult(
-            prompt=render_prompt(question.question, self.system_prompt),
+            prompt=_prompt(question, self.system_prompt),
             expected_answer=question.reference,
             metadata={"row": idx, "id": question.id},
-            messages=chat_messages(question.question, self.system_prompt),
-            system=self.system_prompt or None,
+            messages=chat_messages(question.question, system, turns=question.turns),
+            system=system or None,
         )
 
     async def close(self) -> None:
@@ -86,6 +103,15 @@ class LoraLiftBenchmark(ScoringEnvironment):
         for name, summary in summarise_all(answered, infos, seed=0).items():
             if summary.value is not None:
                 logger.info("%s: %s over %d answers", name, formatting.value(summary.value, infos[name]), summary.n)
+
+
+def _prompt(question: Question, system: str) -> str:
+    """A question for an endpoint that completes text, as the training of its format wrote it."""
+    if question.style == "verbatim":
+        return question.question
+    if question.style == "alpaca":
+        return render_alpaca(question.question, question.input, system or ALPACA_SYSTEM_PROMPT, question.system)
+    return render_prompt(question.conversation, system)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,10 @@ from loralift.records.rows import (
     Question,
     ReferenceLikelihood,
     Score,
+    Style,
+    Turn,
+    conversation_of,
+    turn_id,
 )
 from loralift.records.sweep import Axis, BestOf, Sweep
 from loralift.records.thinking import (
@@ -141,14 +145,18 @@ __all__ = [
     "Score",
     "SdkPairedTest",
     "SliceComparison",
+    "Style",
     "Sweep",
     "Tags",
     "Thinking",
+    "Turn",
     "Verdict",
     "Whichever",
     "WhicheverWay",
+    "conversation_of",
     "holds_tags",
     "opened_by",
     "part",
     "tied",
+    "turn_id",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,6 +20,19 @@ Plain = str | int | float | bool | None
 """What a further column of the data may hold."""
 
 
+Style = Literal["plain", "chat", "alpaca", "verbatim"]
+"""How training asks what comes in a format: by LoraLift's own prompt, the tokenizer's chat template, Stanford Alpaca's
+prompt, or the question as it stands, the answer right behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One row of the evaluation data.
@@ -30,6 +44,10 @@ class Question:
             are of.
         fields: The data's further columns, for slices.
         others: The further ground truths; none is blank, or equal to another. Metrics of answers look at all.
+        style: How the training that reads the data's format asks.
+        system: The row's own system message; empty: none.
+        turns: Of a conversation, what was said before the question.
+        input: Alpaca's input, with which the question ends, behind the instruction and a newline; empty: none.
     """
 
     id: str
@@ -37,11 +55,43 @@ class Question:
     reference: str
     fields: Mapping[str, Plain] = field(default_factory=dict)
     others: tuple[str, ...] = ()
+    style: Style = "plain"
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
+    input: str = ""
 
     @property
     def references(self) -> tuple[str, ...]:
         """All ground truths, the first in front."""
         return (self.reference, *self.others)
+
+    @property
+    def conversation(self) -> str:
+        """The question with the system message and the turns before it, for whoever must understand the answer."""
+        before = [f"system: {self.system}"] if self.system else []
+        before += [f"{turn.role}: {turn.content}" for turn in self.turns]
+        return "\n\n".join([*before, f"user: {self.question}"]) if before else self.question
+
+
+def turn_id(conversation: str, number: int) -> str:
+    """The id of one of the assistant's turns in a conversation, counted from 1.
+
+    >>> turn_id("c7", 2)
+    'c7#turn2'
+    """
+    return f"{conversation}#turn{number}"
+
+
+def conversation_of(row: str) -> str:
+    """The conversation's id of one of its turns, or of one of several answers to it; else the id itself.
+
+    >>> conversation_of("c7#turn2"), conversation_of("c7#turn2#0"), conversation_of("c7#2")
+    ('c7', 'c7', 'c7#2')
+    """
+    return _TURN.sub("", row)
+
+
+_TURN = re.compile(r"(?<=.)#turn[0-9]+(#[0-9]+)?\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

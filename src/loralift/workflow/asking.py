@@ -7,20 +7,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loralift.config import RunConfig
-from loralift.config.protocols import CHAT, FEW_SHOT, PLAIN, ProtocolConfig
+from loralift.config.protocols import ALPACA, CHAT, FEW_SHOT, INSTRUCTED, PLAIN, VERBATIM, ProtocolConfig
 from loralift.data import (
+    ALPACA_SYSTEM_PROMPT,
     CHAT_SEPARATOR,
     DEFAULT_SYSTEM_PROMPT,
     PLACE_OF_QUESTION,
     PLAIN_SEPARATOR,
     chat_messages,
+    render_alpaca,
     render_own,
     render_prompt,
     separator_of,
 )
 from loralift.errors import ModelError, shown, some
 from loralift.generation import GenerationSettings, Generator, reasoning_switch, thinking_tags
-from loralift.records import AS_USUAL, TRAINING, Prompt, Protocol, Question, Thinking, opened_by
+from loralift.generation.model.thinking import Switch
+from loralift.records import AS_USUAL, TRAINING, Prompt, Protocol, Question, Style, Thinking, Turn, opened_by
+from loralift.workflow.as_trained import notes_as_trained, refuse_without_place
 
 NEXT_QUESTION = "Question:"
 """How the plain prompt opens a question; a model that runs on writes it too."""
@@ -28,32 +32,53 @@ NEXT_QUESTION = "Question:"
 PROBE = "Instructions to be found again."
 
 
-def protocols_of(config: RunConfig) -> tuple[Protocol, ...]:
-    """The run's protocols, the one that decides first."""
-    return tuple(_protocol(asked, config) for asked in config.protocols)
+def protocols_of(config: RunConfig, questions: Sequence[Question] = ()) -> tuple[Protocol, ...]:
+    """The run's protocols, the one that decides first.
+
+    Args:
+        config: What the run was told.
+        questions: Those that decide: ``training`` asks as their format is trained on; none: by the plain prompt.
+    """
+    style: Style = questions[0].style if questions else "plain"
+    return tuple(_protocol(asked, config, style) for asked in config.protocols)
 
 
-def overruled(config: RunConfig, name: str) -> Iterator[str]:
-    """What the run was told and a protocol says otherwise for itself, one sentence each."""
+def overruled(config: RunConfig, name: str, prompt: str | None = None) -> Iterator[str]:
+    """What the run was told and a protocol says otherwise for itself, one sentence each.
+
+    Args:
+        config: What the run was told.
+        name: The protocol's.
+        prompt: Its prompt; None: what the configuration says of it.
+    """
     asked = next(protocol for protocol in config.protocols if protocol.name == name)
     for field in ("system_prompt", "stop", "max_new_tokens", "temperature", "top_p"):
         own, told = getattr(asked, field), getattr(config, field)
         if own is not None and field in config.model_fields_set and own != told:
             yield f"It has a {field} of its own, {shown(own)}, and not the run's {shown(told)}."
-    if asked.prompt not in (PLAIN, CHAT) and config.system_prompt:
-        yield "Its prompt is a text of its own, so the run's system_prompt is not in it."
+    if (prompt or asked.prompt) not in INSTRUCTED and config.system_prompt:
+        what = "each question as it stands" if prompt == VERBATIM else "a text of its own"
+        yield f"Its prompt is {what}, so the run's system_prompt is not in it."
 
 
-def _protocol(asked: ProtocolConfig, config: RunConfig) -> Protocol:
-    prompt = CHAT if asked.name == TRAINING and config.chat_template else asked.prompt
+def _prompt(asked: ProtocolConfig, config: RunConfig, style: Style) -> str:
+    """A protocol's prompt; that of training is the format's own, unless the user says that it was the template."""
+    if asked.name != TRAINING:
+        return asked.prompt
+    return CHAT if config.chat_template else style
+
+
+def _protocol(asked: ProtocolConfig, config: RunConfig, style: Style) -> Protocol:
+    prompt = _prompt(asked, config, style)
     shots = config.num_shots if asked.name == FEW_SHOT and asked.shots is None else asked.shots
-    system = DEFAULT_SYSTEM_PROMPT if config.system_prompt is None else config.system_prompt
-    if asked.system_prompt is not None:
-        system = asked.system_prompt
+    # ours was added in training to none but plain questions
+    usual = ALPACA_SYSTEM_PROMPT if prompt == ALPACA else DEFAULT_SYSTEM_PROMPT if style == PLAIN else ""
+    told = (asked.system_prompt, config.system_prompt, usual)
+    system = next(text for text in told if text is not None)
     return Protocol(
         name=asked.name,
         prompt=prompt,
-        system_prompt=system if prompt in (PLAIN, CHAT) else "",
+        system_prompt=system if prompt in INSTRUCTED else "",
         shots=shots or 0,
         thinking=asked.thinking,
         stop=asked.stop if asked.stop is not None else _stops(prompt, config.stop, examples=bool(shots)),
@@ -94,11 +119,14 @@ def marker_of(prompt: str) -> str:
     ''
     """
     if PLACE_OF_QUESTION not in prompt:
-        return NEXT_QUESTION
+        return _OPENS.get(prompt, NEXT_QUESTION)
     lines = prompt.split(PLACE_OF_QUESTION)[0].strip().splitlines()
     label = lines[-1].strip() if lines else ""
     is_label = any(map(str.isalpha, label)) and any(not (sign.isalnum() or sign.isspace()) for sign in label)
     return label if is_label else ""
+
+
+_OPENS = {ALPACA: "### Instruction:", VERBATIM: ""}
 
 
 def generation_settings(protocol: Protocol, config: RunConfig) -> GenerationSettings:
@@ -151,35 +179,59 @@ class Asking:
         """Text between a prompt and its answer."""
         if self.chat:
             return CHAT_SEPARATOR
+        if self.protocol.prompt in (ALPACA, VERBATIM):  # the one ends in a newline, the other where the data say
+            return ""
         return PLAIN_SEPARATOR if self.protocol.prompt == PLAIN else separator_of(self.protocol.prompt)
 
 
-def asking_of(protocol: Protocol, generator: Generator, examples: Examples) -> Asking:
+def asking_of(
+    protocol: Protocol, generator: Generator, examples: Examples, questions: Sequence[Question] = ()
+) -> Asking:
     """Find out how a model is asked by a protocol: where its template takes instructions, how it is kept from thinking.
 
     Args:
         protocol: The protocol.
         generator: The model.
         examples: Worked examples, of which the first ``protocol.shots`` are shown.
+        questions: All that are asked by it.
 
     Raises:
-        ModelError: It has no chat template, or one that leaves out instructions, examples or the question.
+        ModelError: It has no chat template, or one that leaves out instructions, examples, turns or the question.
+        UsageError: The protocol has no place for a row's own system message or earlier turns.
     """
-    notes: tuple[str, ...] = (examples.source,) if protocol.shots else ()
+    refuse_without_place(protocol, questions)
+    notes = tuple(notes_as_trained(protocol, generator, questions))
+    notes += (examples.source,) if protocol.shots else ()
     if 0 < protocol.shots < len(examples.questions):
         notes += (f"Of them protocol {protocol.name} shows the first {protocol.shots}.",)
     asking = Asking(protocol, examples.questions[: protocol.shots], notes=notes)
     if not asking.chat:
         return asking
-    asking = _taken(_with_switch(asking, generator), generator)
-    _refuse_left_out(asking, generator)
+    asking = _with_switch(asking, generator)
+    if turning := sum(turns_switch(question, asking.switch) for question in questions):
+        said = f"{turning} rows turn it themselves, in their own system messages."
+        asking = replace(asking, notes=(*asking.notes, said))
+    asking = _taken(asking, generator, sum(bool(question.system) for question in questions))
+    _refuse_left_out(asking, generator, any(question.turns for question in questions))
     return asking
 
 
-def _taken(asking: Asking, generator: Generator) -> Asking:
-    """The asking, with the instructions in the turn in which the template takes them."""
-    if not asking.protocol.system_prompt or asking.switch or _takes(asking, generator):
+def _taken(asking: Asking, generator: Generator, own: int) -> Asking:
+    """The asking, with the instructions in the turn in which the template takes them.
+
+    Args:
+        asking: How the questions are asked.
+        generator: The model.
+        own: How many rows have a system message of their own.
+    """
+    if not (asking.protocol.system_prompt or own) or asking.switch:
         return asking
+    taken = _takes(asking, generator)
+    if taken:
+        return asking
+    if own and taken is not None and asking.protocol.name == TRAINING and not asking.protocol.system_prompt:
+        said = f"The chat template leaves out system messages, as in training: those of {own} rows are not asked with."
+        return replace(asking, notes=(*asking.notes, said))
     if not _takes(replace(asking, in_user_turn=True), generator):
         raise ModelError(
             "the model's chat template writes the instructions neither as the system's message nor as the user's: give "
@@ -221,18 +273,18 @@ def _with_switch(asking: Asking, generator: Generator) -> Asking:
     )
 
 
-def _takes(asking: Asking, generator: Generator) -> bool:
-    """Whether the template writes the instructions; many drop a system message without a word, some refuse it."""
+def _takes(asking: Asking, generator: Generator) -> bool | None:
+    """Whether the template writes the instructions; many drop a system message without a word; None: it refuses it."""
     probing = replace(asking, protocol=replace(asking.protocol, system_prompt=PROBE), examples=())
     try:
-        return PROBE in _chat("?", probing, generator)
+        return PROBE in _chat(Question("", "?", ""), probing, generator)
     except ModelError:
         if asking.in_user_turn:
             raise
-        return False
+        return None
 
 
-def _refuse_left_out(asking: Asking, generator: Generator) -> None:
+def _refuse_left_out(asking: Asking, generator: Generator, has_turns: bool) -> None:
     """Refuse a template that writes the last turn alone, or the first: what it leaves out nobody would miss.
 
     Raises:
@@ -243,11 +295,14 @@ def _refuse_left_out(asking: Asking, generator: Generator) -> None:
     shown = [
         Question(f"{n}", f"Example {n} to be found again.", f"Answer {n} to be found again.") for n in range(count)
     ]
-    text = _chat(question, replace(asking, protocol=protocol, examples=tuple(shown)), generator)
+    turns = (Turn("user", "A turn to be found again."), Turn("assistant", "Its answer to be found again."))
+    probe = Question("", question, "", turns=turns if has_turns else ())
+    text = _chat(probe, replace(asking, protocol=protocol, examples=tuple(shown)), generator)
     wanted = {
         "the instructions": [protocol.system_prompt],
         "the examples' questions": [each.question for each in shown],
         "the examples' answers": [each.reference for each in shown],
+        "the earlier turns": [turn.content for turn in probe.turns],
         "the question": [question],
     }
     if lost := [name for name, probes in wanted.items() if any(probe not in text for probe in probes)]:
@@ -257,11 +312,13 @@ def _refuse_left_out(asking: Asking, generator: Generator) -> None:
         )
 
 
-def _chat(question: str, asking: Asking, generator: Generator) -> str:
+def _chat(question: Question, asking: Asking, generator: Generator) -> str:
     examples = [(example.question, example.reference) for example in asking.examples]
-    system = asking.protocol.system_prompt
-    messages = chat_messages(question, system, examples, in_user_turn=asking.in_user_turn)
-    if asking.switch:
+    system = question.system or asking.protocol.system_prompt
+    turned = turns_switch(question, asking.switch)
+    in_user_turn = asking.in_user_turn and not turned
+    messages = chat_messages(question.question, system, examples, turns=question.turns, in_user_turn=in_user_turn)
+    if asking.switch and not turned:
         messages = [{"role": "system", "content": asking.switch}, *messages]
     return generator.render_chat(messages, asking.variables or {})
 
@@ -279,6 +336,11 @@ class Asked:
     asking: Asking
     prompts: tuple[Prompt, ...]
     thinking: Thinking = AS_USUAL
+
+
+def turns_switch(question: Question, switch: str) -> bool:
+    """Whether a row's own system message has the switch that a protocol would turn in a system prompt."""
+    return Switch(switch).used_in(question.system)
 
 
 def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> Asked:
@@ -300,14 +362,8 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
 
 
 def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking) -> list[Prompt]:
-    protocol = asking.protocol
-    examples = [(example.question, example.reference) for example in asking.examples]
-    if asking.chat:
-        texts = [_chat(question.question, asking, generator) for question in questions]
-    elif protocol.prompt == PLAIN:
-        texts = [render_prompt(question.question, protocol.system_prompt, examples) for question in questions]
-    else:
-        texts = [render_own(protocol.prompt, question.question, examples) for question in questions]
+    refuse_without_place(asking.protocol, questions)
+    texts = [_text(question, asking, generator) for question in questions]
     # A chat template writes its own special tokens; adding them again would double the BOS.
     ids = generator.encode(texts, add_special_tokens=not asking.chat)
     if empty := [question.id for question, tokens in zip(questions, ids, strict=True) if not tokens]:
@@ -315,3 +371,21 @@ def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking
             f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"
         )
     return [Prompt(q.id, text, tokens) for q, text, tokens in zip(questions, texts, ids, strict=True)]
+
+
+def _text(question: Question, asking: Asking, generator: Generator) -> str:
+    """A question's prompt; what the row says itself goes before what the protocol says."""
+    protocol = asking.protocol
+    examples = [(example.question, example.reference) for example in asking.examples]
+    if asking.chat:
+        try:
+            return _chat(question, asking, generator)
+        except ModelError as error:
+            raise ModelError(f"{question.id}: {error}") from error
+    if protocol.prompt == PLAIN:
+        return render_prompt(question.question, question.system or protocol.system_prompt, examples)
+    if protocol.prompt == ALPACA:
+        return render_alpaca(question.question, question.input, protocol.system_prompt, question.system, examples)
+    if protocol.prompt == VERBATIM:
+        return question.question
+    return render_own(protocol.prompt, question.question, examples)

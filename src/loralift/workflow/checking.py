@@ -111,15 +111,22 @@ def questions_to_check(config: RunConfig) -> tuple[Sequence[Question], str]:
         DataError: The data set cannot be read.
     """
     if "dataset" in config.model_fields_set:
-        data = load_questions(config.dataset, columns=config.columns, limit=config.limit, strict=config.strict)
+        data = load_questions(
+            config.dataset,
+            columns=config.columns,
+            limit=config.limit,
+            strict=config.strict,
+            wanted=config.format,
+            every_turn=config.every_turn,
+        )
         return data.questions, data.source
     return load_questions(str(demo.QUESTIONS), limit=config.limit).questions, "built-in questions"
 
 
 def ask_first(generator: Generator, questions: Sequence[Question], config: RunConfig) -> Asked:
     """Questions asked by the protocol that decides."""
-    first = protocols_of(config)[0]
-    return ask(generator, questions, asking_of(first, generator, load_shots(config, [first], questions)))
+    first = protocols_of(config, questions)[0]
+    return ask(generator, questions, asking_of(first, generator, load_shots(config, [first], questions), questions))
 
 
 def _short_answers(

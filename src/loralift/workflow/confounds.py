@@ -26,6 +26,7 @@ from loralift.records import (
     Plain,
     Question,
     Score,
+    conversation_of,
 )
 from loralift.workflow import memory
 from loralift.workflow.comparing import corpus_aggregates
@@ -82,7 +83,7 @@ def confounds_of(
             clusters=dataset.clusters,
         ),
         contributions=contributions(scores[BASE], candidates, primary, UNSOUND, settings, clusters=dataset.clusters),
-        noise=_noise(scoring, scores[BASE], again),
+        noise=_noise(scoring, scores[BASE], again, dataset.clusters),
         answers_changed=_answers_changed(dataset, list(candidates)),
         leaks=dict.fromkeys(candidates, tuple(leaks)) if training else {},
         without_leaks=without_leaks(scores, scoring.metrics, settings, leaks, dataset.clusters) if leaks else {},
@@ -101,7 +102,9 @@ def columns_of(questions: Sequence[Question]) -> dict[str, dict[str, Plain]]:
     return columns
 
 
-def _noise(scoring: Scoring, first: Sequence[Score], again: Sequence[Score]) -> tuple[NoiseFloor, ...]:
+def _noise(
+    scoring: Scoring, first: Sequence[Score], again: Sequence[Score], clusters: Callable[[str], str] | None
+) -> tuple[NoiseFloor, ...]:
     """The noise floor of the metrics that depend on answers."""
     if not again:
         return ()
@@ -111,7 +114,7 @@ def _noise(scoring: Scoring, first: Sequence[Score], again: Sequence[Score]) -> 
         name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None and name in of_answers
     }
     same_rows = [score for score in first if score.id in ids]
-    return noise_floor(same_rows, again, moved, corpus_aggregates(moved))
+    return noise_floor(same_rows, again, moved, corpus_aggregates(moved), clusters=clusters)
 
 
 def _answers_changed(dataset: DatasetRun, candidates: Sequence[str]) -> dict[str, float]:
@@ -138,13 +141,17 @@ def without_leaks(
         metrics: All that were compared, so that the family of the adjusted p is the same and only the rows differ.
         settings: The comparison's own.
         leaks: The rows found in the training data.
-        clusters: Row id to question, where questions were answered several times.
+        clusters: Row id to question, where questions were answered several times, or to the conversation of several
+            turns, which leaks as a whole.
 
     Returns:
         Candidate to its row of the primary metric; none where no row is left.
     """
-    leaked, question_of = {leak.id for leak in leaks}, clusters or str
-    clean = {name: [score for score in rows if question_of(score.id) not in leaked] for name, rows in scores.items()}
+    leaked, question_of = {conversation_of(leak.id) for leak in leaks}, clusters or str
+    clean = {
+        name: [score for score in rows if conversation_of(question_of(score.id)) not in leaked]
+        for name, rows in scores.items()
+    }
     base = clean.pop(BASE)
     if not base:
         return {}

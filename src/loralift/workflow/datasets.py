@@ -13,7 +13,7 @@ from loralift.data import HeldOut, LoadedData, SavedIndices, hash_questions, loa
 from loralift.data.spec import BeirHub, HubDataset
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.harness import StandardTask, load_task
-from loralift.records import Protocol, Question
+from loralift.records import Protocol, Question, conversation_of
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.progress import Watcher
 from loralift.workflow.run_directory import RunDirectory
@@ -74,7 +74,9 @@ class DatasetRun:
 
     @property
     def clusters(self) -> Callable[[str], str] | None:
-        """Row id to question, where questions are answered several times."""
+        """Row id to question, where questions are answered several times, or to the conversation of several turns."""
+        if any(conversation_of(question.id) != question.id for question in self.data.questions):
+            return conversation_of
         return None if self.repeats == 1 else question_of
 
 
@@ -85,8 +87,8 @@ def load_datasets(config: RunConfig, directory: RunDirectory, *, resume: bool) -
         UsageError: There would be too many answers, or a margin is of no task's metric.
         DataError: A data set cannot be read.
     """
-    first, *others = protocols_of(config)
     data = _load(config, directory, resume=resume)
+    first, *others = protocols_of(config, data.questions)
     datasets = [DatasetRun("", directory, data, config.repeats, first)]
     for protocol in others:
         place = _place(directory, "protocols", protocol.name, resume=resume)
@@ -144,11 +146,16 @@ def dataset_config(config: RunConfig, name: str) -> RunConfig:
     if not name:
         return config
     of_others: dict[str, Any] = {"columns": {}, "eval_indices": None, "eval_fraction": None}
+    of_others |= {"format": None, "every_turn": False}
     return config.model_copy(update={"dataset": config.also[name], **of_others})
 
 
 def notes_of(data: LoadedData) -> list[str]:
     """What a reader must know of the data: rows that were left out, and other notes made while loading."""
+    together = {conversation_of(question.id) for question in data.questions}
+    if any(conversation_of(question.id) != question.id for question in data.questions):
+        said = "the turns of one conversation are no independent rows: they are averaged before anything is compared"
+        data = replace(data, notes=(*data.notes, f"{said} ({len(data.questions)} turns of {len(together)})"))
     if not data.dropped:
         return list(data.notes)
     named = "; ".join(f"{row.id}: {row.reason}" for row in data.dropped[:5])
@@ -164,7 +171,7 @@ def tell(dataset: DatasetRun, watcher: Watcher) -> None:
         watcher.say(f"data: {note}")
     sample = random.Random(0).choice(data.questions)
     shown = sample.reference[:SHOWN_CHARACTERS] + ("…" if len(sample.reference) > SHOWN_CHARACTERS else "")
-    watcher.say(f"data: for example {sample.id}: {sample.question!r} -> {shown!r}")
+    watcher.say(f"data: for example {sample.id}: {sample.conversation!r} -> {shown!r}")
 
 
 def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> LoadedData:
@@ -189,10 +196,13 @@ def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> Loaded
         limit=config.limit,
         strict=config.strict,
         references=config.references,
+        wanted=config.format,
+        every_turn=config.every_turn,
     )
 
 
 def asked_for(config: RunConfig) -> dict[str, Any]:
     """The part of the configuration that decides which questions there are, as JSON holds it."""
     fields = {"dataset", "columns", "eval_indices", "eval_fraction", "split_seed", "limit", "strict", "references"}
+    fields |= {"format", "every_turn"}
     return config.model_dump(mode="json", include=fields)

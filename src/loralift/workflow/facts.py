@@ -52,7 +52,13 @@ def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:
 def _protocol(protocol: Mapping[str, Any]) -> Iterator[str]:
     yield protocol["name"]
     form = protocol["prompt"]
-    yield {"plain": "plain prompt", "chat": "the tokenizer's chat template"}.get(form, "a prompt of its own")
+    forms = {
+        "plain": "plain prompt",
+        "chat": "the tokenizer's chat template",
+        "alpaca": "Stanford Alpaca's prompt",
+        "verbatim": "each prompt as it stands",
+    }
+    yield forms.get(form, "a prompt of its own")
     if shots := protocol["shots"]:
         yield f"{shots} worked example{'s' if shots > 1 else ''}"
 

@@ -69,13 +69,14 @@ def inspect_model(config: RunConfig) -> BaseModel:
     Raises:
         ModelError: There is none, or it cannot be evaluated as asked.
     """
-    return generation.inspect_base(
+    base = generation.inspect_base(
         config.model,
         config.revision,
         full_hash=config.full_hash,
         quantization=config.quantization,
         trust_remote_code=config.trust_remote_code,
     )
+    return replace(base, ends=config.eos_token, stops=config.stop)
 
 
 def generate_variant(

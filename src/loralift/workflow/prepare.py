@@ -9,6 +9,7 @@ from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
+from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
 from loralift.workflow.asking import Asked, ask, asking_of, overruled
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
@@ -70,15 +71,27 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         own = [dataset for dataset in datasets if dataset.task is None]
         evaluated = [question for dataset in own if not dataset.further for question in dataset.data.questions]
         examples = load_shots(config, protocols, evaluated)
+        by_protocol = {
+            protocol: [each for dataset in own if dataset.protocol == protocol for each in dataset.data.questions]
+            for protocol in protocols
+        }
+        for protocol, questions in by_protocol.items():
+            refuse_without_place(protocol, questions)
         if config.tasks and config.engine == "auto":
             watcher.say("model: transformers runs it, since tasks of lm-evaluation-harness need its model")
         generator = load_generator(_with_engine(config), watcher, [len(dataset.questions) for dataset in own])
-        askings = {protocol: asking_of(protocol, generator, examples) for protocol in protocols}
+        askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
         for protocol, asking in askings.items():
-            askings[protocol] = asking = replace(asking, notes=(*asking.notes, *overruled(config, protocol.name)))
+            refuse_unheard_stops(protocol, generator)
+            said = [
+                *overruled(config, protocol.name, protocol.prompt),
+                *(end_of_turn(generator) if asking.chat else ()),
+            ]
+            askings[protocol] = asking = replace(asking, notes=(*asking.notes, *said))
             for note in asking.notes:
                 watcher.say(f"{protocol.name}: {note}")
         asked = {dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in own}
+        _show_trained(own, asked, watcher)
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
         _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
@@ -88,6 +101,14 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
     return Ready(config, generator, asked, proofs, refused)
+
+
+def _show_trained(own: Sequence[DatasetRun], asked: Mapping[str, Asked], watcher: Watcher) -> None:
+    """Show a prompt that asks as a format's training did, for whoever compares it with what that built."""
+    for dataset in own:
+        prompt = asked[dataset.part].prompts[0]
+        if dataset.data.questions[0].style != "plain" and not dataset.name:
+            watcher.say(f"{dataset.protocol.name}: the prompt of {prompt.id}: {prompt.text!r}")
 
 
 def _with_engine(config: RunConfig) -> RunConfig:

@@ -24,6 +24,7 @@ from loralift.records import (
     Question,
     Report,
     Row,
+    conversation_of,
 )
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
@@ -298,12 +299,14 @@ def _rows(
         rows.append(
             Row(
                 row,
-                question.question,
+                question.conversation,
                 question.reference,
                 {variant: one.answer for variant, one in of_row.items() if one.answer is not None},
                 {variant: values[variant][row] for variant in variants},
                 {name: part for name, part in parts.items() if part is not None},
-                question_id=question.id if repeats > 1 else "",
+                question_id=together
+                if (together := conversation_of(question.id)) != question.id or repeats > 1
+                else "",
                 thinking={variant: one.thinking for variant, one in of_row.items() if one.spans},
             )
         )

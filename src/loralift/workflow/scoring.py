@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loralift.comparison import Settings
+from loralift.comparison import Settings, question_of
 from loralift.config import RunConfig
 from loralift.errors import MetricError, RunDirectoryError, UsageError, shown, some
 from loralift.generation import Generator
@@ -370,5 +370,5 @@ def _examples(dataset: DatasetRun, variant: str) -> list[Example]:
         place = dataset.directory.answers(variant)
         raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
     # A question answered several times has one reference, scored once.
-    asked = dataset.clusters or str
+    asked = question_of if dataset.repeats > 1 else str
     return [Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in dataset.questions]

@@ -37,8 +37,10 @@ def load_shots(config: RunConfig, protocols: Sequence[Protocol], evaluated: Sequ
         return Examples()
     flag, place = ("--shots", config.shots) if config.shots is not None else ("--train-data", config.train_data)
     assert place is not None  # the configuration makes sure
+    # earlier turns would have to be shown too, and no form has a place for them
     # the same row twice would be one example shown twice
-    candidates = list({_folded(f"{row.question}\n{row.reference}"): row for row in _read(flag, place, config)}.values())
+    rows = [row for row in _read(flag, place, config) if not row.turns]
+    candidates = list({_folded(f"{row.question}\n{row.reference}"): row for row in rows}.values())
     random.Random(config.seed).shuffle(candidates)
     known = _Evaluated(evaluated)
     chosen: list[Question] = []

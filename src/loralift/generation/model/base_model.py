@@ -50,6 +50,8 @@ class BaseModel:
         trusts_code: Whether that code is run.
         quantization: How its weights are held in fewer bits; None: as plain numbers.
         begins_with_bos: Whether a GGUF file says that a prompt begins with BOS; None: it does not say, or is none.
+        ends: Tokens that end an answer besides its own, by text or id, as the user named them.
+        stops: The run's stop strings; those that are special tokens are ends.
     """
 
     source: str
@@ -62,6 +64,8 @@ class BaseModel:
     trusts_code: bool = False
     quantization: Quantization | None = None
     begins_with_bos: bool | None = None
+    ends: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
 
     @property
     def is_gguf(self) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import Description
+from loralift.generation.model.ends import named_ends
 from loralift.generation.transformers_engine.capability import Capability, devices_of
 from loralift.generation.transformers_engine.load import Loaded, context_window
 from loralift.generation.transformers_engine.variants import Switch
@@ -43,6 +44,7 @@ def describe(loaded: Loaded, capability: Capability, switch: Switch) -> Descript
             "decoding": capability.decoding,
             "batches": capability.batches,
             **_held(loaded),
+            **named_ends(loaded.source.ends, loaded.eos),
         },
         information={
             "model": loaded.source.source,

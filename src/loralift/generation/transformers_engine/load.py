@@ -16,6 +16,7 @@ from loralift.generation.adapter import fit
 from loralift.generation.adapter.info import WEIGHTS, AdapterInfo, hash_adapter
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.build import bounded
+from loralift.generation.model.ends import end_id, special_tokens
 from loralift.generation.model.loading import loading
 from loralift.generation.model.quantization import loading_options
 from loralift.generation.model.tokenization import Texts
@@ -114,7 +115,7 @@ def load_model(
     tokenizer = load_tokenizer(source)
     base, unused = _load_base(source, choose_dtype(dtype, place), place, device_map)
     parameters = base.num_parameters()
-    eos = eos_tokens(source.source, base.generation_config, tokenizer, vocabulary(base))
+    eos = eos_tokens(source, base.generation_config, tokenizer, vocabulary(base))
     pad = tokenizer.pad_token_id
     if pad is None or not 0 <= pad < vocabulary(base):
         pad = eos[0] if eos else 0  # any token does: the attention mask hides padding
@@ -323,11 +324,13 @@ def _check_effect(model: Any, base: Any, plain: Any, adapter: LoadedAdapter) -> 
         )
 
 
-def eos_tokens(source: str, generation_config: Any, tokenizer: Any, rows: int) -> tuple[int, ...]:
+def eos_tokens(source: BaseModel, generation_config: Any, tokenizer: Any, rows: int) -> tuple[int, ...]:
     """Ids of all tokens that end an answer: the generation config's (chat models have several) and the tokenizer's.
 
+    Those that the user named come besides, and stop strings that are special tokens, which no text has.
+
     Args:
-        source: The model, for the message.
+        source: The model.
         generation_config: Its generation config.
         tokenizer: Its tokenizer.
         rows: How many tokens its embeddings have a row for.
@@ -338,10 +341,12 @@ def eos_tokens(source: str, generation_config: Any, tokenizer: Any, rows: int) -
     ids: list[Any] = []
     for found in (generation_config.eos_token_id, tokenizer.eos_token_id):
         ids += found if isinstance(found, list) else [] if found is None else [found]
+    named = [end_id(source.source, text, tokenizer, rows) for text in source.ends]
+    named += [tokenizer.convert_tokens_to_ids(text) for text in source.stops if text in special_tokens(tokenizer)]
     wrong = [one for one in ids if not isinstance(one, int) or isinstance(one, bool) or not 0 <= one < rows]
     if wrong:
         raise ModelError(
-            f"eos_token_id in the generation_config.json, config.json or tokenizer of {source} must be tokens below "
-            f"{rows}, the rows of its embeddings, got {wrong[0]!r}: put back the tokens that end an answer"
+            f"eos_token_id in the generation_config.json, config.json or tokenizer of {source.source} must be tokens "
+            f"below {rows}, the rows of its embeddings, got {wrong[0]!r}: put back the tokens that end an answer"
         )
-    return tuple(sorted(set(ids)))
+    return tuple(sorted({*ids, *named}))

@@ -17,6 +17,7 @@ from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.adapter.low_rank import LowRank, bytes_touched, read_updates
 from loralift.generation.base import Description
 from loralift.generation.model.base_model import BaseModel
+from loralift.generation.model.ends import named_ends
 from loralift.generation.model.loading import loading, why_not_loaded
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.describe import _describe_adapter
@@ -108,6 +109,7 @@ class Engine:
                 "compilation": int(compilation.mode),
                 "adapters_act": "merged" if self.weights is not None else "LoRARequest",
                 **({"tensor_parallel": self.gpus} if self.gpus > 1 else {}),
+                **named_ends(self.source.ends, self.text.eos),
             },
             information={
                 "model": self.source.source,
@@ -220,7 +222,7 @@ def _lora_options(infos: Sequence[AdapterInfo]) -> dict[str, Any]:
 
 def _eos(source: BaseModel, tokenizer: Any) -> tuple[int, ...]:
     rows = source.config.get_text_config().vocab_size
-    return eos_tokens(source.source, _generation_config(source), tokenizer, rows)
+    return eos_tokens(source, _generation_config(source), tokenizer, rows)
 
 
 def _generation_config(source: BaseModel) -> Any:

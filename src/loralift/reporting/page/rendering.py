@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from loralift.records import UNFINISHED, Comparison, Report, Row
+from loralift.records import UNFINISHED, Comparison, Report, Row, conversation_of
 from loralift.reporting import formatting, judging, matrices, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
@@ -68,6 +68,7 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         "left_out": [chart.title for chart in charts if chart not in shown],
         "asked": asked_names(report),
         "repeated": any(row.question_id for row in report.rows),
+        "turns": any(conversation_of(row.id) != row.id for row in report.rows),
         "style": Markup(style),
         "script": Markup(script),
         "policy": _policy(style, script),

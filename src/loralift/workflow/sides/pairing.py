@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from loralift.comparison import clusters_of, question_of
 from loralift.errors import ComparisonError, some
+from loralift.records import conversation_of
 from loralift.workflow.sides.side import DOC_HASH, Side
 
 
@@ -38,7 +39,7 @@ def clusters(before: Side, after: Side) -> Callable[[str], str] | None:
     """
     known = {before.repeated, after.repeated}
     if known == {True}:
-        return question_of
+        return conversation_of if before.every_turn or after.every_turn else question_of
     if False in known and True not in known:
         return None
     found = clusters_of([score.id for side in (before, after) for score in side.scores])

@@ -15,7 +15,7 @@ from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
 from loralift.metrics import METRICS, Metric, MetricSettings, expand_names, left_for_english, nrefs_of
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.reading import reading
-from loralift.records import OF_MODELS, Answer, Example, Question, Score, Thinking
+from loralift.records import OF_MODELS, Answer, Example, Question, Score, Thinking, conversation_of
 from loralift.workflow import files
 from loralift.workflow.codec import UNSCORED, decode, scores_of
 from loralift.workflow.external_formats import (
@@ -123,6 +123,7 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     questions = {score.id: question_of(score.id) if repeated else score.id for score in scores}
     thinking = read_thinking(directory, path.name)
     documents = {row: asked_by_id[question] for row, question in questions.items() if question in asked_by_id}
+    every_turn = any(conversation_of(question) != question for question in questions.values())
     return Side(
         path.name,
         scores,
@@ -132,7 +133,8 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         documents=documents,
         notes=notes_of_file(path.name, directory.answers(path.name), thinking),
         thinking=thinking,
-        repeated=repeated,
+        repeated=repeated or every_turn,
+        every_turn=every_turn,
         run=run,
         root=directory.root.resolve(),
         examples=lambda: _answered(directory, path.name, questions),
@@ -182,7 +184,9 @@ def _asked(directory: RunDirectory) -> dict[str, dict[str, str]]:
     """Question id to its question and reference; empty where the run's data was not kept."""
     if not directory.dataset.is_file():
         return {}
-    return {asked.id: document(asked.question, asked.reference, asked.others) for asked in directory.read_questions()}
+    return {
+        asked.id: document(asked.conversation, asked.reference, asked.others) for asked in directory.read_questions()
+    }
 
 
 def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:

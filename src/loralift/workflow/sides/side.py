@@ -29,6 +29,7 @@ class Side:
         notes: What was chosen or left out when reading it, one sentence each.
         filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
+        every_turn: Whether its rows are turns of conversations, each conversation one observation.
         run: Its run's run.json, if it is of a run.
         root: The folder of its run, if it is of one.
         scored: Whether its answers were scored here, with a tokenizer that could be chosen.
@@ -48,6 +49,7 @@ class Side:
     notes: tuple[str, ...] = ()
     filtered: bool = False
     repeated: bool | None = None
+    every_turn: bool = False
     run: Mapping[str, Any] | None = None
     root: Path | None = None
     scored: bool = False
