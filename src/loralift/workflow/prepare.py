@@ -14,7 +14,7 @@ from loralift.workflow.asking import Asked, ask, asking_of, overruled
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import load_generator
-from loralift.workflow.progress import RunContext
+from loralift.workflow.progress import RunContext, Watcher
 from loralift.workflow.scoring import PERPLEXITY
 from loralift.workflow.shots import load_shots
 from loralift.workflow.tasks import asking_of_task
