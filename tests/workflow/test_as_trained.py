@@ -184,15 +184,18 @@ def test_other_protocols_put_a_rows_system_message_in_the_place_of_theirs(model)
     assert found.prompts[0].text == "Be kind.\n\nQuestion: Why?\n\nAnswer:"
 
 
-def test_an_end_of_turn_that_ends_no_answer_is_said(model):
+def test_an_end_of_turn_that_ends_no_answer_ends_it_from_now_on(model):
     generator = model()
     generator.tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     end = generator.tokenizer.convert_tokens_to_ids("<|im_end|>")
     for known, count in (((), 1), ((end,), 0)):
         generator.describe = lambda known=known: SimpleNamespace(information={"eos_token_ids": list(known)})
+        ended = []
+        generator.end_at = ended.append
         notes = list(end_of_turn(generator))
         assert len(notes) == count
-        assert all("add --eos-token '<|im_end|>'" in note for note in notes)
+        assert ended == [end] * count
+        assert all("ends a turn with <|im_end|>" in note for note in notes)
     protocol = protocols_of(parse({"stop": ["<|im_end|>"]}))[0]
     refuse_unheard_stops(protocol, generator)
     generator.describe = lambda: SimpleNamespace(information={"eos_token_ids": [1]})

@@ -142,6 +142,13 @@ class Generator(Protocol):
             ModelError: The model has no chat template, or its template refuses these messages.
         """
 
+    def end_at(self, token: int) -> None:
+        """Let a further token end answers, besides those that do by the model's own configuration.
+
+        Args:
+            token: The id of one of its tokens.
+        """
+
     def refuse_misfits(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         """Refuse prompts that cannot be answered, before hours are spent on others.
 

@@ -43,10 +43,13 @@ def notes_as_trained(protocol: Protocol, generator: Generator, questions: Sequen
 
 
 def end_of_turn(generator: Generator) -> Iterator[str]:
-    """A note where the chat template ends the assistant's turn with a token that ends no answer.
+    """Let answers end where the chat template ends the assistant's turn, if the model's configuration does not.
 
     Args:
         generator: A model with a chat template.
+
+    Returns:
+        A note where it did not.
     """
     said = "An answer to be found again."
     messages = [{"role": role, "content": text} for role, text in (("user", "?"), ("assistant", said), ("user", "?"))]
@@ -58,9 +61,10 @@ def end_of_turn(generator: Generator) -> Iterator[str]:
     known = set(generator.describe().information.get("eos_token_ids", ()))
     token = generator.tokenizer.convert_ids_to_tokens(ids[0]) if ids else None
     if token in special_tokens(generator.tokenizer) and ids[0] not in known:
+        generator.end_at(ids[0])
         yield (
-            f"The chat template ends a turn with {token}, which ends no answer of this model by its generation_config: "
-            f"add --eos-token '{token}', or answers run on behind it."
+            f"The chat template ends a turn with {token}, which the model's generation_config does not name: answers "
+            "end there too."
         )
 
 

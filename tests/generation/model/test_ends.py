@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from loralift.errors import ModelError
+from loralift.generation import GenerationSettings, load_transformers
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.ends import named_ends
 from loralift.generation.transformers_engine.load import eos_tokens
+from loralift.records import Prompt
+from tests.models import PROMPTS
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +44,20 @@ def test_ends_are_named_by_text_or_id_and_special_stops_are_ends(tokenizer: Any)
 def test_what_is_no_token_is_refused(tokenizer: Any, wrong: str) -> None:
     with pytest.raises(ModelError, match="`--eos-token` must be a token of base or the id of one"):
         ends(tokenizer, wrong)
+
+
+@pytest.mark.parametrize("decoding", ["loop", "generate"])
+def test_a_further_end_ends_answers_before_it_in_either_way(tiny_base: Path, decoding: Any) -> None:
+    generator = load_transformers(str(tiny_base), dtype="float32", device="cpu", decoding=decoding)
+    tokens = generator.encode(PROMPTS[:4], True)
+    prompts = [Prompt(str(n), text, tokens[n]) for n, text in enumerate(PROMPTS[:4])]
+    settings = GenerationSettings(max_new_tokens=8)
+    before = {answer.id: answer for answer in generator.generate("base", prompts, settings)}
+    (like,) = generator.encode([" like"], False)
+    assert len(like) == 1
+    generator.end_at(like[0])
+    after = {answer.id: answer for answer in generator.generate("base", prompts, settings)}
+    assert {one.text.partition(" like")[0] for one in before.values()} == {one.text for one in after.values()}
+    assert all(" like" in before[i].text and after[i].finish_reason == "stop" for i in before)
+    assert str(like[0]) in generator.base_model.ends
+    assert like[0] in generator.describe().numerics["eos_token_ids"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
 
@@ -150,6 +150,12 @@ class TransformersGenerator:
     def render_chat(self, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         """Render messages by the model's chat template, up to where the answer begins."""
         return self._loaded.text.render_chat(messages, variables)
+
+    def end_at(self, token: int) -> None:
+        """Let a further token end answers."""
+        loaded = self._loaded
+        source = replace(loaded.source, ends=(*loaded.source.ends, str(token)))
+        self._loaded = replace(loaded, source=source, eos=tuple(sorted({*loaded.eos, token})))
 
     def refuse_misfits(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         """Refuse prompts that cannot be answered: too long for the window, or of unknown tokens."""

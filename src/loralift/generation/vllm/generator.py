@@ -6,6 +6,7 @@ import math
 import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -79,6 +80,12 @@ class VllmGenerator:
     def render_chat(self, messages: Sequence[Mapping[str, str]], variables: Mapping[str, Any] = NO_VARIABLES) -> str:
         """Render messages by the model's chat template, up to where the answer begins."""
         return self._engine.text.render_chat(messages, variables)
+
+    def end_at(self, token: int) -> None:
+        """Let a further token end answers."""
+        engine = self._engine
+        engine.source = replace(engine.source, ends=(*engine.source.ends, str(token)))
+        engine.text = replace(engine.text, eos=tuple(sorted({*engine.text.eos, token})))
 
     def refuse_misfits(self, prompts: Sequence[Prompt], new_tokens: int) -> None:
         """Refuse prompts that cannot be answered: too long for the window, or of unknown tokens."""
