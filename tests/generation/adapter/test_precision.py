@@ -62,6 +62,14 @@ def test_the_same_precision_is_not(tmp_path, card, trained, used):
     assert compare_precision(tmp_path, trained, base(used)) == ()
 
 
+@pytest.mark.parametrize(("bits", "told"), [("4", "nf4-double"), ("8", "int8")])
+def test_llama_factorys_configuration_says_it_too(tmp_path, bits, told):
+    (tmp_path / "training_args.yaml").write_text(f"stage: sft\nquantization_bit: {bits}\nquantization_method: bnb\n")
+    (note,) = compare_precision(tmp_path, "org/m", base())
+    assert f"quantised to {told} (its training_args.yaml)" in note
+    assert compare_precision(tmp_path, "org/m", base(told)) == ()
+
+
 def test_a_card_that_cannot_be_read_costs_nothing(tmp_path):
     (tmp_path / "README.md").mkdir()
     assert compare_precision(tmp_path, "org/m", base()) == ()

@@ -86,10 +86,11 @@ def test_a_gguf_file_answers_as_the_folder_it_was_made_from(tiny_base, tiny_adap
         settings = GenerationSettings(max_new_tokens=8)
         answers.append(
             {variant: sorted((a.id, a.text) for a in generator.generate(variant, prompts, settings))
-             for variant in generator.variants} | {"tokens": tokens}
+             for variant in generator.variants} | {"tokens": tokens, "made": generator.describe().numerics}
         )  # fmt: skip
     assert answers[0] == answers[1]
     assert answers[0]["base"] != answers[0]["mine"]
+    assert answers[0]["made"]["decoding"] == "loop"
     found = inspect_base(str(path))
     assert found.identity.startswith("sha256:")
     assert found.quantization is None

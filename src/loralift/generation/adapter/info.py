@@ -13,7 +13,7 @@ from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 from loralift.errors import AdapterError, UsageError, wrong_argument
 from loralift.generation.adapter import fields, fit, origin, training
 from loralift.generation.adapter.place import checkpoints_in, find_adapter
-from loralift.generation.adapter.precision import CARD
+from loralift.generation.adapter.precision import CARDS
 from loralift.generation.model.base_model import ADAPTER_CONFIG
 from loralift.generation.model.build import Limit
 from loralift.generation.model.folder import refuse_irregular
@@ -30,7 +30,7 @@ TOKENIZER_FILES = (
     *("vocab.json", "vocab.txt", "merges.txt", "*.model", "*.tiktoken", "tekken.json"),
 )
 
-FETCHED = (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES, training.STATE, CARD)
+FETCHED = (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES, training.STATE, *CARDS)
 """The files of an adapter that are looked at."""
 
 # Low-rank updates of weights; switched off, the model is exactly the base. Prompt learning prepends tokens instead.

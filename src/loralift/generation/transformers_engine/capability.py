@@ -167,7 +167,7 @@ def _obstacle(base: Any) -> str | None:
     layers = DynamicCache(config=config).layers
     missing = [name for name in ("position_ids", "past_key_values", "logits_to_keep") if not takes(base, name)]
     checks = (
-        (getattr(base, "hf_quantizer", None) is not None, "its weights are quantised"),
+        (_is_quantised(base), "its weights are quantised"),
         (len(devices_of(base)) > 1, "it is spread over several devices"),
         (config.is_encoder_decoder, "it has an encoder"),
         (getattr(base, "_is_stateful", False), "it keeps a state that is no cache of keys and values"),
@@ -185,10 +185,17 @@ def _obstacle(base: Any) -> str | None:
     return next((why for found, why in checks if found), None)
 
 
+def _is_quantised(base: Any) -> bool:
+    """Whether a model computes with weights in fewer bits; those of a GGUF file were turned into plain numbers."""
+    quantizer = getattr(base, "hf_quantizer", None)
+    method = getattr(getattr(quantizer, "quantization_config", None), "quant_method", None)
+    return quantizer is not None and getattr(method, "value", method) != "gguf"
+
+
 def kind_of(base: Any) -> str:
-    """A model's type; of a class that is not transformers' own, one that nobody tested."""
-    name = type(base).__module__
-    return str(base.config.model_type) if name.startswith("transformers.models.") else f"{name}.{type(base).__name__}"
+    """A model's type; of a class from its own files, which transformers puts into one package, one nobody tested."""
+    own = type(base).__module__.split(".")[0] == "transformers_modules"
+    return f"{type(base).__name__} of its own code" if own else str(base.config.model_type)
 
 
 def devices_of(base: Any) -> frozenset[torch.device]:
