@@ -113,7 +113,7 @@ def record(source: Path, rows: int, root: Path) -> None:
     prompts = tuple(Prompt(question.id, render_prompt(question.question), ()) for question in part.data.questions[:1])
     generator: Any = Recorded()
     ready = Ready(config_of(root), generator, {"": Asked(Asking(part.protocol), prompts)}, ())
-    begin_or_resume(ready, [part], resume=False, command="benchmarks.scoring")
+    begin_or_resume(ready, [part], resume=False, command="benchmarks.scoring", of_base={}, say=print)
     for variant in SHARES:
         files.write_jsonl(part.directory.answers(variant), map(plain, answers_of(part.data.questions, variant)))
         known = likelihoods_of(part.data.questions, variant)

@@ -28,6 +28,7 @@ METAVARS = {
     "dataset": "DATASET",
     "train_data": "FILE",
     "model": "ID|PATH",
+    "base_from": "RUN",
 }
 
 

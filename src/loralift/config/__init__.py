@@ -25,7 +25,6 @@ from pydantic_core import PydanticCustomError
 from loralift import arguments
 from loralift.config.adapters import adapters_of
 from loralift.config.fields import (
-    HALF,
     SAME_FOLDER,
     SEEDS,
     TEMPERATURES,
@@ -41,6 +40,7 @@ from loralift.config.fields import (
     TopP,
     checked,
     first_problem,
+    is_unicode,
     one_of_each,
     whole,
     whole_line,
@@ -271,6 +271,11 @@ class RunConfig(BaseModel):
     full_hash: StrictBool = Field(
         False, title="Hash a base above 2 GiB whole instead of sampling it.", description="true or false"
     )
+    base_from: Place | None = Field(
+        None,
+        title="Another run, whose base was asked the very same: it is not asked again.",
+        description="a run's folder",
+    )
     output_dir: Place | None = Field(None, title="The run directory [default: runs/DATE-TIME].", description="a folder")
 
     @field_validator("adapters", "also")
@@ -317,6 +322,8 @@ class RunConfig(BaseModel):
                 "prompt: chat in the configuration file"
             )
         self._shots_are_used()
+        if self.base_from is not None and not self.adapters:
+            raise whole_line("`--base-from` leaves the base alone to be asked: give an --adapter")
         if self.dataset.startswith(TASKS):
             raise whole_line(
                 f"`--dataset` cannot be a task of lm-evaluation-harness, got {self.dataset}: add it as --also"
@@ -365,22 +372,12 @@ def parse(values: Mapping[str, Any]) -> RunConfig:
     if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
         raise UsageError(wrong_argument("CONFIG", "a mapping of field to value", values))
     for name, value in values.items():
-        if not _is_unicode(value):
+        if not is_unicode(value):
             raise UsageError(wrong_argument(flag_of(name), "text that UTF-8 can hold", value))
     try:
         return RunConfig.model_validate(dict(values))
     except ValidationError as error:
         raise UsageError(first_problem(error, RunConfig, flag_of)) from None
-
-
-def _is_unicode(value: object) -> bool:
-    """Whether texts can be written: half a character comes from a shell's bytes that are no UTF-8, or from an escape.
-
-    Only one level deep, as all fields are: what YAML's aliases make may be endless.
-    """
-    inside = (*value, *value.values()) if isinstance(value, Mapping) else value
-    texts = inside if isinstance(inside, list | tuple) else [value]
-    return not any(isinstance(text, str) and HALF.search(text) for text in texts)
 
 
 def load(path: Path | None, flags: Mapping[str, Any]) -> RunConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,6 +86,16 @@ SEEDS = f"an integer from 0 to {arguments.LARGEST_SEED:,}"
 
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a character, which UTF-8 cannot hold."""
+
+
+def is_unicode(value: object) -> bool:
+    """Whether texts can be written: half a character comes from a shell's bytes that are no UTF-8, or from an escape.
+
+    Only one level deep, as all fields are: what YAML's aliases make may be endless.
+    """
+    inside = (*value, *value.values()) if isinstance(value, Mapping) else value
+    texts = inside if isinstance(inside, list | tuple) else [value]
+    return not any(isinstance(text, str) and HALF.search(text) for text in texts)
 
 
 def first_problem(error: ValidationError, model: type[BaseModel], spelled: Callable[[str], str]) -> str:

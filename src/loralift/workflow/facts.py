@@ -22,6 +22,8 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "command": run["command"],
         "base model": _joined(_model(config["model"], fingerprint["base"], machine)),
     }
+    if taken := run.get("base_from"):
+        facts["base asked in"] = _joined(f"{name} of {of['run']} (sha256:{of['sha256']})" for name, of in taken.items())
     for name, sha256 in fingerprint["adapters"].items():
         facts[f"adapter {name}"] = _joined(_adapter(machine["adapters"][name], sha256))
     facts |= {

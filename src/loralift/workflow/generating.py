@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from loralift import generation
 from loralift.comparison import question_of
@@ -180,13 +180,13 @@ def read_records[Record](path: Path, kind: type[Record], *, signed: bool = False
     return records
 
 
-def read_answers(directory: RunDirectory, variant: str) -> dict[str, Answer]:
-    """A variant's answers by id, with their times where those were kept.
+def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False) -> dict[str, Answer]:
+    """A variant's answers by id, with their times where those were kept; `signed` as of `read_records`.
 
     Raises:
         RunDirectoryError: A file is damaged, or has an id twice.
     """
-    answers = read_records(directory.answers(variant), Answer)
+    answers = read_records(directory.answers(variant), Answer, signed=signed)
     place = directory.times(variant)
     with within(place):
         noted = [decode(Time, row) for row in files.read_jsonl(place, torn=True)] if place.exists() else []
@@ -246,13 +246,17 @@ def _timed(times: TextIO, answers: Iterable[Answer]) -> Iterator[Answer]:
         yield answer
 
 
+def line_of(record: Answer | ReferenceLikelihood, made: str) -> dict[str, Any]:
+    """A record's line in its file, which says what it was made with; an answer's time is noted elsewhere."""
+    return {key: value for key, value in plain(record).items() if key != "seconds"} | {MADE_WITH: made}
+
+
 def _append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
     made = RunDirectory(path.parents[1]).made_with(path.parent.name)
     due = time.monotonic() + SYNC_SECONDS
     with files.appending(path) as file:
         for record in records:
-            row = {key: value for key, value in plain(record).items() if key != "seconds"}
             late = time.monotonic() > due
-            files.append_line(file, row | {MADE_WITH: made}, sync=late)
+            files.append_line(file, line_of(record, made), sync=late)
             if late:
                 due = time.monotonic() + SYNC_SECONDS

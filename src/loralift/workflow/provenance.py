@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ from loralift.data import dump_questions
 from loralift.generation import Description
 from loralift.records import Prompt
 from loralift.version import VERSION
-from loralift.workflow import files
+from loralift.workflow import base_from, files
 from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun, asked_for, dataset_config, notes_of
 from loralift.workflow.prepare import Ready
@@ -32,13 +32,32 @@ PACKAGES = (
 )
 
 
-def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: bool, command: str) -> None:
+def begin_or_resume(
+    ready: Ready,
+    datasets: Sequence[DatasetRun],
+    *,
+    resume: bool,
+    command: str,
+    of_base: Mapping[str, Sequence[str]],
+    say: Callable[[str], None],
+) -> None:
     """Write dataset.jsonl and run.json of every data set, or check that existing ones are of this very run.
 
+    What `base_from` spares is written too.
+
+    Args:
+        ready: The loaded model and the prompts.
+        datasets: The parts of the run.
+        resume: Whether there may be a run already.
+        command: What was called.
+        of_base: Part to the base's files that may come from another run.
+        say: Told what is taken from there.
+
     Raises:
-        RunDirectoryError: A resume would mix two runs; the message names what differs.
+        RunDirectoryError: A resume would mix two runs, or another run's base was asked otherwise; the message names
+            what differs.
     """
-    config, model = ready.config, ready.generator.describe()
+    model = ready.generator.describe()
     made_of = {dataset.part: _made_of(ready, dataset, model) for dataset in datasets}
     there = [dataset for dataset in datasets if resume and dataset.directory.run.exists()]
     for dataset in there:
@@ -46,33 +65,53 @@ def begin_or_resume(ready: Ready, datasets: Sequence[DatasetRun], *, resume: boo
         if dataset.directory.dataset.exists():
             dataset.directory.read_questions()  # refuses those that are not the run's
     session = _session(command, model)
+    before = {dataset.part: dataset.directory.read_run() if dataset in there else {} for dataset in datasets}
+    documents = {
+        dataset.part: _document(ready, datasets, dataset, made_of[dataset.part], session, before[dataset.part])
+        for dataset in datasets
+    }
+    taken = base_from.take(ready.config, datasets, documents, of_base, say)
     for dataset in datasets:
-        before = dataset.directory.read_run() if dataset in there else {}
+        part, directory = dataset.part, dataset.directory
         # lost files are made again: the data's hash is the same
-        if not before or not dataset.directory.dataset.exists():
-            files.write_text(dataset.directory.dataset, dump_questions(dataset.data.questions))
-        sessions = [*before.get("sessions", []), session]
-        document = {
-            **session,
-            # the first session's command and start time; all else is the last session's
-            **{name: sessions[0][name] for name in ("command", "started")},
-            "config": {**plain(config.model_dump(mode="json")), "repeats": dataset.repeats},  # 1 of a task
-            "part": dataset.part,
-            "also": [other.name for other in datasets if other.name] if dataset.decides else [],
-            "protocol": plain(dataset.protocol),
-            "protocols": [other.protocol.name for other in datasets if not other.name] if dataset.decides else [],
-            "thinking": plain(replace(ready.asked[dataset.part].thinking, keep=config.thinking == "keep")),
-            "fingerprint": made_of[dataset.part],
-            "base_hash": _how_hashed(str(made_of[dataset.part].get("base", ""))),
-            "variants": list(ready.generator.variants),
-            "refused": dict(ready.refused),
-            "data": _data_facts(config, dataset),
-            # dataset.jsonl, which a resume reads, has no notes on rows that were left out
-            "notes": before.get("notes", [*notes_of(dataset.data), *ready.asked[dataset.part].asking.notes]),
-            "proofs": plain(ready.proofs),
-            "sessions": sessions,
-        }
-        files.write_json(dataset.directory.run, document)
+        if not before[part] or not directory.dataset.exists():
+            files.write_text(directory.dataset, dump_questions(dataset.data.questions))
+        record = base_from.record_of(before[part], directory, taken.get(part))
+        files.write_json(directory.run, {**documents[part], **record})
+        if part in taken:
+            base_from.write(directory, taken[part])
+
+
+def _document(
+    ready: Ready,
+    datasets: Sequence[DatasetRun],
+    dataset: DatasetRun,
+    made_of: Mapping[str, Any],
+    session: Mapping[str, Any],
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What run.json of one data set says, when a session begins."""
+    config, sessions = ready.config, [*before.get("sessions", []), session]
+    return {
+        **session,
+        # the first session's command and start time; all else is the last session's
+        **{name: sessions[0][name] for name in ("command", "started")},
+        "config": {**plain(config.model_dump(mode="json")), "repeats": dataset.repeats},  # 1 of a task
+        "part": dataset.part,
+        "also": [other.name for other in datasets if other.name] if dataset.decides else [],
+        "protocol": plain(dataset.protocol),
+        "protocols": [other.protocol.name for other in datasets if not other.name] if dataset.decides else [],
+        "thinking": plain(replace(ready.asked[dataset.part].thinking, keep=config.thinking == "keep")),
+        "fingerprint": made_of,
+        "base_hash": _how_hashed(str(made_of.get("base", ""))),
+        "variants": list(ready.generator.variants),
+        "refused": dict(ready.refused),
+        "data": _data_facts(config, dataset),
+        # dataset.jsonl, which a resume reads, has no notes on rows that were left out
+        "notes": before.get("notes", [*notes_of(dataset.data), *ready.asked[dataset.part].asking.notes]),
+        "proofs": plain(ready.proofs),
+        "sessions": sessions,
+    }
 
 
 def _how_hashed(base: str) -> str:

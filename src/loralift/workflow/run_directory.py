@@ -21,7 +21,7 @@ from loralift.workflow import files
 LOCK = ".lock"
 
 _KINDS = {
-    **dict.fromkeys(("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused"), dict),
+    **dict.fromkeys(("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused", "base_from"), dict),
     **dict.fromkeys(("variants", "also", "protocols", "notes", "proofs", "sessions"), list),
 }
 """What run.json's fields must be, wherever a reader relies on it."""
@@ -176,6 +176,27 @@ class RunDirectory:
                     self.root.rmdir()
             lock.release()
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Keep other runs out of a folder that is only read; one that cannot be written is read as it is.
+
+        Raises:
+            RunDirectoryError: Another process uses the folder.
+        """
+        lock = FileLock(self.root / LOCK) if (self.root / LOCK).exists() else None
+        try:
+            if lock is not None:
+                lock.acquire(timeout=0)
+        except Timeout:
+            raise RunDirectoryError(f"{self.root} is in use by another loralift: wait for it to end") from None
+        except OSError:  # who may not write there may not lock either
+            lock = None
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
     def _folders(self) -> list[Path]:
         """The folders in it, but those of runs of their own, which others may be writing."""
         own = [path for path in self.root.glob("*/") if not (path / LOCK).exists()]
@@ -219,10 +240,10 @@ class RunDirectory:
             RunDirectoryError: Something differs; the message names what, and both values.
         """
         before = self.read_run()["fingerprint"]
-        differences = sorted(set(_differences(before, fingerprint)))
-        if differences:
+        found = sorted(set(differences(before, fingerprint)))
+        if found:
             raise RunDirectoryError(
-                f"{self.root} cannot be resumed, it was made with something else: {'; '.join(differences)}. "
+                f"{self.root} cannot be resumed, it was made with something else: {'; '.join(found)}. "
                 "Give another --output-dir for a new run"
             )
 
@@ -237,11 +258,11 @@ def _is_session(value: Any) -> bool:
     )
 
 
-def _differences(before: Any, now: Any, path: str = "") -> list[str]:
+def differences(before: Any, now: Any, path: str = "") -> list[str]:
     """Where two fingerprints differ, as 'path: was A, is B'."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = [*before, *(key for key in now if key not in before)]
-        nested = [_differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key)) for key in keys]
+        nested = [differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key)) for key in keys]
         return [difference for of_key in nested for difference in of_key]
     return [] if before == now else [f"{path}: was {_short(before)}, is {_short(now)}"]
 

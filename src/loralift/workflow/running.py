@@ -17,6 +17,7 @@ from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
 from loralift.reporting.sweep import sweep_findings
 from loralift.workflow.asking import Asked
+from loralift.workflow.base_from import files_of_base, refuse_no_run
 from loralift.workflow.claims import UnderProtocol, claims_of
 from loralift.workflow.comparing import compare_scores, corpus_aggregates, write_comparison
 from loralift.workflow.confounds import confounds_of
@@ -107,6 +108,7 @@ def run(
         resume, wanted = resume and directory.began(), resume
         if not resume:
             directory.refuse_to_overwrite(but=LEFTOVERS if wanted else ())
+        refuse_no_run(config, directory, resume=resume)
         context = RunContext(config, watcher or Silent(), Clock())
         return _run(context, directory, scoring, resume=resume, command=command)
 
@@ -165,7 +167,8 @@ def _generate(
     ready = load_and_prove(context, datasets)
     context = replace(context, config=ready.config)
     scorer.scoring = with_model(scorer.scoring, model_of(ready.generator))
-    begin_or_resume(ready, datasets, resume=resume, command=command)
+    of_base = {dataset.part: _of_base(context.config, dataset, scorer) for dataset in datasets}
+    begin_or_resume(ready, datasets, resume=resume, command=command, of_base=of_base, say=context.watcher.say)
     scorer.score_beside(ready.generator)
     for dataset in datasets:
         _answer(context, dataset, scorer, ready.generator, ready.asked[dataset.part])
@@ -197,6 +200,12 @@ def _stage(name: str, dataset: DatasetRun) -> str:
 def _answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
     """Whether the base answers some questions a second time; not with repeats, which show the noise themselves."""
     return bool(config.noise_rows and config.adapters and config.repeats == 1 and dataset.decides)
+
+
+def _of_base(config: RunConfig, dataset: DatasetRun, scorer: Scorer) -> tuple[str, ...]:
+    """The base's files of a data set, when it is finished."""
+    again = _answers_twice(config, dataset)
+    return files_of_base(dataset, perplexity="perplexity" in scorer.scoring.metrics, again=again)
 
 
 def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer, known: _Known) -> None:
