@@ -239,3 +239,9 @@ def test_every_field_says_what_it_is_and_what_is_allowed() -> None:
     assert all(field.title and field.description for field in RunConfig.model_fields.values())
     assert flag_of("max_new_tokens") == "--max-new-tokens"
     assert flag_of("adapters") == "--adapter"
+
+
+def test_a_base_is_taken_from_another_run_for_an_adapter_only() -> None:
+    assert parse({"base_from": "runs/a", "adapters": {"a": "b"}}).base_from == Path("runs/a")
+    with pytest.raises(UsageError, match="`--base-from` spares asking the base beside an adapter, and there is none"):
+        parse({"base_from": "runs/a"})

@@ -104,6 +104,8 @@ FIELDS = (
     Case("system prompt a map", "system_prompt: {a: b}", "--system-prompt"),
     Case("output with a NUL", 'output_dir: "a\\0b"', "--output-dir"),
     Case("output of 300 characters", f"output_dir: {'x' * 300}", "x" * 100),
+    Case("base from a map", "base_from: {a: b}", "--base-from"),
+    Case("base from a NUL", 'base_from: "a\\0b"', "--base-from"),
     Case("columns a list", "columns: [question]", "--column"),
     Case("columns with null", "columns: {question: null}", "--column"),
     Case("resamples beyond memory", "resamples: 1000000000000", "--resamples"),

@@ -135,6 +135,8 @@ def _part(
         say(f"base: {label}{run.root} did not ask it, so it is asked here")
         return None
     before = place.read_run()
+    if not before.get("sessions"):
+        raise RunDirectoryError(f"{place.run} has no sessions, so nothing says where the base was asked: {REMEDY}")
     with reading(place.run, RunDirectoryError, REMEDY):
         found = [difference for asked in _all_asked(before) for difference in differences(asked, _asked(document))]
     if found:
@@ -201,11 +203,12 @@ def _asked(run: Mapping[str, Any]) -> dict[str, Any]:
     on_cpu = made.get("numerics", {}).get("device") == "cpu"
     asked = {
         **made,
-        "protocol": run.get("protocol"),
+        "protocol": {key: of for key, of in (run.get("protocol") or {}).items() if key not in made["generation"]},
         "batch_size": run["config"].get("batch_size"),
         "device_name": machine.get("device_name"),
         "threads": machine.get("threads") if on_cpu else None,
         "eos_token_ids": machine.get("eos_token_ids"),
+        "cuda_graphs": machine.get("cuda_graphs"),
         "thinking": {key: value for key, value in (run.get("thinking") or {}).items() if key != "keep"},
     }
     plain: dict[str, Any] = json.loads(json.dumps(asked))
