@@ -323,9 +323,7 @@ class RunConfig(BaseModel):
             )
         self._shots_are_used()
         if self.base_from is not None and not self.adapters:
-            raise whole_line(
-                "`--base-from` spares asking the base beside an adapter, and there is none: give an --adapter"
-            )
+            raise whole_line("`--base-from` spares asking the base beside an adapter, and there is none: give one")
         if self.dataset.startswith(TASKS):
             raise whole_line(
                 f"`--dataset` cannot be a task of lm-evaluation-harness, got {self.dataset}: add it as --also"
