@@ -11,6 +11,7 @@ import loralift
 from loralift import Evaluator
 from loralift.errors import ComparisonError, LoraLiftError, UsageError
 from loralift.metrics import MetricSettings
+from loralift.records import OF_MODELS, Thinking
 
 REFERENCES = ["The bank pays you interest.", "A bond is a loan.", "Diversify your savings."] * 4
 GOOD = ["The bank pays interest to you.", "A bond is a kind of loan.", "You should diversify savings."] * 4
@@ -224,7 +225,9 @@ def test_every_setting_of_a_metric_is_one_of_the_evaluator() -> None:
     settings = Evaluator(
         metrics=["f1"], bert_score_model="./bert", bert_score_layers=2, metric_batch_size=4, device="cpu"
     )._settings("1")
-    assert settings == MetricSettings(bert_score_model="./bert", bert_score_layers=2, batch_size=4, device="cpu")
+    assert settings == MetricSettings(
+        bert_score_model="./bert", bert_score_layers=2, batch_size=4, device="cpu", thinking=Thinking(OF_MODELS)
+    )
     for wrong in ({"bert_score_layers": 0}, {"metric_batch_size": None}, {"bert_score_model": 3}):
         with pytest.raises(UsageError, match=f"`{next(iter(wrong))}` must be "):
             Evaluator(metrics=["f1"], **wrong)  # type: ignore[arg-type]

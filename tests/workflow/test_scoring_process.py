@@ -36,6 +36,8 @@ def part_of(folder, *, rows=ROWS, answers=ROWS):
     data.parent.mkdir(parents=True, exist_ok=True)
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     directory = RunDirectory(folder / "run")
+    directory.root.mkdir()
+    directory.run.write_text('{"fingerprint": {}}', encoding="utf-8")
     for variant in ("base", "mine"):
         lines = [
             {"id": row["id"], "text": f"{variant} says {row['reference']}", "finish_reason": "stop"} for row in answers

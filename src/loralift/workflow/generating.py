@@ -6,14 +6,13 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from loralift import generation
 from loralift.comparison import question_of
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, some
 from loralift.generation import Generator
-from loralift.generation.model.base_model import BaseModel
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.asking import Asked, generation_settings
@@ -22,6 +21,9 @@ from loralift.workflow.damage import within
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import RunContext, Watcher
 from loralift.workflow.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from loralift.generation.model.base_model import BaseModel
 
 # Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
 SYNC_SECONDS = 1.0

@@ -96,6 +96,7 @@ class FakeEngine:
         self.vllm_config = SimpleNamespace(
             model_config=SimpleNamespace(dtype=model.dtype),
             compilation_config=SimpleNamespace(mode=0, cudagraph_capture_sizes=[8, 16]),
+            parallel_config=SimpleNamespace(tensor_parallel_size=1),
         )
 
     def add_request(
@@ -158,8 +159,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     started: dict[str, Any] = {}
 
-    def start(source: str, revision: Any, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
-        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    def start(source: Any, dtype: str, window: int, work: Work, kept: int, more: Any) -> Any:
+        model = AutoModelForCausalLM.from_pretrained(source.place, dtype=torch.float32)
         started.update(dtype=dtype, window=window, work=work, kept=kept, more=more)
         return SimpleNamespace(llm_engine=FakeEngine(model, interval=5))
 

@@ -135,7 +135,7 @@ def refuse_more_than_there_are(gpus: int) -> None:
     Raises:
         UsageError: It is.
     """
-    if gpus > (there := torch.cuda.device_count()):
+    if gpus > 1 and gpus > (there := torch.cuda.device_count()):
         raise UsageError(wrong_argument("--tensor-parallel", f"at most the {there} GPUs that torch finds here", gpus))
 
 
