@@ -94,6 +94,7 @@ def test_an_adapter_of_each_type_answers_as_plain_peft_does_as_the_docs_say(name
     generator = load_transformers(str(tiny_base), {"mine": str(folder)})
     (proof,) = prove(generator, prompts)
     assert proof.kl_mean > 1e-4
+    assert any("draws them from a seed" in one for one in proof.notes) == ("save_projection" in name)
     equal = all(
         (
             agrees(generator, "mine", truth, prompts),

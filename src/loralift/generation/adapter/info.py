@@ -64,6 +64,7 @@ class AdapterInfo:
         base_weights: Keys of its file that are weights of the base itself; they must equal the base's.
         ignored_settings: Settings of a newer PEFT that this one does not know.
         numbers: By which it may differ from others of its training: its step, and its configuration's numbers.
+        drawn: Whether its file lacks its projections, so that PEFT draws them anew from a seed.
     """
 
     name: str
@@ -86,6 +87,7 @@ class AdapterInfo:
     base_weights: tuple[str, ...] = ()
     ignored_settings: tuple[str, ...] = ()
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    drawn: bool = False
 
     @property
     def argument(self) -> str:
@@ -148,6 +150,7 @@ def inspect_adapter(
         base_weights=base_weights,
         ignored_settings=_ignored_settings(raw),
         numbers=training.numbers_of(folder, raw),
+        drawn=getattr(config, "save_projection", True) is False,
     )
 
 
