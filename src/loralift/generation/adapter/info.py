@@ -113,8 +113,7 @@ def inspect_adapter(
 ) -> AdapterInfo:
     """Prove that an adapter fits a base model, from files alone.
 
-    The base is built without weights on the meta device, the adapter injected by PEFT, and every key and shape
-    compared with the adapter's file. PEFT itself only warns of what does not match, and evaluates the rest.
+    PEFT puts it into the base without weights, and every key and shape is compared; PEFT itself would only warn.
 
     Raises:
         AdapterError: There is no such adapter, it does not fit, or its weights act on nothing.
@@ -123,8 +122,7 @@ def inspect_adapter(
     argument = f"--adapter {name}={path}"
     _refuse_unusable(name, path)
     folder, commit = _find(argument, path, revision)
-    raw, config = _read_config(argument, folder)
-    origin.check_class(argument, config, base_config)
+    raw, config = _read_config(argument, folder, base_config)
     tensors = _read_weights(argument, folder)
     with loading(f"`{argument}` does not fit the base", AdapterError, f"check its {ADAPTER_CONFIG}"):
         base_weights = fit.check_fit(argument, config, base_config, tensors, limit, trusts_code=trusts_code)
@@ -177,7 +175,7 @@ def hash_adapter(folder: Path) -> str:
     return hash_files([folder / ADAPTER_CONFIG, weights]).removeprefix("sha256:")
 
 
-def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
+def _read_config(argument: str, folder: Path, base_config: Any) -> tuple[dict[str, Any], Any]:
     """The adapter's configuration: the file's JSON, and PEFT's object made from it."""
     path = folder / ADAPTER_CONFIG
     if not path.is_file():
@@ -201,6 +199,7 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
     with loading(f"`{argument}` has an {ADAPTER_CONFIG} that PEFT refuses", AdapterError):
         config = PeftConfig.from_pretrained(str(folder))
     _refuse_unsupported(argument, config)
+    origin.check_class(argument, config, base_config)
     return raw, config
 
 
