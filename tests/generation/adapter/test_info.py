@@ -125,7 +125,7 @@ def test_a_corrupt_adapter_config(copy, config):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"peft_type": "PREFIX_TUNING"}, "must be a low-rank adapter (LORA, ADALORA, LOHA, LOKR), got peft_type"),
+        ({"peft_type": "PREFIX_TUNING"}, "got peft_type 'PREFIX_TUNING': it prepends virtual tokens"),
         ({"peft_type": "NO_SUCH"}, "got peft_type 'NO_SUCH'"),
         ({"task_type": "SEQ_CLS"}, "must be trained for CAUSAL_LM, got task_type 'SEQ_CLS'"),
         ({"bias": "all"}, "must have bias 'none', got 'all'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -9,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+from peft import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from loralift.errors import AdapterError, first_line
 from loralift.generation.model.base_model import ADAPTER_CONFIG
@@ -22,9 +25,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.\-]*")
 _FORMS = {
     "target_modules": "(?:{})$",
     "exclude_modules": "(?:{})$",
+    "feedforward_modules": "(?:{})$",
     "modules_to_save": r"(^|.*\.){}($|\..*)",
     "rank_pattern": r"(.*\.)?({})$",
     "alpha_pattern": r"(.*\.)?({})$",
+    **dict.fromkeys(("block_size_pattern", "lambda_pattern", "n_frequency_pattern"), r"(.*\.)?({})$"),
     "layers_pattern": r"(?:^|.*?\.){}\.(?P<idx>\d+)\.",
 }
 
@@ -87,12 +92,16 @@ _FIELDS: Mapping[str, Check] = {
     "lora_dropout": (_number, "a number"),
     "target_modules": _NAMES,
     "exclude_modules": _NAMES,
+    "feedforward_modules": _NAMES,
     "layers_pattern": _NAMES,
     "modules_to_save": (_list_of(_text), "a list of names"),
     "target_parameters": (_list_of(_text), "a list of names"),
     "layers_to_transform": (_either(_index, _list_of(_index)), "layers' numbers"),
     "rank_pattern": (_map_of(_either(_count, _list_of(_switch))), "positive integers by module"),  # a list: AdaLoRA's
-    "alpha_pattern": (_map_of(_number), "numbers by module"),
+    **dict.fromkeys(
+        ("alpha_pattern", "block_size_pattern", "lambda_pattern", "n_frequency_pattern"),
+        (_map_of(_number), "numbers by module"),
+    ),
     "auto_mapping": (lambda value: isinstance(value, dict), "an object"),
     "trainable_token_indices": (_either(_list_of(_index), _map_of(_list_of(_index))), "lists of token ids"),
     "init_lora_weights": (_either(_switch, _text), "true, false or a text"),
@@ -114,18 +123,36 @@ def check_fields(argument: str, raw: Mapping[str, Any]) -> None:
     """
     for field, (fine, allowed) in _FIELDS.items():
         value = raw.get(field)
+        if field == "r" and value == 0 and raw["peft_type"] == "OFT":
+            continue  # its blocks' size is given instead
         if value is not None and not fine(value):
             raise AdapterError(
                 f"`{argument}` must have in its {ADAPTER_CONFIG} a {field} that is {allowed}, got {value!r}: put back "
                 "the value that it was trained with"
             )
-    if raw.get("r", 1) is None:
+    _check_by_default(argument, raw)
+    if raw.get("r", 1) is None and raw["peft_type"] != "SUPERTUNING":
         raise AdapterError(f"`{argument}` must have in its {ADAPTER_CONFIG} an r that is a positive integer, got None")
     if raw.get("megatron_config"):  # PEFT would import the module that megatron_core names, whatever that is
         raise AdapterError(
             f"`{argument}` was trained with Megatron (megatron_config), which LoraLift does not run: convert it to a "
             "plain LoRA, or give its answers to `loralift compare`"
         )
+
+
+def _check_by_default(argument: str, raw: Mapping[str, Any]) -> None:
+    """Refuse a switch or a number that is something else, told by PEFT's own default of the field."""
+    for field in dataclasses.fields(PEFT_TYPE_TO_CONFIG_MAPPING[raw["peft_type"]]):
+        value = raw.get(field.name)
+        # an initialisation may be true, false or a name
+        if value is None or field.name in _FIELDS or field.name.startswith("init_") or field.name == "lora_alpha":
+            continue
+        fine, allowed = (_switch, "true or false") if isinstance(field.default, bool) else (_number, "a number")
+        if isinstance(field.default, int | float) and not fine(value):
+            raise AdapterError(
+                f"`{argument}` must have in its {ADAPTER_CONFIG} a {field.name} that is {allowed}, got {value!r}: put "
+                "back the value that it was trained with"
+            )
 
 
 def check_patterns(argument: str, raw: Mapping[str, Any], names: Iterable[str]) -> None:
@@ -163,7 +190,7 @@ def _patterns(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """All that PEFT takes for a regular expression, but for plain names."""
     for field in _FORMS:
         value = raw.get(field) or ()
-        if field in ("target_modules", "exclude_modules") and not isinstance(value, str):
+        if field in ("target_modules", "exclude_modules", "feedforward_modules") and not isinstance(value, str):
             continue  # names, compared with the ends of modules' names
         for pattern in (value,) if isinstance(value, str) else value:
             if not _PLAIN.fullmatch(pattern):

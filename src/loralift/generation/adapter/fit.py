@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, ModelError, some
-from loralift.generation.adapter import fields
+from loralift.generation.adapter import fields, kinds
 from loralift.generation.adapter.mismatch import Expected, explain_keys, explain_shapes
 from loralift.generation.model.build import Limit, bounded
 from loralift.generation.model.held import LFS
@@ -109,11 +110,13 @@ def check_values(argument: str, tensors: Tensors) -> None:
         AdapterError: A tensor is quantised or holds NaN or infinity, or every lora_B (or every lora_A) is zero and the
             file has no other tensors.
     """
-    whole = sorted(key for key, tensor in tensors.items() if not _plain_floats(tensor))
+    whole = sorted(
+        key for key, tensor in tensors.items() if not _plain_floats(tensor) and not key.endswith(kinds.INDICES)
+    )
     if whole:
-        kinds = some(sorted({str(tensors[key].dtype).removeprefix("torch.") for key in whole}))
+        found = some(sorted({str(tensors[key].dtype).removeprefix("torch.") for key in whole}))
         raise AdapterError(
-            f"`{argument}` has {kinds} numbers in {len(whole)} of {len(tensors)} tensors ({some(whole, 2)}): quantised "
+            f"`{argument}` has {found} numbers in {len(whole)} of {len(tensors)} tensors ({some(whole, 2)}): quantised "
             "weights, whose scales PEFT does not apply; save it again in float32, float16 or bfloat16"
         )
     broken = sorted(key for key, tensor in tensors.items() if not torch.isfinite(tensor).all())
@@ -216,7 +219,8 @@ def _inject_on_meta(argument: str, config: Any, base_config: Any, limit: Limit, 
         base = AutoModelForCausalLM.from_config(base_config, trust_remote_code=trusts_code)
     fields.check_patterns(argument, vars(config), (name for name, _ in base.named_modules()))
     what = f"`{argument}` does not fit the base, a {kind}; it was trained on {trained_on!r}: give that as --model"
-    with loading(what, AdapterError), torch.device("meta"):
+    place = nullcontext() if config.peft_type.value in kinds.MADE_ON_CPU else torch.device("meta")
+    with loading(what, AdapterError), place:
         return PeftModel(base, config, adapter_name=_PROOF, low_cpu_mem_usage=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PeftConfig
 
 from loralift.errors import AdapterError, UsageError, wrong_argument
-from loralift.generation.adapter import fields, fit, origin, training
+from loralift.generation.adapter import fields, fit, kinds, origin, training
 from loralift.generation.adapter.place import checkpoints_in, find_adapter
 from loralift.generation.adapter.precision import CARDS
 from loralift.generation.model.base_model import ADAPTER_CONFIG
@@ -33,8 +33,6 @@ TOKENIZER_FILES = (
 FETCHED = (ADAPTER_CONFIG, *WEIGHTS, *TOKENIZER_FILES, training.STATE, *CARDS)
 """The files of an adapter that are looked at."""
 
-# Low-rank updates of weights; switched off, the model is exactly the base. Prompt learning prepends tokens instead.
-PEFT_TYPES = ("LORA", "ADALORA", "LOHA", "LOKR")
 TASK_TYPES = (None, "CAUSAL_LM")
 
 # Values of init_lora_weights with which loading an adapter subtracts its initialisation from the base's own weights.
@@ -66,6 +64,7 @@ class AdapterInfo:
         base_weights: Keys of its file that are weights of the base itself; they must equal the base's.
         ignored_settings: Settings of a newer PEFT that this one does not know.
         numbers: By which it may differ from others of its training: its step, and its configuration's numbers.
+        drawn: Whether its file lacks its projections, so that PEFT draws them anew from a seed.
     """
 
     name: str
@@ -88,6 +87,7 @@ class AdapterInfo:
     base_weights: tuple[str, ...] = ()
     ignored_settings: tuple[str, ...] = ()
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    drawn: bool = False
 
     @property
     def argument(self) -> str:
@@ -98,7 +98,8 @@ class AdapterInfo:
     def strength(self) -> str:
         """Its rank, alpha and largest lora_B value, for messages."""
         largest = "" if self.largest_b is None else f", largest lora_B value {self.largest_b:.2g}"
-        return f"rank {self.rank}, alpha {self.alpha:g}{largest}" if self.alpha is not None else f"rank {self.rank}"
+        numbers = f"{self.parameters:,} numbers" if self.rank is None else f"rank {self.rank}"
+        return numbers if self.alpha is None else f"{numbers}, alpha {self.alpha:g}{largest}"
 
 
 def inspect_adapter(
@@ -112,8 +113,7 @@ def inspect_adapter(
 ) -> AdapterInfo:
     """Prove that an adapter fits a base model, from files alone.
 
-    The base is built without weights on the meta device, the adapter injected by PEFT, and every key and shape
-    compared with the adapter's file. PEFT itself only warns of what does not match, and evaluates the rest.
+    PEFT puts it into the base without weights, and every key and shape is compared; PEFT itself would only warn.
 
     Raises:
         AdapterError: There is no such adapter, it does not fit, or its weights act on nothing.
@@ -122,8 +122,7 @@ def inspect_adapter(
     argument = f"--adapter {name}={path}"
     _refuse_unusable(name, path)
     folder, commit = _find(argument, path, revision)
-    raw, config = _read_config(argument, folder)
-    origin.check_class(argument, config, base_config)
+    raw, config = _read_config(argument, folder, base_config)
     tensors = _read_weights(argument, folder)
     with loading(f"`{argument}` does not fit the base", AdapterError, f"check its {ADAPTER_CONFIG}"):
         base_weights = fit.check_fit(argument, config, base_config, tensors, limit, trusts_code=trusts_code)
@@ -134,9 +133,9 @@ def inspect_adapter(
         source=path,
         revision=commit,
         peft_type=config.peft_type.value,
-        rank=getattr(config, "r", None),
+        rank=getattr(config, "r", None) or None,  # OFT's is 0 where its blocks' size is given
         alpha=getattr(config, "lora_alpha", getattr(config, "alpha", None)),
-        target_modules=_names(config.target_modules),
+        target_modules=_names(getattr(config, "target_modules", None)),
         modules_to_save=_names(getattr(config, "modules_to_save", None)),
         base_model=config.base_model_name_or_path,
         use_rslora=bool(getattr(config, "use_rslora", False)),
@@ -149,6 +148,7 @@ def inspect_adapter(
         base_weights=base_weights,
         ignored_settings=_ignored_settings(raw),
         numbers=training.numbers_of(folder, raw),
+        drawn=getattr(config, "save_projection", True) is False,
     )
 
 
@@ -175,7 +175,7 @@ def hash_adapter(folder: Path) -> str:
     return hash_files([folder / ADAPTER_CONFIG, weights]).removeprefix("sha256:")
 
 
-def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
+def _read_config(argument: str, folder: Path, base_config: Any) -> tuple[dict[str, Any], Any]:
     """The adapter's configuration: the file's JSON, and PEFT's object made from it."""
     path = folder / ADAPTER_CONFIG
     if not path.is_file():
@@ -192,15 +192,14 @@ def _read_config(argument: str, folder: Path) -> tuple[dict[str, Any], Any]:
         reason = f"has an {ADAPTER_CONFIG} that is not JSON, fetch or save it again: {cause}"
         raise AdapterError(f"`{argument}` {reason}") from cause
     kind = raw.get("peft_type") if isinstance(raw, dict) else None
-    if kind not in PEFT_TYPES:
-        raise AdapterError(
-            f"`{argument}` must be a low-rank adapter ({', '.join(PEFT_TYPES)}), got peft_type {kind!r}: evaluate "
-            "it with a tool that runs it, and give its answers to `loralift compare`"
-        )
+    if why := kinds.refusal(kind) or kinds.refused_setting(raw):
+        remedy = "evaluate it with a tool that runs it, and give its answers to `loralift compare`"
+        raise AdapterError(f"`{argument}` {why}; {remedy}")
     fields.check_fields(argument, raw)
     with loading(f"`{argument}` has an {ADAPTER_CONFIG} that PEFT refuses", AdapterError):
         config = PeftConfig.from_pretrained(str(folder))
     _refuse_unsupported(argument, config)
+    origin.check_class(argument, config, base_config)
     return raw, config
 
 
@@ -219,6 +218,8 @@ def _refuse_unsupported(argument: str, config: Any) -> None:
             "layers, so the base could not be evaluated beside it; merge it and evaluate that as --model"
         )
     alpha = getattr(config, "lora_alpha", 1.0)
+    if alpha is None and config.peft_type == "SUPERTUNING":
+        return  # of its variants only one has it
     number = isinstance(alpha, int | float) and not isinstance(alpha, bool) and abs(alpha) <= LARGEST
     if not number or alpha < 0 or (alpha == 0 and not config.alpha_pattern):
         raise AdapterError(

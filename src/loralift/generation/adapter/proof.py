@@ -95,6 +95,7 @@ def prove(generator: Asked, prompts: Sequence[Prompt], *, chat_template: bool = 
             *origin.compare_base(info.base_model, info.base_revision, generator.base_model),
             *compare_precision(Path(info.path), info.base_model, generator.base_model),
             *_settings_notes(info),
+            *_drawn_note(info),
             *_checkpoints_note(info),
             *tokenizer_match.compare_tokenizers(Path(info.path), generator.tokenizer, prompts, chat_template),
             *_weakness(shift, noise),
@@ -158,6 +159,15 @@ def _settings_notes(info: AdapterInfo) -> tuple[str, ...]:
     if not info.ignored_settings:
         return ()
     return (f"A newer PEFT saved it, with settings that this one ignores: {some(info.ignored_settings)}.",)
+
+
+def _drawn_note(info: AdapterInfo) -> tuple[str, ...]:
+    if not info.drawn:
+        return ()
+    return (
+        "Its file lacks its projections (save_projection false): PEFT draws them from a seed, and with another seed or "
+        "another random number generator than its training's they are others.",
+    )
 
 
 def _checkpoints_note(info: AdapterInfo) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, first_line, wrong_argument
-from loralift.generation.adapter import fit
+from loralift.generation.adapter import fit, kinds
 from loralift.generation.adapter.info import WEIGHTS, AdapterInfo, hash_adapter
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.build import bounded
@@ -109,6 +109,7 @@ def load_model(
     names = [info.name for info in infos]
     if len(set(names)) < len(names):
         raise UsageError(wrong_argument("--adapter", "given once for each name", ", ".join(names)))
+    _refuse_sharing(infos)
     place = choose_device(device)
     if device_map is not None and place.type != "cuda":
         raise UsageError(wrong_argument("--device-map", "left out where there is no CUDA GPU", device_map))
@@ -140,6 +141,16 @@ def load_model(
                 _keep_only(model, adapter.key)
         adapters[info.name] = adapter
     return Loaded(source, model, base, tokenizer, adapters, eos, pad, parameters, unused, published=published)
+
+
+def _refuse_sharing(infos: Sequence[AdapterInfo]) -> None:
+    """Refuse several adapters of a type of which a model can hold a single one."""
+    for info in infos[1:]:
+        if why := kinds.ONE_A_RUN.get(info.peft_type):
+            raise AdapterError(
+                f"`{info.argument}` must be the only adapter of its run, being a {info.peft_type}: {why}; evaluate "
+                "each in a run of its own, and pair them by `loralift compare`"
+            )
 
 
 def bring(model: Any, adapter: LoadedAdapter) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from loralift.errors import ModelError, first_line
+from loralift.generation.adapter import kinds
 from loralift.generation.base import Decoding, GenerationSettings
 from loralift.generation.transformers_engine import fallback
 from loralift.generation.transformers_engine.batching import is_out_of_memory
@@ -77,6 +78,9 @@ def checked_capability(loaded: Loaded, decoding: Decoding = "auto") -> Capabilit
         ModelError: ``loop`` was asked for, and the loop cannot take the model or does not answer as it should.
     """
     capability = capability_of(loaded.base, decoding)
+    others = sorted({adapter.info.peft_type for adapter in loaded.adapters.values()} - set(kinds.LOOPED))
+    if capability.loop and others:
+        capability = without_loop(loaded.base, f"the loop was not tested with adapters of type {', '.join(others)}")
     rows = _rows(loaded)
     if capability.loop:
         capability = _check_loop(loaded, capability, rows)
