@@ -247,8 +247,8 @@ def load_tokenizer(source: BaseModel) -> Any:
     with loading(f"the tokenizer of {source.source} cannot be loaded", ModelError):
         begins = {} if source.begins_with_bos is None else {"add_bos_token": source.begins_with_bos}
         tokenizer = AutoTokenizer.from_pretrained(source.place, padding_side="left", **begins, **source.options)
-        ((first, *_),) = Texts(tokenizer, ()).encode(["a"], True)  # some faults are found only when it is used
-        if begins and (first == tokenizer.bos_token_id) != source.begins_with_bos:
+        (ids,) = Texts(tokenizer, ()).encode(["a"], True)  # some faults are found only when it is used
+        if begins and (ids[:1] == (tokenizer.bos_token_id,)) != source.begins_with_bos:
             raise ValueError("transformers begins a prompt otherwise than its tokenizer.ggml.add_bos_token says")
     return tokenizer
 
