@@ -30,8 +30,8 @@ __all__ = [
     "OnProgress",
     "choose_engine",
     "inspect_adapter",
+    "inspect_adapters",
     "inspect_base",
-    "inspect_both",
     "load_generator",
     "load_transformers",
     "load_vllm",
@@ -104,7 +104,7 @@ def inspect_adapter(
         return info.inspect_adapter(name, path, base_config, revision, limit, trusts_code=trusts_code)
 
 
-def inspect_both(base: BaseModel, adapters: Mapping[str, str] | None) -> list[AdapterInfo]:
+def inspect_adapters(base: BaseModel, adapters: Mapping[str, str] | None) -> list[AdapterInfo]:
     """`inspect_adapter` of every adapter of a base.
 
     Args:
@@ -149,7 +149,7 @@ def load_transformers(
     from loralift.generation.transformers_engine import generator
 
     base = inspect_base(model, revision, quantization=quantization)
-    infos = inspect_both(base, adapters)
+    infos = inspect_adapters(base, adapters)
     return generator.load(base, infos, dtype=dtype, device=device, decoding=decoding)
 
 
@@ -180,7 +180,7 @@ def load_vllm(
         UsageError: An argument is not what it must be.
     """
     base = inspect_base(model, revision)
-    return _start_vllm(base, inspect_both(base, adapters), dtype, rows, tensor_parallel)
+    return _start_vllm(base, inspect_adapters(base, adapters), dtype, rows, tensor_parallel)
 
 
 def load_generator(

@@ -52,7 +52,7 @@ def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()
     generator = generation.load_generator(
         config.engine,
         base,
-        generation.inspect_both(base, config.adapters),
+        generation.inspect_adapters(base, config.adapters),
         dtype=config.dtype or "auto",
         device=config.device or "auto",
         device_map=config.device_map,

@@ -11,7 +11,7 @@ import numpy as np
 from loralift.comparison import compare, first_divergence, judge_mode, noise_floor
 from loralift.config import RunConfig
 from loralift.errors import UsageError, some, wrong_argument
-from loralift.generation import Generator, inspect_both
+from loralift.generation import Generator, inspect_adapters
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.parity import modes
@@ -100,7 +100,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     for note in (*rehearse(scoring, questions), *refuse_blind(scoring, questions)):
         watcher.say(f"metrics: {note}")
     base = inspect_model(config)
-    infos = inspect_both(base, config.adapters)
+    infos = inspect_adapters(base, config.adapters)
     model = _Model(config, watcher, base, infos)
     asked = _ask_transformers(model, questions)
     release_memory()

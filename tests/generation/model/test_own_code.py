@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loralift.errors import ModelError
-from loralift.generation import GenerationSettings, inspect_base, inspect_both, load_generator, load_transformers
+from loralift.generation import GenerationSettings, inspect_adapters, inspect_base, load_generator, load_transformers
 from loralift.records import Prompt
 from tests.models import PROMPTS
 
@@ -59,7 +59,7 @@ def test_it_is_refused_until_its_code_is_trusted_and_then_answers(own, tiny_base
     with pytest.raises(ModelError, match="if you have read it and trust it, add --trust-remote-code"):
         inspect_base(str(own))
     base = inspect_base(str(own), trust_remote_code=True)
-    infos = inspect_both(base, {"mine": str(tiny_adapter)})
+    infos = inspect_adapters(base, {"mine": str(tiny_adapter)})
     generator = load_generator("transformers", base, infos, dtype="float32", device="cpu")
     assert "runs code of its own (auto_map in its config.json)" in generator.notes[0]
     assert any("Answers come from transformers' `generate`" in note for note in generator.notes)
