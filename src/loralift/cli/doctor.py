@@ -61,7 +61,7 @@ def _python() -> Iterator[Row]:
 
 
 def _packages() -> Iterator[Row]:
-    from loralift.generation.versions import untested
+    from loralift.versions import untested
 
     for package in PACKAGES:
         try:

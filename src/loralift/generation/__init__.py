@@ -65,7 +65,7 @@ def inspect_base(
         MissingExtraError: What reads such a file, or quantises it, is not installed.
         VersionError: torch, transformers or PEFT is of a version that was not tested.
     """
-    from loralift.generation.versions import refuse_untested
+    from loralift.versions import refuse_untested
 
     refuse_untested()
     from loralift.generation.model import base_model

@@ -11,18 +11,19 @@ import importlib.util
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
-from loralift.errors import DataError, MissingExtraError, UsageError, VersionError, some, wrong_argument
+from loralift.errors import DataError, MissingExtraError, UsageError, some, wrong_argument
 from loralift.harness.identity import identity_of
 from loralift.harness.questions import questions_of, without_choice
 from loralift.harness.quiet import quiet, told_of
 from loralift.harness.spec import TaskSpec, parse_task
 from loralift.reading import failing, reason_of
 from loralift.records import Plain, Question
+from loralift.versions import refuse_untested
 
 EXTRA = "lm-eval"
-LOWEST = "0.4.13"
 NO_ROWS = "it has no rows to evaluate"
 FEWSHOT_SEED = 1234
 """lm_eval's default: each variant is shown the same worked examples."""
@@ -96,10 +97,10 @@ def load_task(text: str, limit: int | None) -> StandardTask:
         UsageError: There is no such task, or it has a fixed number of worked examples and another is asked for.
         DataError: It cannot be loaded, needs what is not done here, or nothing of it is a mean over rows.
     """
-    version = _version()
+    installed = _version()
     spec = parse_task(text)
     with failing(f"`--also lm-eval:{spec.name}` cannot be loaded", DataError, reason=_reason), quiet() as told:
-        tasks = _load(spec, version, told)
+        tasks = _load(spec, installed, told)
         _refuse_undoable(spec.name, tasks)
         for task in tasks.values():
             _prepare(spec, task)
@@ -114,7 +115,7 @@ def load_task(text: str, limit: int | None) -> StandardTask:
             tasks,
             metrics,
             questions,
-            {"version": version, **identity_of(spec, tasks, limit)},
+            {"version": installed, **identity_of(spec, tasks, limit)},
             str(next(iter(tasks.values())).instances[0].args[0]),
             limit,
             (*notes, *told_of(spec.name, told)),
@@ -125,17 +126,8 @@ def _version() -> str:
     """The installed version of lm_eval, before anything of it is imported."""
     if importlib.util.find_spec("lm_eval") is None:
         raise MissingExtraError("`--also lm-eval:TASK`", EXTRA)
-    from importlib.metadata import version
-
-    from packaging.version import Version
-
-    found = version("lm_eval")
-    if not Version(LOWEST) <= Version(found) < Version("0.5"):
-        bounds = f">={LOWEST},<0.5"
-        raise VersionError(
-            f"lm-eval {found} is installed, LoraLift was tested with {bounds}: pip install 'lm-eval{bounds}'"
-        )
-    return found
+    refuse_untested(("lm-eval",))
+    return version("lm_eval")
 
 
 def _load(spec: TaskSpec, version: str, told: Counter[str]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def end_of_turn(generator: Generator) -> Iterator[str]:
     Args:
         generator: A model with a chat template.
 
-    Returns:
+    Yields:
         A note where it did not.
     """
     said = "An answer to be found again."
@@ -58,9 +58,8 @@ def end_of_turn(generator: Generator) -> Iterator[str]:
     except ModelError:
         return
     (ids,) = generator.encode([text.partition(said)[2].lstrip()], add_special_tokens=False)
-    known = set(generator.describe().information.get("eos_token_ids", ()))
     token = generator.tokenizer.convert_ids_to_tokens(ids[0]) if ids else None
-    if token in special_tokens(generator.tokenizer) and ids[0] not in known:
+    if token in special_tokens(generator.tokenizer) and ids[0] not in _ends(generator):
         generator.end_at(ids[0])
         yield (
             f"The chat template ends a turn with {token}, which the model's generation_config does not name: answers "
@@ -75,12 +74,16 @@ def refuse_unheard_stops(protocol: Protocol, generator: Generator) -> None:
         UsageError: There is one that ends no answer otherwise.
     """
     special = [text for text in protocol.stop if text in special_tokens(generator.tokenizer)]
-    known = set(generator.describe().information.get("eos_token_ids", ())) if special else set()
-    if lost := [text for text in special if generator.tokenizer.convert_tokens_to_ids(text) not in known]:
+    if lost := [text for text in special if generator.tokenizer.convert_tokens_to_ids(text) not in _ends(generator)]:
         raise UsageError(
             f"`stop` of protocol {protocol.name} has the special token {lost[0]!r}, which is left out of texts: "
             "give it to the whole run, with --eos-token"
         )
+
+
+def _ends(generator: Generator) -> set[int]:
+    """The ids of the tokens that end an answer."""
+    return set(generator.describe().information.get("eos_token_ids", ()))
 
 
 def refuse_without_place(protocol: Protocol, questions: Sequence[Question]) -> None:

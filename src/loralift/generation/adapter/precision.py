@@ -64,12 +64,12 @@ def compare_precision(folder: Path, trained_base: str | None, base: BaseModel) -
     """
     said, trained = trained_on(folder, trained_base)
     used = base.quantization
-    if trained is None and used is None:
-        return ()
     if trained is None:
+        if used is None:
+            return ()
         return (
             f"Nothing in its folder says that it was trained on a quantised base, and it is evaluated on one "
-            f"({used.name if used else ''}): on the base's own numbers it is another model.",
+            f"({used.name}): on the base's own numbers it is another model.",
         )
     told = str(trained.settings.get("named") or trained.name)
     if used is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -86,18 +86,21 @@ class BaseModel:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of it, one sentence each."""
-        files = " and ".join(self.own_code)
-        code = {
-            (True, True): f"It runs code of its own (auto_map in its {files}), as --trust-remote-code allows.",
-            (True, False): f"Its {files} ask for code of the model's own (auto_map), which is not run: transformers' "
-            "own classes answer; make sure that they compute the same.",
-        }.get((bool(files), self.trusts_code))
-        silent = self.is_gguf and self.begins_with_bos is None
         return (
-            *((code,) if code else ()),
+            *self._notes_on_code(),
             *(self.quantization.notes if self.quantization else ()),
-            *((NO_WORD_ON_BOS,) if silent else ()),
+            *((NO_WORD_ON_BOS,) if self.is_gguf and self.begins_with_bos is None else ()),
         )
+
+    def _notes_on_code(self) -> Iterator[str]:
+        files = " and ".join(self.own_code)
+        if files and self.trusts_code:
+            yield f"It runs code of its own (auto_map in its {files}), as --trust-remote-code allows."
+        elif files:
+            yield (
+                f"Its {files} ask for code of the model's own (auto_map), which is not run: transformers' own classes "
+                "answer; make sure that they compute the same."
+            )
 
 
 def inspect_base(
@@ -110,14 +113,7 @@ def inspect_base(
 ) -> BaseModel:
     """Find a base model and check that it is a complete causal language model.
 
-    From the hub only the small files are fetched here; the weights follow when the model is loaded.
-
-    Args:
-        model: A local folder, a GGUF file or a hub id.
-        revision: A hub branch, tag or commit.
-        full_hash: Whether local files are read whole for their hash, however large they are.
-        quantization: ``nf4``, ``nf4-double`` or ``int8``: the weights are quantised as they are loaded.
-        trust_remote_code: Whether code in the model's own files is run.
+    Its arguments are those of `loralift.generation.inspect_base`.
 
     Raises:
         ModelError: There is no such model, it is not a complete causal language model, or is quantised already.

@@ -15,7 +15,7 @@ import torch
 
 from loralift.errors import MissingExtraError, UsageError, wrong_argument
 from loralift.generation.model.base_model import BaseModel
-from loralift.generation.versions import refuse_untested
+from loralift.versions import refuse_untested
 
 MOST_ROWS = 1024
 """Most rows that are generated at once: with more an H200 is bound by arithmetic and gains nothing."""

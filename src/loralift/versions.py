@@ -1,6 +1,6 @@
-"""Are torch, transformers, PEFT and vLLM of versions that LoraLift was tested with?
+"""Are the packages whose internals LoraLift uses of versions that it was tested with?
 
-LoraLift's decoding loop uses internals of these packages, which change without notice. So only the versions that the
+Those of torch, transformers, PEFT, vLLM and lm-eval change without notice. So only the versions that the
 tests ran on are allowed, the lowest of them by `make lowest`. The bounds are read from the package's own requirements.
 """
 
