@@ -6,11 +6,11 @@ STAMP  := $(VENV)/.ready
 UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
 # a module's tests stay together, since what they share is made once a module
-TESTS  := pytest -n 2 --dist loadfile
+TESTS  := pytest -n 2 --dist loadfile -m "not real"
 # of each of the fuzzed targets; with the slow ones' shares a million in all
 RUNS   ?= 60000
 
-.PHONY: help setup demo test lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
+.PHONY: help setup demo fiqa real real-model test lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,18 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml | $(UV)
 
 demo: setup      ## a small base model and four adapters, evaluated and compared
 	$(VENV)/bin/loralift demo
+
+# FiQA's test questions where they lie at hand; else the hub sends them
+FIQA ?= $(wildcard ../shared/fiqa/test.jsonl)
+fiqa: setup      ## a real small model and two real adapters on FiQA; LIMIT=100 for a first look, FIQA=FILE without the hub
+	PATH="$$PATH:$(CURDIR)/.uv/bin" HF_HUB_OFFLINE=$(if $(FIQA),1,0) $(VENV)/bin/loralift demo --real \
+		$(if $(FIQA),--dataset $(FIQA)) $(if $(LIMIT),--limit $(LIMIT))
+
+real: real-model  ## the tests on real weights, some minutes
+	OMP_NUM_THREADS=2 $(PYTHON) -m pytest -m real tests/demo
+
+real-model: setup
+	PATH="$$PATH:$(CURDIR)/.uv/bin" $(PYTHON) -c "from loralift.demo.real import fetch_model; fetch_model(print)"
 
 test: setup      ## all tests, on two workers
 	$(PYTHON) -m $(TESTS)

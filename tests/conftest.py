@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from loralift.cache import cache_folder
+from loralift.demo import real
 from tests.models import demo_run, other_adapter, tiny_adapter, tiny_base
 
 __all__ = ["demo_run", "other_adapter", "tiny_adapter", "tiny_base"]
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# where the real demo may have put its model, before the next line hides it
+USERS_CACHE = cache_folder()
 # What one test embedded must not answer another, and nothing is left in the user's cache.
 os.environ["LORALIFT_CACHE"] = ""
 # transformers copies a model's own code before it runs it
@@ -38,6 +42,14 @@ def fiqa_dir() -> Path:
     if not FIQA.is_dir():
         pytest.skip(f"the real FiQA data is not beside the checkout ({FIQA})")
     return FIQA
+
+
+@pytest.fixture(scope="session")
+def real_model() -> Path:
+    """SmolLM2-135M-Instruct as the real demo keeps it."""
+    if USERS_CACHE is None or not (file := real.place_in(USERS_CACHE)).is_file():
+        pytest.skip("the real demo's model is not in LoraLift's cache: `make real-model` fetches it")
+    return file
 
 
 @pytest.fixture(scope="session")

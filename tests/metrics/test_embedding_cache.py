@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from loralift.metrics import embedding_cache
-from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, folder, identity_of
+from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, identity_of
 from loralift.metrics.embeddings import Embedder
 
 WRITER = """
@@ -90,18 +89,6 @@ def test_two_processes_at_once(cache):
     writers = [subprocess.Popen([*command, name]) for name in "ab"]
     assert [writer.wait(60) for writer in writers] == [0, 0]
     assert len(cache.read([f"{name}{row}" for name in "ab" for row in range(100)])) == 200
-
-
-def test_the_folder_is_the_users_or_what_the_environment_says(monkeypatch, tmp_path):
-    monkeypatch.setenv("LORALIFT_CACHE", "")
-    assert folder() is None
-    monkeypatch.setenv("LORALIFT_CACHE", str(tmp_path))
-    assert folder() == tmp_path
-    monkeypatch.delenv("LORALIFT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert folder() == tmp_path / "loralift"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert folder() == Path("~/.cache/loralift").expanduser()
 
 
 def test_a_second_run_embeds_no_reference_again_but_another_model_does(cache, monkeypatch):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FOLDER = "LORALIFT_CACHE"
 MOST_ROWS = 200_000
 """Embeddings that the file may hold, the most recently written ones: 350 MB with 384 dimensions."""
 
@@ -42,14 +40,6 @@ class Embedded:
     vector: NDArray[np.float32]
     windows: int
     seen: bool = True
-
-
-def folder() -> Path | None:
-    """Where caches lie: ``LORALIFT_CACHE``, none where that is empty, else ``loralift`` among the user's caches."""
-    given = os.environ.get(FOLDER)
-    if given is not None:
-        return Path(given).expanduser() if given else None
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "loralift"
 
 
 def identity_of(model: Any) -> bytes:

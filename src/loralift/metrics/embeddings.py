@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loralift.cache import cache_folder
 from loralift.cores import side_by_side
 from loralift.errors import LoraLiftError, ModelError
-from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, folder, identity_of
+from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, identity_of
 from loralift.metrics.neural import OWN_CODE, Window, batches, cut, quiet, well_formed
 from loralift.metrics.packed_linear import pack_linears
 from loralift.metrics.unknown_tokens import unseen
@@ -225,7 +226,7 @@ def _refuse_own_classes(folder: Path) -> None:
 
 def cache_of(model: Any) -> EmbeddingCache | None:
     """The model's embeddings on the disk; None where the user wants none, or the tokenizer cannot be named."""
-    root = folder()
+    root = cache_folder()
     if root is None or not getattr(model.tokenizer, "is_fast", False):
         return None
     return EmbeddingCache(root / "embeddings.sqlite", identity_of(model))
