@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -77,8 +78,11 @@ class Quantization:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of it, one sentence each."""
         said = "as they are loaded" if self.on_load else "in its files"
-        rows = "; its 8-bit columns depend on the rows of a batch, so each is asked alone" * self.follows_the_batch
-        return (f"Its weights are quantised {said}: {self.name}{rows}.",)
+        rows = (
+            "; its 8-bit columns depend on the rows of a batch, so each is asked alone, and on a GPU bitsandbytes "
+            "rounds what goes into a product to float16, whatever the dtype"
+        )
+        return (f"Its weights are quantised {said}: {self.name}{rows * self.follows_the_batch}.",)
 
 
 def asked_for(name: str | None, config: Any, model: str) -> Quantization | None:
@@ -136,4 +140,6 @@ def loading_options(quantization: Quantization | None, dtype: Any) -> dict[str, 
 
     settings = {key: value for key, value in quantization.settings.items() if key != "quant_method"}
     computed = {"bnb_4bit_compute_dtype": dtype} if settings.get("load_in_4bit") else {}
+    # it says at every product of every layer what `notes` says once
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     return {"quantization_config": BitsAndBytesConfig(**settings, **computed)}
