@@ -5,8 +5,8 @@ STAMP  := $(VENV)/.ready
 # uv from the PATH, else one of our own in a private environment
 UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
-# a module's tests stay together, since what they share is made once a module
-TESTS  := pytest -n 2 --dist loadfile -m "not real"
+# a module's tests stay together, since what they share is made once a module; in the order of tests/conftest.py
+TESTS  := pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not real"
 # of each of the fuzzed targets; with the slow ones' shares a million in all
 RUNS   ?= 60000
 

@@ -47,13 +47,18 @@ def other_adapter(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> 
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run directory that `loralift demo` makes: evaluated once, for the tests of the demo and of the notebook."""
+    """The run directory that `loralift demo` makes: evaluated once, for the tests of the demo and of the notebook.
+
+    Beside it `cache` has the references' embeddings, for those who evaluate the same questions once more.
+    """
 
     def make(folder: Path) -> None:
         from loralift.cli import main
 
-        with pytest.raises(SystemExit) as ended:
-            main(["demo", "-o", str(folder / "run")])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LORALIFT_CACHE", str(folder / "cache"))
+            with pytest.raises(SystemExit) as ended:
+                main(["demo", "-o", str(folder / "run")])
         assert not ended.value.code
 
     return once(tmp_path_factory, "demo", make) / "run"

@@ -86,14 +86,19 @@ def _parts(true: TrueAnswer, made: Sequence[int], stopped: bool) -> int | None:
     return next(differs, words[len(made)] if len(made) < len(words) else last)
 
 
-def differences(generator: Any, variant: str, asked: Sequence[Question], truth: Sequence[float]) -> list[float]:
-    """How far each reference's log-likelihood is from the truth, in nats a token, the smallest first."""
+def differences(
+    generator: Any, variant: str, asked: Sequence[Question], truth: Sequence[float], one_in: int = 1
+) -> list[float]:
+    """How far references' log-likelihoods are from the truth, in nats a token, the smallest first.
+
+    All are asked; the truth is known of the first and of each ``one_in``-th after it.
+    """
     prompts = [question.as_prompt() for question in asked]
     references = [text(question.reference) for question in asked]
     given = {one.id: one for one in generator.reference_likelihoods(variant, prompts, references, " ")}
     found = [
         abs(given[question.id].log_likelihood - true) / len(question.reference)
-        for question, true in zip(asked, truth, strict=True)
+        for question, true in zip(asked[::one_in], truth, strict=True)
         # None: beyond the context window, which the engine says
         if given[question.id].log_likelihood is not None
     ]

@@ -57,12 +57,14 @@ class Truth:
     Attributes:
         mixed: Questions of different lengths, with answers.
         sharing: Questions that share their beginning, with answers.
-        likelihoods: Of the former's references.
+        likelihoods: Of the former's references, of each ``one_in``-th one.
+        one_in: Of so many one.
     """
 
     mixed: Asked
     sharing: Asked
     likelihoods: list[float]
+    one_in: int = 1
 
 
 def examine(name: str, new_tokens: int = NEW_TOKENS, one_in: int = 1, *, untested: bool = False) -> Result:
@@ -71,7 +73,7 @@ def examine(name: str, new_tokens: int = NEW_TOKENS, one_in: int = 1, *, unteste
     Args:
         name: One of ``tiny.names()``.
         new_tokens: Most tokens of an answer.
-        one_in: Of so many answers one is compared; the truth takes nearly all of the time.
+        one_in: Of so many answers and references one is compared; the truth takes nearly all of the time.
         untested: Whether the engine may take its fast ways as if it had been tested with this type of model.
     """
     result = Result(name)
@@ -134,12 +136,12 @@ def _truth(saved: Saved, variant: str, new_tokens: int, one_in: int, result: Res
         plain = Plain(saved.base, saved.adapters.get(variant))
         answers = {one.id: plain.answer(one, new_tokens) for one in mixed[::one_in]}
         sharing_answers = {one.id: plain.answer(one, new_tokens) for one in sharing[::one_in]}
-        likelihoods = [plain.likelihood(question) for question in mixed]
+        likelihoods = [plain.likelihood(question) for question in mixed[::one_in]]
     except Exception as cause:  # noqa: BLE001 - whatever a model's own code raises
         result.variants[variant].error = f"plain transformers: {one_line(cause)}"
         result.way = "not asked" if variant == BASE else result.way
         return None
-    return Truth(Asked(mixed, answers), Asked(sharing, sharing_answers), likelihoods)
+    return Truth(Asked(mixed, answers), Asked(sharing, sharing_answers), likelihoods, one_in)
 
 
 def _changed(truth: Truth, other: Truth) -> int:
@@ -158,7 +160,7 @@ def _compare(saved: Saved, variant: str, truth: Truth, new_tokens: int, result: 
             for asked, slots in ((truth.mixed, SLOTS), (truth.sharing, FEW_SLOTS)):
                 settings = GenerationSettings(max_new_tokens=new_tokens, batch_size=slots)
                 compare_answers(generator, variant, asked, settings, found)
-            found.worst = differences(generator, variant, truth.mixed.questions, truth.likelihoods)[-1]
+            found.worst = differences(generator, variant, truth.mixed.questions, truth.likelihoods, truth.one_in)[-1]
     except LoraLiftError as cause:
         result.way = "refused" if variant == BASE else result.way
         found.error = one_line(cause).replace(str(saved.base.parent), "")

@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--disks", type=int, default=len(FULL), help="runs on a file system that becomes full")
     parser.add_argument("--pairs", type=int, default=5, help="times that two runs want one folder")
     parser.add_argument("--orphans", type=int, default=5, help="kills while a process beside scores")
-    parser.add_argument("--watch", type=float, default=5.0, help="seconds that a finished run is watched for changes")
+    parser.add_argument("--watch", type=float, default=30.0, help="most seconds in which an orphan must end")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     return parser.parse_args()
 

@@ -21,6 +21,7 @@ LOADED_ONCE = (
     "loralift.nemo.bundles",
     "loralift.nemo.scoring",
     "loralift.reporting.terminal",
+    "loralift.workflow.reporting",
     "loralift.generation.transformers_engine.load",
     "loralift.generation.transformers_engine.generator",
 )
@@ -128,4 +129,5 @@ def _be(arguments: Sequence[str], notes: Path, fault: Fault | None, also: Callab
 
 def _draw_nothing() -> None:
     """Leave the charts out: drawing takes longer than all else, and a report's other files are written as they are."""
-    importlib.import_module("loralift.reporting.charts").draw = lambda report: ()  # type: ignore[attr-defined]
+    nothing = importlib.import_module("loralift.reporting.charts.apart").Drawing()
+    importlib.import_module("loralift.workflow.reporting").draw_apart = lambda report: nothing  # type: ignore[attr-defined]

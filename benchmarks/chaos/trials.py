@@ -109,10 +109,11 @@ def two_at_once(of: Undisturbed, name: str) -> Iterator[str]:
     yield from _finished(ended[0], run, of)
 
 
-def orphan(of: Undisturbed, name: str, watch_for: float = 5.0) -> Iterator[str]:
+def orphan(of: Undisturbed, name: str, at_most: float = 30.0) -> Iterator[str]:
     """A session is killed while a process beside it scores; the next one finishes with other metrics and stays so.
 
-    The process is stopped until that one has finished, as if it took long over its work.
+    The process is stopped until that one has finished, as if it took long over its work. Then it must end in so many
+    seconds: it notices nothing before it has loaded its libraries, which takes long on a busy machine.
     """
     run, notes, metrics = of.folder / name, of.folder / f"{name}.err", "rougeL,perplexity"
     session = sessions.start(runs.arguments(run), notes, also=_share_soon)
@@ -131,7 +132,9 @@ def orphan(of: Undisturbed, name: str, watch_for: float = 5.0) -> Iterator[str]:
     before = runs.content(run)
     for child in filter(_runs, children):
         os.kill(child, signal.SIGCONT)
-    time.sleep(watch_for)
+    until = time.monotonic() + at_most
+    while any(map(_runs, children)) and time.monotonic() < until:
+        time.sleep(0.05)
     yield from (f"process {child} outlived the session that started it" for child in children if _runs(child))
     if runs.content(run) != before:
         yield "the finished run was changed afterwards"

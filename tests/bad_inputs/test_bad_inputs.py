@@ -14,6 +14,8 @@ import pytest
 
 from loralift.cli import main
 from loralift.generation.model import chat
+from loralift.reporting.charts import apart
+from loralift.workflow import reporting
 from tests.bad_inputs import adapters, compared, configs, data_files, flags, models, run_files
 from tests.bad_inputs.case import Case, lines, put
 from tests.models import SUBJECTS
@@ -70,10 +72,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, places: dict[str, Path]) 
     """A finished run, to be copied."""
 
     def make(folder: Path) -> None:
-        from loralift.reporting import charts
-
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(charts, "draw", lambda report: ())
+            patch.setattr(reporting, "draw_apart", lambda report: apart.Drawing())
             with pytest.raises(SystemExit) as ended:
                 main(typed("run", [], places, folder / "run"))
         assert not ended.value.code

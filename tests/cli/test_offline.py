@@ -73,11 +73,13 @@ def test_nothing_asks_a_network(tmp_path: Path, arguments: list[str], flag: bool
     offline = ["--offline"] if flag else []
     local = [*arguments, *offline, "-o", str(tmp_path / "run"), "--limit", "5"]
     local[local.index("--metrics") + 1] = "f1,semantic_similarity,perplexity"
-    commands = [[*command, *offline] for command in strangers(arguments)] + [["two processes"], local]
+    # another process scores in the first form only: it and those that draw inherit what either form has set
+    beside = [["two processes"]] if flag else []
+    commands = [[*command, *offline] for command in strangers(arguments)] + [*beside, local]
     codes, said, sockets = seen(tmp_path, commands, **({} if flag else {"HF_HUB_OFFLINE": "1"}))
     assert sockets == []
     processes = (tmp_path / "sockets.txt.processes").read_text(encoding="utf-8").split()
-    assert len(processes) >= 2  # the second one scores
+    assert len(processes) == 2 + flag  # one draws, and one scores
     assert codes == ["2"] * 5 + ["0"]
     assert "Traceback" not in said
     lines = [line for line in said.splitlines() if line.startswith("loralift: ")]

@@ -15,6 +15,8 @@ from loralift.workflow import reporting
 from loralift.workflow.cutting import cut_at
 
 CUTS: dict[str, dict[str, Any]] = {"stop": {"stop": ["Question:"]}, "half": {"max_new_tokens": 72}}
+CUT = {"stop": {"endless-lora"}, "half": {"endless-lora", "fuller-lora"}}
+"""Whose answers change: all of fuller-lora's have more than half of the tokens, and none says "Question:"."""
 
 
 def answers(run: Path, variant: str) -> dict[str, dict[str, Any]]:
@@ -27,9 +29,8 @@ def test_cut_answers_are_generated_ones(
     demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(reporting, "draw_apart", lambda report: apart.Drawing())
-    adapters = {
-        name: path for name, path in demo.settings()["adapters"].items() if name in ("endless-lora", "fuller-lora")
-    }
+    monkeypatch.setenv("LORALIFT_CACHE", str(demo_run.with_name("cache")))
+    adapters = {name: path for name, path in demo.settings()["adapters"].items() if name in CUT[kind]}
     told = demo.settings() | {
         "adapters": adapters,
         "device": "cpu",
@@ -51,8 +52,7 @@ def test_cut_answers_are_generated_ones(
     document = json.loads((demo_run / "comparison.json").read_text(encoding="utf-8"))
     told_of = {cut["candidate"]: cut["row"] for cut in document["confounds"]["cuts"] if cut["kind"] == kind}
     made = json.loads((tmp_path / "run" / "comparison.json").read_text(encoding="utf-8"))
-    # where nothing is cut, nothing is told: all of fuller-lora's answers have more than half of the tokens
-    assert set(told_of) == ({"endless-lora"} if kind == "stop" else {"endless-lora", "fuller-lora"})
+    assert set(told_of) == CUT[kind]  # where nothing is cut, nothing is told
     for row in made["rows"]:
         if row["metric"] == "semantic_similarity" and row["candidate"] in told_of:
             cut = told_of[row["candidate"]]

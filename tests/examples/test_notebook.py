@@ -57,8 +57,10 @@ def place(demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def executed(place: Path) -> Any:
-    return execute(NOTEBOOK, place, timeout=CELL_TIMEOUT)
+def executed(place: Path, demo_run: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LORALIFT_CACHE", str(demo_run.with_name("cache")))
+        return execute(NOTEBOOK, place, timeout=CELL_TIMEOUT)
 
 
 @pytest.fixture(params=["committed", "executed"])

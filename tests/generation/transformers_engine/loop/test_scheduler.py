@@ -124,11 +124,11 @@ def answer_all(model, prompts, settings, slots, eos):
 
 
 @pytest.mark.parametrize("shared", [0, 11])
-@pytest.mark.parametrize("slots", [1, 3, 8, 50])
-def test_every_answer_is_that_of_the_row_alone(model, slots, shared):
+@pytest.mark.parametrize(("slots", "count"), [(1, 12), (3, 20), (8, 20), (20, 20)])
+def test_every_answer_is_that_of_the_row_alone(model, slots, count, shared):
     # so many tokens end an answer that rows end at random lengths
     eos = tuple(range(0, VOCABULARY, 9))
-    prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(50)]
+    prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(count)]
     assert len(shared_tokens(prompts)) == shared
     answers = answer_all(model, prompts, GenerationSettings(max_new_tokens=30), slots, eos)
     assert set(answers) == {prompt.id for prompt in prompts}
@@ -141,7 +141,7 @@ def test_every_answer_is_that_of_the_row_alone(model, slots, shared):
         assert answer.output_tokens == len(made) - ended
         assert answer.prompt_tokens == len(prompt.token_ids)
     lengths = {answer.output_tokens for answer in answers.values()}
-    assert len(lengths) > 3
+    assert len(lengths) > 2
 
 
 @pytest.mark.parametrize("read_every", [1, 3, 8])
@@ -178,10 +178,10 @@ def test_samples_do_not_depend_on_the_rows_around(model):
 
 
 def test_rows_that_have_ended_go_on_drawing_until_others_take_their_place(model):
-    prompts = random_prompts(60)
+    prompts = random_prompts(40)
     settings = GenerationSettings(max_new_tokens=12, temperature=1.2)
-    # a row that has its 12 tokens is computed on while fewer than an eighth of the 24 have ended
-    one, many = (answer_all(model, prompts, settings, slots, tuple(range(3, 11))) for slots in (1, 24))
+    # a row that has its 12 tokens is computed on while fewer than an eighth of the 16 have ended
+    one, many = (answer_all(model, prompts, settings, slots, tuple(range(3, 11))) for slots in (1, 16))
     assert {key: answer.text for key, answer in one.items()} == {key: answer.text for key, answer in many.items()}
     assert len({answer.output_tokens for answer in many.values()}) > 6
 
