@@ -16,7 +16,8 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from loralift import generation
-from loralift.workflow import candidates
+from loralift.errors import ModelError
+from loralift.generation import whole_model
 from tests.cli.test_run import lines, without_time
 
 
@@ -50,7 +51,7 @@ def run(command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
         def watched(*given: Any, **named: Any) -> Any:
             alive.extend(weights() for weights in seen)
-            seen.append(generation.weights_of(generator := load(*given, **named)))
+            seen.append(whole_model.weights_of(generator := load(*given, **named)))
             return generator
 
         patch.setattr(generation, "load_generator", watched)
@@ -255,11 +256,11 @@ def test_a_model_that_is_still_held_is_not_joined_by_another() -> None:
         pass
 
     held = Weights()
-    with pytest.raises(candidates.ModelError, match="still in memory"):
-        candidates._refuse_held(weakref.ref(held))
+    with pytest.raises(ModelError, match="still in memory"):
+        whole_model.refuse_held(weakref.ref(held))
 
 
 def test_the_revision_of_a_candidate_is_behind_an_at_unless_the_place_lies_here(tmp_path: Path) -> None:
-    assert generation.place_and_revision("org/name@main") == ("org/name", "main")
+    assert whole_model.place_and_revision("org/name@main") == ("org/name", "main")
     (tmp_path / "a@b").mkdir()
-    assert generation.place_and_revision(str(tmp_path / "a@b")) == (str(tmp_path / "a@b"), None)
+    assert whole_model.place_and_revision(str(tmp_path / "a@b")) == (str(tmp_path / "a@b"), None)

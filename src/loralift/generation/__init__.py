@@ -5,10 +5,9 @@ Importing this room costs nothing: torch, transformers and peft are imported by 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from loralift.errors import UsageError, about_adapter
 from loralift.generation.base import Decoding, Description, GenerationSettings, Generator, OnProgress
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from loralift.generation.transformers_engine.generator import TransformersGenerator
     from loralift.generation.transformers_engine.plain import PlainModel
     from loralift.generation.vllm.generator import VllmGenerator
-    from loralift.generation.whole_model import Shown
 
 __all__ = [
     "Decoding",
@@ -37,17 +35,11 @@ __all__ = [
     "load_generator",
     "load_transformers",
     "load_vllm",
-    "place_and_revision",
     "plainly",
     "prove",
     "refuse_misread",
-    "refuse_other_tokens",
-    "refuse_same_model",
-    "release_memory",
-    "shown_by",
     "spread",
     "thinking_tags",
-    "weights_of",
 ]
 
 
@@ -360,70 +352,3 @@ def spread(prompts: Sequence[Prompt]) -> list[Prompt]:
     from loralift.generation.adapter import proof
 
     return proof.spread(prompts)
-
-
-def place_and_revision(place: str) -> tuple[str, str | None]:
-    """A model's place and its revision, of MODEL@REVISION; what lies on the disk is taken as it is written."""
-    from loralift.generation import whole_model
-
-    return whole_model.place_and_revision(place)
-
-
-def refuse_other_tokens(
-    generator: Generator,
-    candidate: BaseModel,
-    prompts: Sequence[Prompt],
-    references: Sequence[str],
-    separator: str,
-    *,
-    new_tokens: int,
-    chat_template: bool,
-) -> Iterator[str]:
-    """`whole_model.refuse_other_tokens`: whether a whole model reads the same tokens as the base.
-
-    Raises:
-        ModelError: It does not, or has no room for a prompt with its answer.
-    """
-    from loralift.generation import whole_model
-
-    return whole_model.refuse_other_tokens(
-        generator, candidate, prompts, references, separator, new_tokens=new_tokens, chat_template=chat_template
-    )
-
-
-def shown_by(generator: Generator, prompts: Sequence[Prompt]) -> Shown:
-    """What a base shows of itself on a few prompts, for `refuse_same_model`."""
-    from loralift.generation import whole_model
-
-    return whole_model.shown_by(generator, prompts)
-
-
-def refuse_same_model(generator: Generator, prompts: Sequence[Prompt], base: Shown) -> float:
-    """`whole_model.refuse_same_model`: whether a whole model is another than the base, and by how many nats.
-
-    Raises:
-        ModelError: It computes NaN, or is the base.
-    """
-    from loralift.generation import whole_model
-
-    return whole_model.refuse_same_model(generator, prompts, base)
-
-
-def weights_of(generator: Generator) -> ref[Any]:
-    """A weak reference to a generator's model, by which its release is seen.
-
-    Raises:
-        UsageError: vLLM holds it.
-    """
-    from loralift.generation.transformers_engine.generator import TransformersGenerator
-
-    if not isinstance(generator, TransformersGenerator):
-        raise UsageError("`--engine` must be transformers for --candidate, got vllm")
-    return generator.weights
-
-
-def release_memory() -> None:
-    """Return the memory of models that nobody holds any more to the device."""
-    from loralift.generation.transformers_engine import batching
-
-    batching.release_memory()

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.errors import ModelError, some
+from loralift.errors import ModelError, UsageError, some
 from loralift.generation.adapter import proof
 from loralift.generation.base import Generator, refuse_too_long
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.tokenization import Texts
+from loralift.generation.transformers_engine.batching import release_memory
+from loralift.generation.transformers_engine.generator import TransformersGenerator
 from loralift.generation.transformers_engine.likelihood import encode_pairs
 from loralift.generation.transformers_engine.load import context_window, load_tokenizer
 from loralift.records import BASE, Prompt
@@ -143,3 +147,28 @@ def _over(rows: NDArray[np.float64], columns: int) -> NDArray[np.float64]:
         return rows
     kept = rows[:, :columns]
     return np.asarray(kept - np.logaddexp.reduce(kept, axis=1, keepdims=True), dtype=np.float64)
+
+
+def weights_of(generator: Generator) -> ref[Any]:
+    """A weak reference to a generator's model, by which its release is seen.
+
+    Raises:
+        UsageError: vLLM holds it.
+    """
+    if not isinstance(generator, TransformersGenerator):
+        raise UsageError("`--engine` must be transformers for --candidate, got vllm")
+    return generator.weights
+
+
+def refuse_held(weights: ref[Any]) -> None:
+    """Return a model's memory to the device, and make sure that it is gone: two whole models may not fit.
+
+    Raises:
+        ModelError: Somebody holds it.
+    """
+    release_memory()
+    if weights() is not None:
+        raise ModelError(
+            "the model before the candidate is still in memory, which is a defect of LoraLift: evaluate the candidate "
+            "in a run of its own as --model, and pair both by `loralift compare`"
+        )

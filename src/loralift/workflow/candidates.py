@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -79,7 +78,9 @@ def inspect_candidates(config: RunConfig, base: BaseModel) -> dict[str, BaseMode
 
 
 def _inspect(config: RunConfig, place: str) -> BaseModel:
-    model, revision = generation.place_and_revision(place)
+    from loralift.generation import whole_model
+
+    model, revision = whole_model.place_and_revision(place)
     found = generation.inspect_base(
         model,
         revision,
@@ -104,12 +105,14 @@ def agree(
     Raises:
         AdapterError: One does not.
     """
+    from loralift.generation import whole_model
+
     notes: dict[str, None] = {}
     for name, candidate in candidates.items():
         with about_candidate(name):
             for dataset in datasets:
                 one = asked[dataset.part]
-                said = generation.refuse_other_tokens(
+                said = whole_model.refuse_other_tokens(
                     generator,
                     candidate,
                     one.prompts,
@@ -136,10 +139,12 @@ def identities_of(candidates: Mapping[str, BaseModel]) -> dict[str, Any]:
 
 def before_release(generator: Generator, prompts: Sequence[Prompt]) -> Before:
     """What the candidates need of the base, which is released then."""
+    from loralift.generation import whole_model
+
     few = spread(prompts)
     eos = tuple(generator.describe().information["eos_token_ids"])
-    shown = generation.shown_by(generator, few)
-    return Before(generation.weights_of(generator), few, shown, generator.base_model.ends, eos)
+    shown = whole_model.shown_by(generator, few)
+    return Before(whole_model.weights_of(generator), few, shown, generator.base_model.ends, eos)
 
 
 def answer_candidates(
@@ -164,9 +169,11 @@ def answer_candidates(
         AdapterError: A candidate cannot be loaded, was written to, or is the base.
         ModelError: The model before it is still in memory.
     """
+    from loralift.generation import whole_model
+
     weights = before.weights
     for name, candidate in candidates.items():
-        _refuse_held(weights)
+        whole_model.refuse_held(weights)
         with about_candidate(name):
             weights = _answer_one(context, datasets, asked, name, candidate, before, scorer)
 
@@ -181,6 +188,8 @@ def _answer_one(
     scorer: Scorer,
 ) -> ref[Any]:
     """Load a candidate, prove that it is another model, and let it answer; holds nothing of it afterwards."""
+    from loralift.generation import whole_model
+
     config, watcher, clock = context.config, context.watcher, context.clock
     with clock.stage(f"model {name}"):
         watcher.say(f"{name}: the base was released; loading {candidate.source}")
@@ -195,7 +204,7 @@ def _answer_one(
             decoding=config.decoding,
             rows=(),
         )
-        shift = generation.refuse_same_model(generator, before.prompts, before.shown)
+        shift = whole_model.refuse_same_model(generator, before.prompts, before.shown)
         watcher.say(f"{name}: is another model: KL divergence of the next token from the base {shift:.3g} nats (mean)")
         notes = [*generator.notes, *_other_ends(generator, before.eos)]
         for note in notes:
@@ -207,7 +216,7 @@ def _answer_one(
             perplexity = "perplexity" in scorer.scoring.metrics
             generate_variant(context, dataset, name, generator, asked[dataset.part], perplexity=perplexity, alone=True)
         scorer.begin(dataset, name)
-    return generation.weights_of(generator)
+    return whole_model.weights_of(generator)
 
 
 def _other_ends(generator: Generator, eos: Sequence[int]) -> Iterator[str]:
@@ -238,18 +247,3 @@ def _record(dataset: DatasetRun, name: str, generator: Generator, notes: Sequenc
     files.write_json(
         dataset.directory.run, {**run, "notes": known, CANDIDATES: {**run.get(CANDIDATES, {}), name: said}}
     )
-
-
-def _refuse_held(weights: ref[Any]) -> None:
-    """Make sure that the model before is gone: two whole models may not fit.
-
-    Raises:
-        ModelError: It is not.
-    """
-    gc.collect()
-    generation.release_memory()
-    if weights() is not None:
-        raise ModelError(
-            "the model before the candidate is still in memory, which is a defect of LoraLift: evaluate the candidate "
-            "in a run of its own as --model, and pair both by `loralift compare`"
-        )

@@ -11,7 +11,7 @@ from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
 from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
-from loralift.workflow.asking import Asked, Asking, ask, asking_of, overruled
+from loralift.workflow.asking import Asked, ask, asking_of, overruled
 from loralift.workflow.candidates import agree, inspect_candidates
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
@@ -87,13 +87,9 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         }
         for protocol, questions in by_protocol.items():
             refuse_without_place(protocol, questions)
-        if config.tasks and config.engine == "auto":
-            watcher.say("model: transformers runs it, since tasks of lm-evaluation-harness need its model")
-        if config.candidates and config.engine == "auto":
-            watcher.say("model: transformers runs it, since a model can be released surely there, before a candidate")
         base = inspect_model(config)
         candidates = inspect_candidates(config, base)
-        generator = load_generator(_with_engine(config), watcher, [len(dataset.questions) for dataset in own], base)
+        generator = _generator(config, watcher, own, base)
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
         for protocol, asking in askings.items():
             refuse_unheard_stops(protocol, generator)
@@ -108,9 +104,7 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         _show_trained(own, asked, watcher)
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
-        for note in agree(generator, candidates, own, asked):
-            watcher.say(note)
-            asked = {part: replace(one, asking=_noted(one.asking, note)) for part, one in asked.items()}
+        asked = _noted(asked, agree(generator, candidates, own, asked), watcher)
         _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
         tasks = [dataset for dataset in datasets if dataset.task is not None]
         asked |= {dataset.part: Asked(asking_of_task(askings[dataset.protocol]), ()) for dataset in tasks}
@@ -120,8 +114,25 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
     return Ready(config, generator, asked, proofs, refused, candidates)
 
 
-def _noted(asking: Asking, note: str) -> Asking:
-    return replace(asking, notes=(*asking.notes, note))
+def _noted(asked: Mapping[str, Asked], notes: Sequence[str], watcher: Watcher) -> dict[str, Asked]:
+    """Parts with further notes, which are told too."""
+    for note in notes:
+        watcher.say(note)
+    return {
+        part: replace(one, asking=replace(one.asking, notes=(*one.asking.notes, *notes))) for part, one in asked.items()
+    }
+
+
+def _generator(config: RunConfig, watcher: Watcher, own: Sequence[DatasetRun], base: BaseModel) -> Generator:
+    """The loaded base, by transformers where lm-evaluation-harness or a candidate needs it."""
+    if config.tasks or config.candidates:
+        if config.engine == "auto":
+            why = (
+                "tasks of lm-evaluation-harness need its model" if config.tasks else "it is released before a candidate"
+            )
+            watcher.say(f"model: transformers runs it, since {why}")
+        config = config.model_copy(update={"engine": "transformers"})
+    return load_generator(config, watcher, [len(dataset.questions) for dataset in own], base)
 
 
 def _show_trained(own: Sequence[DatasetRun], asked: Mapping[str, Asked], watcher: Watcher) -> None:
@@ -130,12 +141,6 @@ def _show_trained(own: Sequence[DatasetRun], asked: Mapping[str, Asked], watcher
         prompt = asked[dataset.part].prompts[0]
         if dataset.data.questions[0].style != "plain" and not dataset.name:
             watcher.say(f"{dataset.protocol.name}: the prompt of {prompt.id}: {prompt.text!r}")
-
-
-def _with_engine(config: RunConfig) -> RunConfig:
-    """The configuration, whose engine is transformers where lm-evaluation-harness or a candidate needs it."""
-    transformers = config.tasks or config.candidates
-    return config.model_copy(update={"engine": "transformers"}) if transformers else config
 
 
 def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:
