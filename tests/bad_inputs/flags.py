@@ -5,6 +5,12 @@ from __future__ import annotations
 from tests.bad_inputs.case import DIGITS, Case
 
 RUN = (
+    Case("candidate without a name", ["--candidate", "/nowhere"], "--candidate"),
+    Case("candidate of an unusable name", ["--candidate", "../x=/nowhere"], "--candidate"),
+    Case("candidate named as the base", ["--candidate", "base=/nowhere"], "--candidate"),
+    Case("candidate nowhere", ["--candidate", "x=/nowhere/at/all"], "--candidate"),
+    Case("candidate of no place", ["--candidate", "x="], "--candidate"),
+    Case("candidate with vllm", ["--candidate", "x=/nowhere", "--engine", "vllm"], "--engine"),
     Case("limit negative", ["--limit", "-3"], "--limit"),
     Case("limit zero", ["--limit", "0"], "--limit"),
     Case("limit a word", ["--limit", "many"], "--limit"),

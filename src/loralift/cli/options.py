@@ -16,6 +16,7 @@ from loralift.errors import UsageError, wrong_argument
 
 METAVARS = {
     "adapters": "NAME=PATH",
+    "candidates": "NAME=MODEL",
     "margins": "METRIC=X",
     "columns": "FIELD=COLUMN",
     "metrics": "M,…",

@@ -54,7 +54,7 @@ def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:
     Raises:
         UsageError: There is nothing to judge, or the judge is elsewhere and no network is to be reached.
     """
-    if not config.adapters:
+    if not config.compared:
         raise UsageError("`--judge` judges answers of adapters against the base's: give an --adapter")
     offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
     if offline and not asked.endpoint.local:

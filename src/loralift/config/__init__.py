@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from loralift import arguments
 from loralift.config.adapters import adapters_of
+from loralift.config.candidates import refuse_beside
 from loralift.config.fields import (
     SAME_FOLDER,
     SEEDS,
@@ -46,14 +47,12 @@ from loralift.config.fields import (
     whole_line,
 )
 from loralift.config.names import TASKS, USABLE_NAMES, folder_of, is_usable
-from loralift.config.protocols import CHAT, FEW_SHOT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of
+from loralift.config.protocols import CHAT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of, refuse_unused_shots
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.records import TRAINING
 from loralift.yaml_file import read_yaml
 
 DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
-
-_NAMES = f"NAME=PATH with {USABLE_NAMES}"
 
 
 class RunConfig(BaseModel):
@@ -73,7 +72,12 @@ class RunConfig(BaseModel):
         default_factory=dict,
         title="An adapter to evaluate, or a pattern for several ('RUN/checkpoint-*'); may be given again. A bare PATH "
         "takes its folder's name.",
-        description=_NAMES,
+        description=f"NAME=PATH with {USABLE_NAMES}",
+    )
+    candidates: dict[str, Name] = Field(
+        default_factory=dict,
+        title="A whole model (a full fine-tune), loaded after the base was released; may be given again.",
+        description=f"NAME=MODEL with {USABLE_NAMES}",
     )
     quantization: Literal["nf4", "nf4-double", "int8"] | None = Field(
         None,
@@ -272,13 +276,11 @@ class RunConfig(BaseModel):
         False, title="Hash a base above 2 GiB whole instead of sampling it.", description="true or false"
     )
     base_from: Place | None = Field(
-        None,
-        title="Another run, whose base was asked the very same: it is not asked again.",
-        description="a run's folder",
+        None, title="Another run, whose base was asked the very same: not asked again.", description="a run's folder"
     )
     output_dir: Place | None = Field(None, title="The run directory [default: runs/DATE-TIME].", description="a folder")
 
-    @field_validator("adapters", "also")
+    @field_validator("adapters", "candidates", "also")
     @classmethod
     def _names_are_usable(cls, named: dict[str, str]) -> dict[str, str]:
         folders: dict[str, str] = {}
@@ -321,8 +323,9 @@ class RunConfig(BaseModel):
                 f"`--chat-template` changes nothing: {named} asks by another prompt; add --protocol training, or say "
                 "prompt: chat in the configuration file"
             )
-        self._shots_are_used()
-        if self.base_from is not None and not self.adapters:
+        refuse_unused_shots(self.protocols, self.model_fields_set, self.shots, self.train_data)
+        refuse_beside(self.candidates, self.adapters, self.engine, self.device_map, self.tasks)
+        if self.base_from is not None and not self.compared:
             raise whole_line("`--base-from` spares asking the base beside an adapter, and there is none: give one")
         if self.dataset.startswith(TASKS):
             raise whole_line(
@@ -335,26 +338,26 @@ class RunConfig(BaseModel):
         return self
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """What is compared with the base: the adapters' names, then those of the whole models."""
+        return (*self.adapters, *self.candidates)
+
+    @property
     def tasks(self) -> dict[str, str]:
         """Name of a further data set to the task of lm-evaluation-harness that it is, where it is one."""
         return {name: of.removeprefix(TASKS) for name, of in self.also.items() if of.startswith(TASKS)}
-
-    def _shots_are_used(self) -> None:
-        asked = [protocol.name for protocol in self.protocols if protocol.shots or protocol.name == FEW_SHOT]
-        given = "--shots" if self.shots is not None else "--num-shots" if "num_shots" in self.model_fields_set else None
-        if given and not asked:
-            raise whole_line(f"`{given}` is for worked examples, and no protocol has any: add --protocol few-shot")
-        by_number = any(protocol.name == FEW_SHOT and protocol.shots is None for protocol in self.protocols)
-        if "num_shots" in self.model_fields_set and not by_number:
-            raise whole_line(f"`--num-shots` is of few-shot, and {some(asked)} has its own: change its shots")
-        if asked and self.shots is None and self.train_data is None:
-            raise whole_line(f"`--shots` must be given, or --train-data, for the worked examples of {some(asked)}")
 
 
 def flag_of(field: str) -> str:
     """How a field is spelled on the command line: `max_new_tokens` is `--max-new-tokens`."""
     singular = {
-        **{"adapters": "adapter", "margins": "margin", "columns": "column", "protocols": "protocol"},
+        **{
+            "adapters": "adapter",
+            "candidates": "candidate",
+            "margins": "margin",
+            "columns": "column",
+            "protocols": "protocol",
+        },
         "own_metrics": "metric",
     }
     return "--" + singular.get(field, field).replace("_", "-")

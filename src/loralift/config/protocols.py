@@ -13,7 +13,8 @@ In YAML a protocol is a name, or a mapping with a name; what it leaves out is th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
@@ -180,3 +181,28 @@ def described_by(file: Any, names: Sequence[str]) -> list[Any]:
         entry["name"]: entry for entry in entries if isinstance(entry, Mapping) and isinstance(entry.get("name"), str)
     }
     return [own.get(name, name) for name in names]
+
+
+def refuse_unused_shots(
+    protocols: Sequence[ProtocolConfig], given: Collection[str], shots: Path | None, train_data: Path | None
+) -> None:
+    """Refuse worked examples that no protocol hears, and protocols that lack theirs.
+
+    Args:
+        protocols: How all are asked.
+        given: The fields of the configuration that were given.
+        shots: The file of worked examples.
+        train_data: The training data, which are asked for some otherwise.
+
+    Raises:
+        PydanticCustomError: There are some.
+    """
+    asked = [protocol.name for protocol in protocols if protocol.shots or protocol.name == FEW_SHOT]
+    flag = "--shots" if shots is not None else "--num-shots" if "num_shots" in given else None
+    if flag and not asked:
+        raise whole_line(f"`{flag}` is for worked examples, and no protocol has any: add --protocol few-shot")
+    by_number = any(protocol.name == FEW_SHOT and protocol.shots is None for protocol in protocols)
+    if "num_shots" in given and not by_number:
+        raise whole_line(f"`--num-shots` is of few-shot, and {some(asked)} has its own: change its shots")
+    if asked and shots is None and train_data is None:
+        raise whole_line(f"`--shots` must be given, or --train-data, for the worked examples of {some(asked)}")

@@ -197,6 +197,7 @@ def _asked(run: Mapping[str, Any]) -> dict[str, Any]:
     """
     made, machine = json.loads(json.dumps(run["fingerprint"])), run["hardware"]
     made.pop("adapters", None)
+    made.pop("candidates", None)
     # by adapter in transformers, where the base is computed without any; in vLLM how the engine was started
     if isinstance(made.get("numerics", {}).get("adapters_act"), dict):
         made["numerics"].pop("adapters_act")

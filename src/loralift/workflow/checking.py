@@ -84,6 +84,10 @@ def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
         UsageError: There is no adapter.
         LoraLiftError: One line on what is wrong with the model, an adapter or the data.
     """
+    if config.candidates:
+        raise UsageError(
+            "`--candidate` is not looked at here: `loralift run` checks it before it loads weights; leave it out"
+        )
     if not config.adapters:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
     questions, source = questions_to_check(config)

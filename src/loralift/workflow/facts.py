@@ -26,6 +26,9 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         facts["base asked in"] = _joined(f"{name} of {of['run']} (sha256:{of['sha256']})" for name, of in taken.items())
     for name, sha256 in fingerprint["adapters"].items():
         facts[f"adapter {name}"] = _joined(_adapter(machine["adapters"][name], sha256))
+    for name, identity in fingerprint.get("candidates", {}).items():
+        how = run["candidates"][name]
+        facts[f"candidate {name}"] = _joined(_model(how["model"], identity["model"], how))
     facts |= {
         "data": _joined(_pairs({"": f"{data['source']}, {data['selection']}", "sha256": data["sha256"]})),
         # a run of an older LoraLift does not say it

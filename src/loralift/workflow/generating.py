@@ -35,20 +35,23 @@ MADE_WITH = "made_with"
 """The key, in every line of answers and likelihoods, of `RunDirectory.made_with`."""
 
 
-def load_generator(config: RunConfig, watcher: Watcher, rows: Sequence[int] = ()) -> Generator:
+def load_generator(
+    config: RunConfig, watcher: Watcher, rows: Sequence[int] = (), base: BaseModel | None = None
+) -> Generator:
     """Load the base model and its adapters.
 
     Args:
         config: The models and the engine.
         watcher: Told what is being loaded.
         rows: For each data set, how many answers each variant will give; empty: a few.
+        base: As `inspect_model` found it; None: it is inspected here.
 
     Raises:
         ModelError: The base cannot be found or loaded.
         AdapterError: An adapter does not fit, or does not act.
     """
     watcher.say(f"model: loading {config.model}")
-    base = inspect_model(config)
+    base = base or inspect_model(config)
     generator = generation.load_generator(
         config.engine,
         base,
@@ -89,6 +92,7 @@ def generate_variant(
     asked: Asked,
     *,
     perplexity: bool = True,
+    alone: bool = False,
 ) -> None:
     """Answer what is not answered yet, then score the references that are not scored yet.
 
@@ -99,15 +103,16 @@ def generate_variant(
         generator: The loaded model.
         asked: How, with one prompt for each question of the data set, however often it is answered.
         perplexity: Whether the likelihoods of the references are needed.
+        alone: Whether the variant is the loaded model itself, being a candidate, and no adapter of it.
     """
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
     todo = _unanswered(dataset.directory, variant, repeated(asked.prompts, dataset))
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
-        answers = generator.generate(variant, todo, settings, advance) if todo else ()
+        answers = generator.generate(BASE if alone else variant, todo, settings, advance) if todo else ()
         _append_answers(dataset.directory, variant, answers)
     if perplexity:
-        _score_references(context, dataset, variant, generator, asked, label)
+        _score_references(context, dataset, variant, generator, asked, label, of=BASE if alone else variant)
 
 
 def _score_references(
@@ -117,6 +122,8 @@ def _score_references(
     generator: Generator,
     asked: Asked,
     label: str,
+    *,
+    of: str,
 ) -> None:
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
@@ -125,7 +132,7 @@ def _score_references(
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
         texts = [references[prompt.id] for prompt in todo]
         separator = asked.asking.separator
-        _append(path, generator.reference_likelihoods(variant, todo, texts, separator, advance) if todo else ())
+        _append(path, generator.reference_likelihoods(of, todo, texts, separator, advance) if todo else ())
 
 
 def repeated(prompts: Sequence[Prompt], dataset: DatasetRun) -> list[Prompt]:

@@ -87,6 +87,8 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
         UsageError: There is no adapter.
         LoraLiftError: One line on what is wrong with the model, an adapter, a metric or the data.
     """
+    if config.candidates:
+        raise UsageError("`--candidate` has no modes to compare: leave it out")
     if not config.adapters:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
     if "max_new_tokens" not in config.model_fields_set:

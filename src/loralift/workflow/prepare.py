@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
@@ -11,13 +12,17 @@ from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
 from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
 from loralift.workflow.asking import Asked, ask, asking_of, overruled
+from loralift.workflow.candidates import agree, inspect_candidates
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import load_generator
+from loralift.workflow.generating import inspect_model, load_generator
 from loralift.workflow.progress import RunContext, Watcher
 from loralift.workflow.scoring import PERPLEXITY
 from loralift.workflow.shots import load_shots
 from loralift.workflow.tasks import asking_of_task
+
+if TYPE_CHECKING:
+    from loralift.generation.model.base_model import BaseModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Ready:
         generator: The base with the remaining adapters.
         asked: Part of the run to how its questions are asked, and their prompts.
         proofs: One for each adapter.
-        refused: Why adapters were left out, by name.
+        refused: Why adapters and candidates were left out, by name.
+        candidates: The whole models, as they were inspected; their weights are not loaded.
     """
 
     config: RunConfig
@@ -37,6 +43,7 @@ class Ready:
     asked: Mapping[str, Asked]
     proofs: tuple[AdapterProof, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
+    candidates: Mapping[str, BaseModel] = field(default_factory=dict)
 
 
 def load_and_prove(context: RunContext, datasets: Sequence[DatasetRun]) -> Ready:
@@ -57,11 +64,14 @@ def load_and_prove(context: RunContext, datasets: Sequence[DatasetRun]) -> Ready
             if not context.config.skip_refused or error.adapter is None:
                 raise
             refused[error.adapter] = str(error)
-            rest = {name: path for name, path in context.config.adapters.items() if name != error.adapter}
-            if not rest:
+            rest = {
+                of: {name: place for name, place in getattr(context.config, of).items() if name != error.adapter}
+                for of in ("adapters", "candidates")
+            }
+            if not any(rest.values()):
                 raise AdapterError(f"every adapter was refused: {'; '.join(refused.values())}") from error
             context.watcher.say(f"{error.adapter}: REFUSED, going on without it: {error}")
-            context = replace(context, config=context.config.model_copy(update={"adapters": rest}))
+            context = replace(context, config=context.config.model_copy(update=rest))
 
 
 def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[str, str]) -> Ready:
@@ -77,9 +87,9 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         }
         for protocol, questions in by_protocol.items():
             refuse_without_place(protocol, questions)
-        if config.tasks and config.engine == "auto":
-            watcher.say("model: transformers runs it, since tasks of lm-evaluation-harness need its model")
-        generator = load_generator(_with_engine(config), watcher, [len(dataset.questions) for dataset in own])
+        base = inspect_model(config)
+        candidates = inspect_candidates(config, base)
+        generator = _generator(config, watcher, own, base)
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
         for protocol, asking in askings.items():
             refuse_unheard_stops(protocol, generator)
@@ -94,13 +104,35 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         _show_trained(own, asked, watcher)
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
+        asked = _noted(asked, agree(generator, candidates, own, asked), watcher)
         _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
         tasks = [dataset for dataset in datasets if dataset.task is not None]
         asked |= {dataset.part: Asked(asking_of_task(askings[dataset.protocol]), ()) for dataset in tasks}
     with clock.stage("check"):
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
-    return Ready(config, generator, asked, proofs, refused)
+    return Ready(config, generator, asked, proofs, refused, candidates)
+
+
+def _noted(asked: Mapping[str, Asked], notes: Sequence[str], watcher: Watcher) -> dict[str, Asked]:
+    """Parts with further notes, which are told too."""
+    for note in notes:
+        watcher.say(note)
+    return {
+        part: replace(one, asking=replace(one.asking, notes=(*one.asking.notes, *notes))) for part, one in asked.items()
+    }
+
+
+def _generator(config: RunConfig, watcher: Watcher, own: Sequence[DatasetRun], base: BaseModel) -> Generator:
+    """The loaded base, by transformers where lm-evaluation-harness or a candidate needs it."""
+    if config.tasks or config.candidates:
+        if config.engine == "auto":
+            why = (
+                "tasks of lm-evaluation-harness need its model" if config.tasks else "it is released before a candidate"
+            )
+            watcher.say(f"model: transformers runs it, since {why}")
+        config = config.model_copy(update={"engine": "transformers"})
+    return load_generator(config, watcher, [len(dataset.questions) for dataset in own], base)
 
 
 def _show_trained(own: Sequence[DatasetRun], asked: Mapping[str, Asked], watcher: Watcher) -> None:
@@ -109,11 +141,6 @@ def _show_trained(own: Sequence[DatasetRun], asked: Mapping[str, Asked], watcher
         prompt = asked[dataset.part].prompts[0]
         if dataset.data.questions[0].style != "plain" and not dataset.name:
             watcher.say(f"{dataset.protocol.name}: the prompt of {prompt.id}: {prompt.text!r}")
-
-
-def _with_engine(config: RunConfig) -> RunConfig:
-    """The configuration, whose engine is transformers where lm-evaluation-harness needs its model."""
-    return config.model_copy(update={"engine": "transformers"}) if config.tasks else config
 
 
 def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:

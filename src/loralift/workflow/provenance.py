@@ -20,6 +20,7 @@ from loralift.generation import Description
 from loralift.records import Prompt
 from loralift.version import VERSION
 from loralift.workflow import base_from, files
+from loralift.workflow.candidates import CANDIDATES, identities_of
 from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun, asked_for, dataset_config, notes_of
 from loralift.workflow.prepare import Ready
@@ -58,7 +59,8 @@ def begin_or_resume(
             what differs.
     """
     model = ready.generator.describe()
-    made_of = {dataset.part: _made_of(ready, dataset, model) for dataset in datasets}
+    candidates = identities_of(ready.candidates)
+    made_of = {dataset.part: {**_made_of(ready, dataset, model), **candidates} for dataset in datasets}
     there = [dataset for dataset in datasets if resume and dataset.directory.run.exists()]
     for dataset in there:
         dataset.directory.refuse_another_run(made_of[dataset.part])
@@ -104,7 +106,8 @@ def _document(
         "thinking": plain(replace(ready.asked[dataset.part].thinking, keep=config.thinking == "keep")),
         "fingerprint": made_of,
         "base_hash": _how_hashed(str(made_of.get("base", ""))),
-        "variants": list(ready.generator.variants),
+        "variants": [*ready.generator.variants, *ready.candidates],
+        CANDIDATES: before.get(CANDIDATES, {}),
         "refused": dict(ready.refused),
         "data": _data_facts(config, dataset),
         # dataset.jsonl, which a resume reads, has no notes on rows that were left out

@@ -21,7 +21,9 @@ from loralift.workflow import files
 LOCK = ".lock"
 
 _KINDS = {
-    **dict.fromkeys(("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused", "base_from"), dict),
+    **dict.fromkeys(
+        ("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused", "base_from", "candidates"), dict
+    ),
     **dict.fromkeys(("variants", "also", "protocols", "notes", "proofs", "sessions"), list),
 }
 """What run.json's fields must be, wherever a reader relies on it."""

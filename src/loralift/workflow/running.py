@@ -18,6 +18,7 @@ from loralift.reporting.forgetting import forgetting
 from loralift.reporting.sweep import sweep_findings
 from loralift.workflow.asking import Asked
 from loralift.workflow.base_from import files_of_base, refuse_no_run
+from loralift.workflow.candidates import answer_candidates, before_release
 from loralift.workflow.claims import UnderProtocol, claims_of
 from loralift.workflow.comparing import compare_scores, corpus_aggregates, write_comparison
 from loralift.workflow.confounds import confounds_of
@@ -174,7 +175,12 @@ def _generate(
         _answer(context, dataset, scorer, ready.generator, ready.asked[dataset.part])
     notes = {part: asked.asking.notes for part, asked in ready.asked.items()}
     numbers = {name: info.numbers for name, info in ready.generator.adapters.items()}
-    return context, _Known((), ready.proofs, notes, numbers)
+    known, asked, candidates = _Known((), ready.proofs, notes, numbers), ready.asked, ready.candidates
+    if candidates:
+        before = before_release(ready.generator, asked[""].prompts)
+        del ready  # and with it the base: two whole models may not fit
+        answer_candidates(context, datasets, asked, candidates, before, scorer)
+    return context, known
 
 
 def _answer(context: RunContext, dataset: DatasetRun, scorer: Scorer, generator: Generator, asked: Asked) -> None:
@@ -199,7 +205,7 @@ def _stage(name: str, dataset: DatasetRun) -> str:
 
 def _answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
     """Whether the base answers some questions a second time; not with repeats, which show the noise themselves."""
-    return bool(config.noise_rows and config.adapters and config.repeats == 1 and dataset.decides)
+    return bool(config.noise_rows and config.compared and config.repeats == 1 and dataset.decides)
 
 
 def _of_base(config: RunConfig, dataset: DatasetRun, scorer: Scorer) -> tuple[str, ...]:
@@ -211,13 +217,13 @@ def _of_base(config: RunConfig, dataset: DatasetRun, scorer: Scorer) -> tuple[st
 def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer, known: _Known) -> None:
     config, watcher, clock = context.config, context.watcher, context.clock
     scores: dict[str, Sequence[Score]] = {}
-    variants = (BASE, *config.adapters)
+    variants = (BASE, *config.compared)
     if dataset.task is not None:
         with clock.stage(_stage("score", dataset)):
             scoring, of_task, said = score_task(dataset, dataset.task, variants, scorer.scoring)
         for note in said:
             watcher.say(f"{dataset.name}: {note}")
-        if config.adapters:
+        if config.compared:
             with clock.stage(_stage("compare", dataset)):
                 _compare(config, dataset, scoring, of_task, known, said)
         return
@@ -227,7 +233,7 @@ def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer,
             of = f" of {dataset.label}" if dataset.label else ""
             watcher.say(f"{variant}: scoring {len(dataset.questions)} answers{of}")
             scores[variant] = scorer.scores(dataset, variant)
-    if config.adapters:
+    if config.compared:
         with clock.stage(_stage("compare", dataset)):
             _compare(config, dataset, scorer.scoring, scores, known)
 
@@ -244,7 +250,7 @@ def _compare(
     settings = with_margins(settings, scores[BASE], scoring.metrics, corpus_aggregates(scoring.metrics))
     comparison, tests = compare_scores(
         (BASE, scores[BASE]),
-        {name: scores[name] for name in config.adapters},
+        {name: scores[name] for name in config.compared},
         scoring.metrics,
         settings,
         clusters=dataset.clusters,

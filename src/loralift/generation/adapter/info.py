@@ -179,7 +179,11 @@ def _read_config(argument: str, folder: Path, base_config: Any) -> tuple[dict[st
     """The adapter's configuration: the file's JSON, and PEFT's object made from it."""
     path = folder / ADAPTER_CONFIG
     if not path.is_file():
-        hint = " (it is a whole model: give it as --model)" if (folder / "config.json").is_file() else ""
+        hint = (
+            " (it is a whole model: give it as --model, or as --candidate NAME=MODEL beside a base)"
+            if (folder / "config.json").is_file()
+            else ""
+        )
         if inside := checkpoints_in(folder):
             hint = f" (its checkpoints do: give one, {argument}/{inside[-1]}, or all of them, '{folder}/checkpoint-*')"
         raise AdapterError(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +139,11 @@ class TransformersGenerator:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of how the model is run, one sentence each."""
         return (*self._loaded.notes, *self._capability.notes)
+
+    @property
+    def weights(self) -> ref[Any]:
+        """A weak reference to the base, by which its release is seen."""
+        return ref(self._loaded.base)
 
     def describe(self) -> Description:
         """What makes the answers: weights, engine, versions, dtype, device."""
