@@ -17,7 +17,7 @@ from loralift.workflow import files
 from loralift.workflow.asking import Asked
 from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import generate_variant
+from loralift.workflow.generating import generate_variant, inspect_model
 from loralift.workflow.progress import RunContext
 from loralift.workflow.scoring_process import Scorer
 
@@ -81,14 +81,7 @@ def _inspect(config: RunConfig, place: str) -> BaseModel:
     from loralift.generation import whole_model
 
     model, revision = whole_model.place_and_revision(place)
-    found = generation.inspect_base(
-        model,
-        revision,
-        full_hash=config.full_hash,
-        quantization=config.quantization,
-        trust_remote_code=config.trust_remote_code,
-    )
-    return replace(found, ends=config.eos_token, stops=config.stop)
+    return inspect_model(config.model_copy(update={"model": model, "revision": revision}))
 
 
 def agree(

@@ -106,13 +106,14 @@ def generate_variant(
         alone: Whether the variant is the loaded model itself, being a candidate, and no adapter of it.
     """
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
+    of = BASE if alone else variant
     todo = _unanswered(dataset.directory, variant, repeated(asked.prompts, dataset))
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
-        answers = generator.generate(BASE if alone else variant, todo, settings, advance) if todo else ()
+        answers = generator.generate(of, todo, settings, advance) if todo else ()
         _append_answers(dataset.directory, variant, answers)
     if perplexity:
-        _score_references(context, dataset, variant, generator, asked, label, of=BASE if alone else variant)
+        _score_references(context, dataset, variant, generator, asked, label, of=of)
 
 
 def _score_references(
