@@ -46,9 +46,31 @@ def place_and_revision(place: str) -> tuple[str, str | None]:
     return head, revision
 
 
+def tokenizer_of(generator: Generator, candidate: BaseModel) -> Any:
+    """A candidate's tokenizer, whose tokens have the numbers that the base's give them.
+
+    Args:
+        generator: The base.
+        candidate: A model whose weights are not loaded yet.
+
+    Raises:
+        ModelError: It cannot be loaded, or numbers its vocabulary otherwise.
+    """
+    tokenizer = load_tokenizer(candidate)
+    here, there = generator.tokenizer.get_vocab(), tokenizer.get_vocab()
+    moved = [token for token, number in here.items() if there.get(token, number) != number]
+    if moved:
+        raise ModelError(
+            f"its tokenizer numbers {len(moved)} tokens of the base's otherwise ({some(moved, 3)}), and a candidate "
+            f"must read the same tokens: {APART}"
+        )
+    return tokenizer
+
+
 def refuse_other_tokens(
     generator: Generator,
     candidate: BaseModel,
+    tokenizer: Any,
     prompts: Sequence[Prompt],
     references: Sequence[str],
     separator: str,
@@ -61,6 +83,7 @@ def refuse_other_tokens(
     Args:
         generator: The base.
         candidate: A model whose weights are not loaded yet.
+        tokenizer: Its own, as `tokenizer_of` found it.
         prompts: All that will be asked.
         references: As many, in the same order.
         separator: Between a prompt and its reference.
@@ -71,17 +94,8 @@ def refuse_other_tokens(
         Notes, one sentence each.
 
     Raises:
-        ModelError: Its tokenizer makes other tokens of a text, numbers its vocabulary otherwise, or a prompt is too
-            long for it.
+        ModelError: Its tokenizer makes other tokens of a text, or a prompt is too long for it.
     """
-    tokenizer = load_tokenizer(candidate)
-    here, there = generator.tokenizer.get_vocab(), tokenizer.get_vocab()
-    moved = [token for token, number in here.items() if there.get(token, number) != number]
-    if moved:
-        raise ModelError(
-            f"its tokenizer numbers {len(moved)} tokens of the base's otherwise ({some(moved, 3)}), and a candidate "
-            f"must read the same tokens: {APART}"
-        )
     own = Texts(tokenizer, ())
     encoded = own.encode([prompt.text for prompt in prompts], not chat_template)
     other = [prompt.id for prompt, ids in zip(prompts, encoded, strict=True) if ids != prompt.token_ids]

@@ -103,11 +103,13 @@ def agree(
     notes: dict[str, None] = {}
     for name, candidate in candidates.items():
         with about_candidate(name):
+            tokenizer = whole_model.tokenizer_of(generator, candidate)
             for dataset in datasets:
                 one = asked[dataset.part]
                 said = whole_model.refuse_other_tokens(
                     generator,
                     candidate,
+                    tokenizer,
                     one.prompts,
                     [question.reference for question in dataset.data.questions],
                     one.asking.separator,
