@@ -72,6 +72,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def pytest_sessionfinish() -> None:
+    """What is frozen is never freed, which nanobind takes for leaks at the end."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def fiqa_dir() -> Path:
     """The real FiQA data that lies beside the checkout; never copied into it."""

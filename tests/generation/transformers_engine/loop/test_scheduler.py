@@ -124,11 +124,11 @@ def answer_all(model, prompts, settings, slots, eos):
 
 
 @pytest.mark.parametrize("shared", [0, 11])
-@pytest.mark.parametrize(("slots", "count"), [(1, 12), (3, 20), (8, 20), (20, 20)])
-def test_every_answer_is_that_of_the_row_alone(model, slots, count, shared):
+@pytest.mark.parametrize("slots", [1, 3, 8, 20])
+def test_every_answer_is_that_of_the_row_alone(model, slots, shared):
     # so many tokens end an answer that rows end at random lengths
     eos = tuple(range(0, VOCABULARY, 9))
-    prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(count)]
+    prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(20)]
     assert len(shared_tokens(prompts)) == shared
     answers = answer_all(model, prompts, GenerationSettings(max_new_tokens=30), slots, eos)
     assert set(answers) == {prompt.id for prompt in prompts}
@@ -141,7 +141,7 @@ def test_every_answer_is_that_of_the_row_alone(model, slots, count, shared):
         assert answer.output_tokens == len(made) - ended
         assert answer.prompt_tokens == len(prompt.token_ids)
     lengths = {answer.output_tokens for answer in answers.values()}
-    assert len(lengths) > 2
+    assert len(lengths) > 3
 
 
 @pytest.mark.parametrize("read_every", [1, 3, 8])
