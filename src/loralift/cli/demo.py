@@ -1,4 +1,4 @@
-"""`loralift demo`: four adapters, four truths, in under a minute on two cores; with `--real` a real model's two."""
+"""`loralift demo`: four adapters, four truths, in a minute or two on two cores; with `--real` a real model's two."""
 
 from __future__ import annotations
 
