@@ -5,6 +5,7 @@ Importing this room costs nothing: torch, transformers and peft are imported by 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,9 @@ __all__ = [
     "spread",
     "thinking_tags",
 ]
+
+# PEFT imports it where it is installed, and on some processors it then asks for a package of which nothing is used here
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def inspect_base(

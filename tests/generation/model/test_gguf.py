@@ -146,3 +146,29 @@ def test_a_gguf_file_that_is_not_there_or_cannot_be_read_is_said(tmp_path, monke
     monkeypatch.setattr(gguf, "find_spec", lambda module: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'loralift\[gguf\]'"):
         inspect_base(str(tmp_path / "x.gguf"))
+
+
+@needs_gguf
+def test_a_header_is_parsed_once_and_anew_when_the_file_was_written_to(tiny_base, tmp_path, monkeypatch):
+    import gguf as package
+    from gguf import gguf_reader
+
+    path = tmp_path / "tiny.gguf"
+    write_gguf(tiny_base, path)
+    parsed = []
+
+    class Counted(gguf_reader.GGUFReader):
+        def __init__(self, path, *args):
+            parsed.append(path)
+            super().__init__(path, *args)
+
+    monkeypatch.setattr(gguf_reader, "GGUFReader", Counted)
+    before = package.GGUFReader, package.get_tensor_name_map
+    gguf.forget()
+    load_transformers(str(path), dtype="float32", device="cpu")
+    assert len(parsed) == 1
+    assert (package.GGUFReader, package.get_tensor_name_map) == before
+    assert inspect_base(str(path)).begins_with_bos is True
+    write_gguf(tiny_base, path, bos=False)
+    assert inspect_base(str(path)).begins_with_bos is False
+    assert len(parsed) == 3  # let go of once loaded, and written to

@@ -95,6 +95,7 @@ def test_a_base_quantised_on_loading_and_its_adapter_answer_as_plain_peft_does(t
     plain = AutoModelForCausalLM.from_pretrained(
         tiny_base, dtype=torch.float32, quantization_config=BitsAndBytesConfig(**ON_LOAD[name])
     )
+    quantization.compute_in_its_dtype(plain)  # else in bfloat16 on some processors, whatever the dtype
     tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     wanted = {"base": list(_answers(plain, tokenizer, texts))}
     wanted["mine"] = list(_answers(PeftModel.from_pretrained(plain, tiny_adapter), tokenizer, texts))
@@ -102,3 +103,13 @@ def test_a_base_quantised_on_loading_and_its_adapter_answer_as_plain_peft_does(t
     for variant, expected in wanted.items():
         found = sorted(generator.generate(variant, prompts, GenerationSettings(max_new_tokens=8)), key=lambda a: a.id)
         assert [answer.text for answer in found] == expected
+
+
+@needs_bitsandbytes
+@pytest.mark.filterwarnings("ignore")
+def test_on_no_processor_are_float32_products_rounded_to_bfloat16(tiny_base, monkeypatch):
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: True)
+    base = load_transformers(str(tiny_base), dtype="float32", device="cpu", quantization="nf4")._loaded.base
+    asked = [module.support_avx512bf16_for_cpu for module in base.modules() if hasattr(module, "quant_state")]
+    assert asked
+    assert not any(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,10 @@ class BaseModel:
         file = {"gguf_file": Path(self.source).name} if self.is_gguf else {}
         return {"revision": self.revision, "trust_remote_code": self.trusts_code, **file}
 
+    def read_once(self) -> AbstractContextManager[None]:
+        """A context in which a GGUF file's header is parsed once, whatever is loaded from it."""
+        return gguf.read_once() if self.is_gguf else nullcontext()
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know of it, one sentence each."""
@@ -134,7 +139,7 @@ def _inspect_file(model: str, revision: str | None, *, full_hash: bool) -> BaseM
         raise ModelError(f"`--revision` must be left out for a local file, got {revision!r} with {model}")
     path = Path(model)
     held = gguf.held_in(path)
-    with loading(f"{model} describes no model that transformers can read", ModelError, AS_FOLDER):
+    with loading(f"{model} describes no model that transformers can read", ModelError, AS_FOLDER), gguf.read_once():
         config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name, **NO_CODE)
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise ModelError(f"`--model` must be a causal language model, but {model} is of type {config.model_type!r}")

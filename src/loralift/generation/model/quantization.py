@@ -143,3 +143,17 @@ def loading_options(quantization: Quantization | None, dtype: Any) -> dict[str, 
     # it says at every product of every layer what `notes` says once
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     return {"quantization_config": BitsAndBytesConfig(**settings, **computed)}
+
+
+def compute_in_its_dtype(base: Any) -> None:
+    """Let bitsandbytes compute 4-bit products on a processor in the dtype that was asked for.
+
+    Where a processor multiplies bfloat16 by itself (AVX-512 BF16) bitsandbytes packs the weights anew at the first
+    product and rounds what goes into each to bfloat16, float32 or not: the same run would give other answers there.
+
+    Args:
+        base: The transformers model, before its first forward pass.
+    """
+    for module in base.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False

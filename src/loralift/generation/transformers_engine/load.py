@@ -14,11 +14,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from loralift.errors import AdapterError, ModelError, UsageError, about_adapter, first_line, wrong_argument
 from loralift.generation.adapter import fit, kinds
 from loralift.generation.adapter.info import WEIGHTS, AdapterInfo, hash_adapter
+from loralift.generation.model import gguf
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.build import bounded
 from loralift.generation.model.ends import end_id, special_tokens
 from loralift.generation.model.loading import loading
-from loralift.generation.model.quantization import loading_options
+from loralift.generation.model.quantization import compute_in_its_dtype, loading_options
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.batching import is_out_of_memory
 from loralift.generation.transformers_engine.sound import refuse_no_numbers, refuse_off_the_gpus, refuse_unlike_files
@@ -244,7 +245,7 @@ def load_tokenizer(source: BaseModel) -> Any:
     Raises:
         ModelError: It cannot be loaded.
     """
-    with loading(f"the tokenizer of {source.source} cannot be loaded", ModelError):
+    with loading(f"the tokenizer of {source.source} cannot be loaded", ModelError), source.read_once():
         begins = {} if source.begins_with_bos is None else {"add_bos_token": source.begins_with_bos}
         tokenizer = AutoTokenizer.from_pretrained(source.place, padding_side="left", **begins, **source.options)
         (ids,) = Texts(tokenizer, ()).encode(["a"], True)  # some faults are found only when it is used
@@ -264,6 +265,7 @@ def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device, devi
         with (
             loading(f"the weights of {source.source} cannot be loaded", ModelError),
             bounded(source.limit, source.source),
+            source.read_once(),
         ):
             base, report = AutoModelForCausalLM.from_pretrained(source.place, **options)
     except ModelError as error:
@@ -274,6 +276,8 @@ def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device, devi
             remedy = "use a device with more memory, --dtype bfloat16, --quantization nf4, or --device-map auto"
             raise ModelError(f"memory ran out while loading {source.source}: {remedy}") from cause
         raise ModelError(f"the weights of {source.source} do not fit its config.json: {first_line(cause)}") from cause
+    gguf.forget()
+    compute_in_its_dtype(base)
     refuse_off_the_gpus(source.source, base)
     unused = refuse_unlike_files(source.source, report, base.config)
     refuse_no_numbers(source.source, base)
