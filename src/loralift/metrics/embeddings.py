@@ -21,8 +21,8 @@ from loralift.cores import side_by_side
 from loralift.errors import LoraLiftError, ModelError
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, identity_of
 from loralift.metrics.neural import OWN_CODE, Window, batches, cut, quiet, well_formed
-from loralift.metrics.packed_linear import pack_linears
 from loralift.metrics.unknown_tokens import unseen
+from loralift.prepacking import prepack, prepackable
 from loralift.reading import read_json, reading, reason_of
 
 Vector = NDArray[np.float32]
@@ -196,7 +196,7 @@ def load(model: str, device: str) -> Embedder:
                 f"the embedding model {full_name(model)!r} cannot be loaded ({why.rstrip('.')}): "
                 f"{cure} a local path or a hub name as `semantic_similarity_model`"
             ) from error
-    pack_linears(loaded)
+    prepack(list(prepackable(loaded)))
     embedder = Embedder(loaded, cache=cache_of(loaded))
     if embedder.leaves_prompt_out:
         raise ModelError(

@@ -156,3 +156,28 @@ def test_where_memory_is_short_it_stays_unmerged(tiny_base, tiny_adapter, monkey
     monkeypatch.setattr(variants, "free_memory", lambda device: 1000)
     generator._switch.to("mine")
     assert not generator._switch._kept
+
+
+def test_weights_are_prepacked_as_they_are_merged_and_plain_for_whoever_looks(tiny_base, tiny_adapter, monkeypatch):
+    monkeypatch.setattr(variants, "LARGE", 1)
+    generator = load_transformers(str(tiny_base), {"mine": str(tiny_adapter)}, dtype="float32", device="cpu")
+    assert generator.describe().numerics["products"] == "prepacked"
+    base = generator._loaded.base
+    found = {}
+    for variant in ("base", "mine", "base", "mine"):
+        generator._switch.to(variant)
+        assert "forward" in vars(base.lm_head)
+        again = logits(base)
+        assert torch.equal(found.setdefault(variant, again), again)
+    with generator.plainly("mine"):
+        assert "forward" not in vars(base.lm_head)
+        assert torch.allclose(found["mine"], logits(base), atol=1e-4)
+    with generator.plainly("base"):
+        assert torch.allclose(found["base"], logits(base), atol=1e-4)
+    assert not torch.allclose(found["base"], found["mine"], atol=1e-2)
+
+
+def test_what_the_memory_does_not_hold_is_not_prepacked(tiny_base, monkeypatch):
+    monkeypatch.setattr(variants, "LARGE", 1)
+    monkeypatch.setattr(variants, "free_memory", lambda device: 1000)
+    assert "products" not in load_transformers(str(tiny_base), dtype="float32", device="cpu").describe().numerics

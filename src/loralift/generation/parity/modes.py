@@ -23,7 +23,6 @@ from loralift.generation.transformers_engine.variants import Switch, copies_fit,
 from loralift.generation.vllm import choose, load
 from loralift.generation.vllm.generator import VllmGenerator
 from loralift.generation.vllm.start import Work
-from loralift.records import BASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,9 @@ class Mode:
     Attributes:
         name: For the tables.
         own_loop: Whether our own decoding loop answers, and not transformers' ``generate``.
-        merged: Whether adapters act as in a run: in the transformers engine merged into the weights or unmerged beside
-            them, as ``variants`` decides; in vLLM merged. Else they stay in PEFT's or vLLM's LoRA layers.
+        merged: Whether weights are as in a run: in the transformers engine adapters merged into them or unmerged beside
+            them, as ``variants`` decides, and prepacked; in vLLM merged. Else adapters stay in PEFT's or vLLM's LoRA
+            layers.
         batch_size: Most rows at once; None: as many as a run takes.
     """
 
@@ -64,7 +64,7 @@ def transformers_modes(loaded: Loaded, capability: Capability, rows: int) -> lis
     loops = capability.loop
     follow = Mode(f"loop, {max(rows // 4, 2)} rows", own_loop=True, batch_size=max(rows // 4, 2))
     found = [REFERENCE, BATCHED, *((*_LOOP, follow) if loops else ())]
-    if any(merges(loaded, capability, name) for name in loaded.adapters):
+    if capability.prepacks or any(merges(loaded, capability, name) for name in loaded.adapters):
         found.append(Mode(f"{'loop' if loops else 'generate'}, as in a run", own_loop=loops, merged=True))
     return found
 
@@ -91,11 +91,11 @@ def opened(loaded: Loaded, capability: Capability, mode: Mode) -> Iterator[Trans
     """
     if not mode.own_loop:
         capability = replace(capability, loop=False, packed=False, records=False)
-    switch = Switch(loaded, merge=mode.merged)
+    switch = Switch(loaded, merge=mode.merged, prepacks=mode.merged and capability.prepacks)
     try:
         yield TransformersGenerator(replace(loaded, texts=TokenIds), capability, switch=switch)
     finally:
-        switch.to(BASE)
+        switch.restore()
 
 
 def vllm_modes(base: BaseModel, infos: Sequence[AdapterInfo], engine: str, dtype: str, device: str) -> list[Mode]:

@@ -88,6 +88,7 @@ class Capability:
         records: Whether packed steps are recorded as CUDA graphs.
         batches: Which rows may meet in a batch of ``generate`` or of references: ``padded`` ones of any lengths, those
             of ``equal lengths``, or none, ``single rows``.
+        prepacks: Whether the loop's large linear layers are prepacked on a processor.
         merges: Whether adapters are taken out of PEFT's layers: merged into the weights, or computed beside them.
         obstacle: Why the loop does not decode; None: it does, or nobody wanted it to.
         notes: What a reader of the run must know, one sentence each: why the model is not decoded by the loop, why its
@@ -97,6 +98,7 @@ class Capability:
     loop: bool
     packed: bool = False
     records: bool = False
+    prepacks: bool = False
     batches: Batches = "padded"
     merges: bool = True
     obstacle: str | None = None

@@ -43,7 +43,7 @@ def describe(loaded: Loaded, capability: Capability, switch: Switch) -> Descript
             "adapters_act": {name: switch.how(name) for name in loaded.adapters},
             "decoding": capability.decoding,
             "batches": capability.batches,
-            **_held(loaded),
+            **_held(loaded, capability),
             **named_ends(loaded.source.ends, loaded.eos),
         },
         information={
@@ -62,12 +62,13 @@ def describe(loaded: Loaded, capability: Capability, switch: Switch) -> Descript
     )
 
 
-def _held(loaded: Loaded) -> dict[str, Any]:
-    """What is said only where it is so, since runs of before must go on: fewer bits, several devices, a GGUF file."""
+def _held(loaded: Loaded, capability: Capability) -> dict[str, Any]:
+    """What is said only where it is so, since runs of before must go on: fewer bits, several devices, prepacked."""
     quantization, devices = loaded.source.quantization, devices_of(loaded.base)
     return {
         **({"quantization": quantization.name} if quantization else {}),
         **({"devices": len(devices)} if len(devices) > 1 else {}),
+        **({"products": "prepacked"} if capability.prepacks else {}),
     }
 
 

@@ -110,7 +110,7 @@ class TransformersGenerator:
         """
         self._loaded = loaded
         self._capability = capability
-        self._switch = switch or Switch(loaded, merge=capability.merges)
+        self._switch = switch or Switch(loaded, merge=capability.merges, prepacks=capability.prepacks)
         self._batch_key = meeting(loaded.base.config, capability.batches)
         self._limits: dict[int | None, RowLimit] = {}
         self._scoring_limit = RowLimit()
@@ -297,13 +297,13 @@ class TransformersGenerator:
     def plainly(self, variant: str) -> Iterator[PlainModel]:
         """The model as any other tool would load it, with one variant switched on, until the context ends."""
         refuse_unknown_variant(variant, self.variants)
-        self._switch.to(BASE)  # nothing stays merged into the weights
+        self._switch.restore()
         switch = Switch(self._loaded, merge=False)
         try:
             switch.to(variant)
             yield PlainModel(self._loaded)
         finally:
-            switch.to(BASE)
+            switch.restore()
 
     def _score_pairs(self, variant: str, pairs: list[likelihood.Pair], tally: _Tally) -> Iterator[ReferenceLikelihood]:
         window = context_window(self._loaded.base)

@@ -31,7 +31,7 @@ from loralift.generation.transformers_engine.loop.packed_likelihood import score
 from loralift.generation.transformers_engine.loop.packed_slots import PackedSlots
 from loralift.generation.transformers_engine.rope import length_dependent, restart
 from loralift.generation.transformers_engine.sampling import Sampler
-from loralift.generation.transformers_engine.variants import Switch
+from loralift.generation.transformers_engine.variants import Switch, prepacks
 from loralift.records import BASE, Prompt
 
 SHARED = 4
@@ -83,6 +83,7 @@ def checked_capability(loaded: Loaded, decoding: Decoding = "auto") -> Capabilit
         capability = without_loop(loaded.base, f"the loop was not tested with adapters of type {', '.join(others)}")
     rows = _rows(loaded)
     if capability.loop:
+        capability = replace(capability, prepacks=prepacks(loaded.base))
         capability = _check_loop(loaded, capability, rows)
     if decoding == "loop" and not capability.loop:
         raise ModelError(f"`--decoding loop` cannot be had: {capability.obstacle}; give auto or generate instead")
@@ -123,7 +124,7 @@ def _loop_differs(loaded: Loaded, capability: Capability, variant: str, rows: _R
     """How far a variant's logits and reference likelihoods are from the plain way's; NaN where there are none."""
     with _switched(loaded, variant, merge=False):
         plain = [_plain_logits(loaded, text) for text in rows.texts]
-    with _switched(loaded, variant, merge=True), torch.inference_mode():
+    with _switched(loaded, variant, merge=True, prepacks=capability.prepacks), torch.inference_mode():
         # recording takes as long as all else: what an adapter adds to a step is recorded as the rest of it is
         fast = _loop_logits(loaded, replace(capability, records=capability.records and variant == BASE), rows)
         pairs = _pairs(rows)
@@ -297,11 +298,11 @@ def _batch_differs(loaded: Loaded, variant: str, rows: _Rows) -> float:
 
 
 @contextmanager
-def _switched(loaded: Loaded, variant: str, *, merge: bool) -> Iterator[None]:
-    """The model as a variant for a while; as the base, with nothing merged, afterwards."""
-    switch = Switch(loaded, merge=merge)
+def _switched(loaded: Loaded, variant: str, *, merge: bool, prepacks: bool = False) -> Iterator[None]:
+    """The model as a variant for a while; as it was loaded afterwards."""
+    switch = Switch(loaded, merge=merge, prepacks=prepacks)
     switch.to(variant)
     try:
         yield
     finally:
-        switch.to(BASE)
+        switch.restore()

@@ -8,6 +8,8 @@
   the same in float32, in seven operations a module with copies of inputs and outputs; here the second product is added
   in place.
 - ``layers``: all other adapters (DoRA, quantised weights, ...) stay in PEFT's own layers.
+
+On a processor the base's linear layers may be prepacked besides, whichever variant acts.
 """
 
 from __future__ import annotations
@@ -22,12 +24,16 @@ from peft.tuners import lora
 
 from loralift.generation.transformers_engine.capability import LINEAR, adapted
 from loralift.generation.transformers_engine.load import Loaded, bring
+from loralift.prepacking import prepack, prepackable, unpack
 from loralift.records import BASE
 
 type How = Literal["merged", "unmerged", "layers"]
 
 # Share of the free memory that copies of the base's weights may take while an adapter is merged.
 SHARE_FOR_COPIES = 0.5
+
+# Numbers in the weight of a linear layer from which prepacking gains anything.
+LARGE = 1 << 16
 
 
 def merges_exactly_enough(dtype: torch.dtype) -> bool:
@@ -51,21 +57,24 @@ def free_memory(device: torch.device) -> int:
 class Switch:
     """Switches the model between its variants, and keeps what is needed to restore the base."""
 
-    def __init__(self, loaded: Loaded, *, merge: bool = True) -> None:
+    def __init__(self, loaded: Loaded, *, merge: bool = True, prepacks: bool = False) -> None:
         """Store the arguments; nothing is switched yet.
 
         Args:
             loaded: The model, with nothing merged into it.
             merge: Whether adapters are merged or added unmerged, as ``how_they_act`` decides; else all stay in PEFT's
                 layers.
+            prepacks: Whether the base's large linear layers are prepacked with each variant's weights.
         """
         self._loaded = loaded
+        self._prepacks = prepacks
         self._merging = merge
         self._variant: str | None = None
         self._switches = 0
         self._how: dict[str, How] = {}
         self._kept: list[tuple[Any, torch.Tensor]] = []
         self._attached: list[Any] = []
+        self._packed: list[Any] = []
 
     def to(self, variant: str) -> int:
         """Switch to a variant; does nothing if it is switched on already.
@@ -78,6 +87,7 @@ class Switch:
             return self._switches
         self._switches += 1
         self._variant = None
+        self._unpack()
         self._unmerge()
         loaded = self._loaded
         if loaded.adapters and variant == BASE:
@@ -90,8 +100,17 @@ class Switch:
             loaded.model.set_adapter(key)
             loaded.model.requires_grad_(False)  # set_adapter makes its adapter trainable
             self._how[variant] = self._act(key) if self._merging else "layers"
+        if self._prepacks:
+            self._packed = list(prepackable(loaded.base, LARGE))
+            prepack(self._packed)
         self._variant = variant
         return self._switches
+
+    def restore(self) -> None:
+        """Leave the base as it was loaded: nothing merged, attached or prepacked."""
+        self.to(BASE)
+        self._unpack()
+        self._variant = None
 
     def how(self, variant: str) -> How:
         """How an adapter acts when it is switched on, as `how_they_act` says; switches to it if it never was."""
@@ -117,6 +136,10 @@ class Switch:
                 self._kept.append((module, weight.detach().clone()))
                 weight += module.get_delta_weight(key).to(weight.dtype)
                 module.merged_adapters.append(key)  # PEFT's forward pass then calls only the base layer
+
+    def _unpack(self) -> None:
+        unpack(self._packed)
+        self._packed = []
 
     def _unmerge(self) -> None:
         with torch.no_grad():
@@ -146,6 +169,12 @@ def copies_fit(base: Any, modules: Sequence[Any]) -> bool:
     """Whether the free memory suffices for copies of these modules' weights."""
     needed = sum(int(module.weight.nbytes) for module in modules)
     return needed <= SHARE_FOR_COPIES * free_memory(base.device)
+
+
+def prepacks(base: Any) -> bool:
+    """Whether a base has large linear layers that can be prepacked, and the free memory suffices for the copies."""
+    needed = sum(int(layer.weight.nbytes) for layer in prepackable(base, LARGE))
+    return 0 < needed <= SHARE_FOR_COPIES * free_memory(base.device)
 
 
 def sums(base: Any, key: str) -> list[Any]:
