@@ -8,6 +8,7 @@ their numbers of tokens.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import time
@@ -25,6 +26,7 @@ from loralift.generation import GenerationSettings, load_transformers
 from loralift.generation.model.quiet import quiet_loading
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.generation.transformers_engine.stopping import finish_row, left_pad
+from loralift.prepacking import can_prepack
 from loralift.records import BASE, Prompt
 
 OURS = "LoraLift"
@@ -32,6 +34,9 @@ LOOP = "the plan's loop"
 ADAPTER = "adapter"
 UNMERGED = "adapter, unmerged"
 MERGED = "adapter, merged"
+
+HALF = "bfloat16"
+"""Where the processor multiplies it by itself: other numbers, so other answers; compared for speed."""
 
 LOOP_ROWS = 16
 # Rows a batch to how many rows are answered: small batches are slow, and their speed is that of the first few.
@@ -124,7 +129,10 @@ def first_round(generator: Any, models: Mapping[str, Any], new_tokens: int, rows
         f"{LOOP}, {variant}": Way(variant, min(LOOP_ROWS, rows), by_generate(models[variant], loaded, new_tokens, 1))
         for variant in (BASE, UNMERGED)
     }
-    for size, most in GENERATE.items():
+    # larger batches than there are rows are all the same
+    sizes = [size for size in GENERATE if not any(smaller >= rows for smaller in GENERATE if smaller < size)]
+    for size in sizes:
+        most = GENERATE[size]
         answer = by_generate(models[BASE], loaded, new_tokens, size)
         ways[f"generate, batch {size}"] = Way(BASE, min(most, rows), answer)
     continuous = by_continuous_batching(models[BASE], loaded, new_tokens)
@@ -132,6 +140,16 @@ def first_round(generator: Any, models: Mapping[str, Any], new_tokens: int, rows
     for variant in generator.variants:
         ways[f"{OURS}, {variant}"] = Way(variant, rows, by_loralift(generator, variant, new_tokens))
     return ways
+
+
+def in_half(model: Path, plain: Any, loaded: Loaded, new_tokens: int, size: int, rows: int) -> dict[str, Way]:
+    """LoraLift and the best `generate` in bfloat16, base alone."""
+    generator = load_transformers(str(model), dtype=HALF, device="cpu")
+    halved = copy.deepcopy(plain).to(torch.bfloat16)
+    return {
+        f"generate, batch {size}, {HALF}": Way(BASE, rows, by_generate(halved, loaded, new_tokens, size)),
+        f"{OURS}, {BASE}, {HALF}": Way(BASE, rows, by_loralift(generator, BASE, new_tokens)),
+    }
 
 
 def measure(ways: Mapping[str, Way], prompts: Sequence[Prompt], speeds: dict[str, list[float]]) -> dict[str, Made]:
@@ -166,6 +184,9 @@ def run(
         answer = by_generate(models[variant], generator._loaded, new_tokens, size)
         ways[f"{best}, {variant}"] = Way(variant, len(prompts), answer)
     again = {name: way for name, way in ways.items() if name.startswith((best, OURS))}
+    if can_prepack(torch.bfloat16):
+        ways |= in_half(model, models[BASE], generator._loaded, new_tokens, size, len(prompts))
+        again |= {name: ways[name] for name in ways if HALF in name}
     answers |= measure({name: way for name, way in again.items() if name not in speeds}, prompts, speeds)
     for _ in range(rounds - 1):
         answers |= measure(again, prompts, speeds)

@@ -1,4 +1,6 @@
-"""What every way is given: a small Llama, a LoRA that moves it, and questions, kept in `.bench/` once made.
+"""What every way is given: a Llama, a LoRA that moves it, and questions, kept in `.bench/` once made.
+
+Either the real demo's model and adapter (`make_real`), or small ones (`make`).
 
 Only the tokenizer is trained, on text that is not evaluated; the weights are random, from a seed. A network of such
 weights wanders over its vocabulary and hardly ever ends an answer, so every way generates as many tokens; one trained
@@ -13,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.fiqa_models import SIZE, base_texts
-from demo import tiny
+from demo import fiqa, tiny
 from loralift.data import render_prompt
+from loralift.demo import real
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / ".bench"
@@ -36,6 +39,7 @@ class Workload:
         questions: A .jsonl of `id`, `question`, `reference`.
         prompts: A .jsonl of `id`, `prompt`, `reference`, with LoraLift's prompts for those who render none themselves.
         data: What the questions are, for a reader.
+        models: What model and adapter are, for a reader.
     """
 
     model: Path
@@ -43,32 +47,56 @@ class Workload:
     questions: Path
     prompts: Path
     data: str
+    models: str = "Llama of 7 million random parameters, float32, with a LoRA of rank 16 on all linear layers"
 
 
 def make(kept: Path = KEPT) -> Workload:
     """The workload, made where it is not there yet: real FiQA beside the checkout, else the demo's questions."""
-    fiqa = (FIQA / "test.jsonl").is_file()
-    folder = kept / ("fiqa" if fiqa else "demo")
+    there = (FIQA / "test.jsonl").is_file()
+    folder = kept / ("fiqa" if there else "demo")
     work = Workload(
         folder / "base",
         folder / "lora",
         folder / "questions.jsonl",
         folder / "prompts" / "test.jsonl",
-        "FiQA's test split" if fiqa else "the demo's questions",
+        "FiQA's test split" if there else "the demo's questions",
     )
     if not (folder / "made").is_file():
-        work.prompts.parent.mkdir(parents=True, exist_ok=True)
-        rows = _questions(fiqa)
-        _write(work.questions, rows)
-        _write(
-            work.prompts,
-            [{"id": r["id"], "prompt": render_prompt(r["question"]), "reference": r["reference"]} for r in rows],
-        )
-        texts = base_texts(FIQA) if fiqa else _shipped_texts()
+        _write_questions(work, _questions(fiqa=there))
+        texts = base_texts(FIQA) if there else _shipped_texts()
         tiny.train_base(texts, work.model, **SIZE, steps=0)
         _random_lora(work.model, work.adapter)
         (folder / "made").touch()
     return work
+
+
+def make_real(kept: Path = KEPT) -> Workload:
+    """The real demo's model as a folder, and one of its adapters, on FiQA's questions beside the checkout.
+
+    Raises:
+        FileNotFoundError: FiQA is not there.
+    """
+    folder = kept / "real"
+    work = Workload(
+        folder / "base",
+        real.FOLDER / "adapters" / real.ADAPTERS[0],
+        folder / "questions.jsonl",
+        folder / "prompts" / "test.jsonl",
+        "FiQA's test split",
+        "SmolLM2-135M-Instruct, dequantised to float32, with a LoRA of rank 2 on all linear layers",
+    )
+    if not (folder / "made").is_file():
+        _write_questions(work, _questions(fiqa=True))
+        fiqa.unpack(real.fetch_model(print), work.model)
+        (folder / "made").touch()
+    return work
+
+
+def _write_questions(work: Workload, rows: list[dict[str, str]]) -> None:
+    work.prompts.parent.mkdir(parents=True, exist_ok=True)
+    _write(work.questions, rows)
+    prompts = [{"id": r["id"], "prompt": render_prompt(r["question"]), "reference": r["reference"]} for r in rows]
+    _write(work.prompts, prompts)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -80,7 +108,7 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def _questions(fiqa: bool) -> list[dict[str, str]]:
+def _questions(*, fiqa: bool) -> list[dict[str, str]]:
     if fiqa:
         rows = read_rows(FIQA / "test.jsonl")
         return [{"id": r["id"], "question": r["question"], "reference": r["ground_truths"][0]} for r in rows]
