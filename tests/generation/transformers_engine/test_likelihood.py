@@ -43,6 +43,47 @@ def test_equals_the_definition(variant, keeps, generator, asked, tiny_base, tiny
         assert row.log_likelihood == pytest.approx(naive(model, prompt.token_ids, whole), abs=1e-4)
 
 
+def test_what_all_rows_begin_with_is_computed_once_a_variant(generator, asked, monkeypatch):
+    real, computed = likelihood.share, []
+
+    def share(base, tokens):
+        computed.append(tokens)
+        return real(base, tokens)
+
+    monkeypatch.setattr(likelihood, "share", share)
+    monkeypatch.setattr(likelihood, "FEWEST_SHARED", 1)
+    variants = ("base", "letters")
+    # two at a time, so that between two results the other variant acts
+    both = zip(*(generator.reference_likelihoods(variant, asked, REFERENCES, " ") for variant in variants), strict=True)
+    found = list(both)
+    assert len(computed) == 2
+    assert computed[0] == computed[1]
+    assert all(prompt.token_ids[: len(computed[0])] == computed[0] for prompt in asked)
+    monkeypatch.setattr(likelihood, "FEWEST_SHARED", 10_000)
+    for place, variant in enumerate(variants):
+        whole = {row.id: row for row in generator.reference_likelihoods(variant, asked, REFERENCES, " ")}
+        for rows in found:
+            assert rows[place].log_likelihood == pytest.approx(whole[rows[place].id].log_likelihood, abs=1e-4)
+    assert len(computed) == 2
+
+
+@pytest.mark.parametrize(
+    ("texts", "references", "count"),
+    [
+        (["abcdefghijk", "abcdefghijx"], [1, 1], 9),  # each keeps one before its reference
+        (["abcdefghijk", "abcdefghijx"], [0, 0], 10),
+        (["abcdefghijk", "abcdefghijx"], [3, 1], 0),  # seven are hardly any
+        (["abcdefghij", "abcdefghij"], [1, 1], 8),
+        (["abcdefghij"], [1], 0),
+        (["abcxefghij", "abcdefghij"], [1, 1], 0),
+        ([], [], 0),
+    ],
+)
+def test_how_many_tokens_all_rows_share(texts, references, count):
+    rows = [likelihood.Pair(text, tuple(map(ord, text)), own) for text, own in zip(texts, references, strict=True)]
+    assert likelihood.count_shared(rows) == count
+
+
 def test_differs_between_base_and_adapter(generator, asked):
     learnt = [text.split("Answer: ")[1] for text in TEXTS[:100:10]]
     base = {row.id: row.log_likelihood for row in generator.reference_likelihoods("base", asked, learnt, " ")}
@@ -68,7 +109,7 @@ def test_memory_that_runs_out_halves_the_batch(generator, asked, monkeypatch):
     )
     real = likelihood.score_batch
 
-    def limited(model, base, pairs, pad):
+    def limited(model, base, pairs, pad, shared=None):
         if len(pairs) > 2:
             raise torch.OutOfMemoryError("out of memory")
         return real(model, base, pairs, pad)

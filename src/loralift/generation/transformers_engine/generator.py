@@ -321,6 +321,13 @@ class TransformersGenerator:
         budget = likelihood.CPU_LOGITS_BYTES if on_cpu else likelihood.LOGITS_BYTES
 
         together = self._together()
+        shared: list[likelihood.Shared] = []
+
+        def begin() -> None:
+            self._switch.to(variant)
+            count = likelihood.count_shared(rows) if self._capability.loop and not self._capability.packed else 0
+            if count and not shared:
+                shared.append(likelihood.share(base, rows[0].token_ids[:count]))
 
         def fits(rest: Sequence[likelihood.Pair]) -> int:
             return likelihood.rows_that_fit(rest[: together(rest)], columns, keeps, budget)
@@ -328,9 +335,9 @@ class TransformersGenerator:
         found = run_in_batches(
             rows,
             self._scoring_limit,
-            self._score_batch,
+            lambda batch: self._score_batch(batch, shared[0] if shared else None),
             fits,
-            before=lambda: self._switch.to(variant),
+            before=begin,
             at_once=BATCHES_A_SIDE * sides() if on_cpu and self._threads(variant) else 1,
         )
         for one in found:
@@ -338,14 +345,16 @@ class TransformersGenerator:
             tally.finished(1, one.tokens)
             yield one
 
-    def _score_batch(self, batch: Sequence[likelihood.Pair]) -> list[ReferenceLikelihood]:
+    def _score_batch(
+        self, batch: Sequence[likelihood.Pair], shared: likelihood.Shared | None
+    ) -> list[ReferenceLikelihood]:
         """Score one batch of references with the variant that is switched on."""
         loaded = self._loaded
         if self._capability.packed:
             sums = score_packed(loaded.base, batch)
         else:
             restart(loaded.base)
-            sums = likelihood.score_batch(loaded.model, loaded.base, batch, loaded.pad)
+            sums = likelihood.score_batch(loaded.model, loaded.base, batch, loaded.pad, shared)
         return [ReferenceLikelihood(pair.id, total, pair.reference) for pair, total in zip(batch, sums, strict=True)]
 
     def _threads(self, variant: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers import DynamicCache
 
 from loralift.generation.transformers_engine.stopping import left_pad
 from loralift.records import Prompt
@@ -22,6 +23,9 @@ LOGITS_BYTES = 2 << 30
 # 26.5 s at 2 GiB, 6.7 s at 128 MiB, 4.6 s at 32 MiB, 4.7 s at 16 MiB; 162 of them, two batches at a time on a core
 # each, 7.0 s at 32 MiB, 6.3 s at 16 MiB, 6.5 s at 8 MiB.
 CPU_LOGITS_BYTES = 16 << 20
+
+# Fewest tokens at the beginning of all rows that are computed once.
+FEWEST_SHARED = 8
 
 type Encode = Callable[[Sequence[str], bool], list[tuple[int, ...]]]
 
@@ -39,6 +43,49 @@ class Pair:
     id: str
     token_ids: tuple[int, ...]
     reference: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The tokens with which all rows begin, computed once with the variant that is switched on.
+
+    Attributes:
+        tokens: How many; each row has at least one more before its reference.
+        layers: Their keys and values in each layer, 1 x heads x tokens x head dimension.
+    """
+
+    tokens: int
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    def cache(self, config: Any, rows: int) -> DynamicCache:
+        """A cache for a forward pass of so many rows."""
+        cache = DynamicCache(config=config)
+        for number, (keys, values) in enumerate(self.layers):
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
+        return cache
+
+
+def count_shared(pairs: Sequence[Pair]) -> int:
+    """With how many tokens all rows begin alike, one less than any has before its reference; 0 if hardly any."""
+    if len(pairs) < 2:
+        return 0
+    first, last = (choose(pair.token_ids for pair in pairs) for choose in (min, max))
+    most = min(len(pair.token_ids) - pair.reference for pair in pairs) - 1
+    count = next((place for place in range(most) if first[place] != last[place]), max(most, 0))
+    return count if count >= FEWEST_SHARED else 0
+
+
+def share(base: Any, tokens: Sequence[int]) -> Shared:
+    """Compute the tokens with which all rows begin.
+
+    Args:
+        base: The transformers model, one that the loop takes, with the variant switched on.
+        tokens: At least one.
+    """
+    cache = DynamicCache(config=base.config)
+    with torch.inference_mode():
+        base(input_ids=torch.tensor([tokens], device=base.device), past_key_values=cache, use_cache=True)
+    return Shared(len(tokens), tuple((layer.keys, layer.values) for layer in cache.layers))
 
 
 def encode_pairs(encode: Encode, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> list[Pair]:
@@ -89,7 +136,7 @@ def rows_that_fit(pairs: Sequence[Pair], vocabulary: int, keeps: bool, logits_by
     return max(fitting, 1)
 
 
-def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[float]:
+def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int, shared: Shared | None = None) -> list[float]:
     """Log-likelihood of each pair's reference in nats, summed over its tokens; the batch is padded on the right.
 
     Args:
@@ -97,13 +144,18 @@ def score_batch(model: Any, base: Any, pairs: Sequence[Pair], pad: int) -> list[
         base: The transformers model inside it, whose ``forward`` tells which arguments exist.
         pairs: One batch; each has at least one token before its reference.
         pad: The padding token's id.
+        shared: What all rows begin with; None: each row is computed whole.
     """
     ids, first = _right_pad(pairs, pad, base.device)
     # no attention mask: padding is on the right, where causal attention does not look
     inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
-    kept = first if takes(base, "logits_to_keep") else 0
-    if kept:
+    kept = 0 if shared is None else shared.tokens
+    if first and takes(base, "logits_to_keep"):
+        kept = first
         inputs["logits_to_keep"] = ids.shape[1] - kept
+    if shared is not None:
+        cache = shared.cache(base.config, len(pairs))
+        inputs |= {"input_ids": ids[:, shared.tokens :], "past_key_values": cache, "use_cache": True}
     with torch.inference_mode():
         logits = model(**inputs).logits
     sums = []

@@ -24,7 +24,7 @@ from loralift.generation.transformers_engine.capability import (
     capability_of,
     without_loop,
 )
-from loralift.generation.transformers_engine.likelihood import Pair, score_batch
+from loralift.generation.transformers_engine.likelihood import Pair, score_batch, share
 from loralift.generation.transformers_engine.load import Loaded
 from loralift.generation.transformers_engine.loop.block_slots import BlockSlots, attending
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
@@ -128,7 +128,7 @@ def _loop_differs(loaded: Loaded, capability: Capability, variant: str, rows: _R
         # recording takes as long as all else: what an adapter adds to a step is recorded as the rest of it is
         fast = _loop_logits(loaded, replace(capability, records=capability.records and variant == BASE), rows)
         pairs = _pairs(rows)
-        score = score_packed(loaded.base, pairs) if capability.packed else _score(loaded, pairs)
+        score = score_packed(loaded.base, pairs) if capability.packed else _score_after_shared(loaded, pairs)
     logits = [_apart(one, text[-STEPS - 1 : -1]) for one, text in zip(fast, plain, strict=True)]
     return max((*logits, *_sums_apart(score, plain, rows)), key=_nan_is_most)
 
@@ -211,6 +211,11 @@ def _pairs(rows: _Rows) -> list[Pair]:
 def _score(loaded: Loaded, pairs: Sequence[Pair]) -> list[float]:
     restart(loaded.base)
     return score_batch(loaded.model, loaded.base, pairs, loaded.pad)
+
+
+def _score_after_shared(loaded: Loaded, pairs: Sequence[Pair]) -> list[float]:
+    shared = share(loaded.base, pairs[0].token_ids[:SHARED])
+    return score_batch(loaded.model, loaded.base, pairs, loaded.pad, shared)
 
 
 def _sums_apart(scores: Sequence[float], plain: Sequence[torch.Tensor], rows: _Rows) -> Iterator[float]:
