@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loralift.errors import RunDirectoryError, some
+from loralift.workflow.damage import within
 from loralift.workflow.run_directory import RunDirectory, differences
 from loralift.workflow.sharding import Shard
 
@@ -56,9 +57,10 @@ def pieces_of(places: Sequence[Path], held: ExitStack) -> list[Piece]:
     """
     known: dict[str, Path] = {}
     for place in places:
-        first = known.setdefault(os.path.realpath(place), place)
-        if first is not place:
-            raise RunDirectoryError(f"{place} is given twice (as {first} before): give each shard once")
+        real = os.path.realpath(place)
+        if real in known:
+            raise RunDirectoryError(f"{place} is given twice (as {known[real]} before): give each shard once")
+        known[real] = place
     pieces = []
     for place in places:
         directory = RunDirectory(place)
@@ -109,9 +111,9 @@ def refuse_different(pieces: Sequence[Piece]) -> None:
         RunDirectoryError: Two differ; the message names what, with both values.
     """
     first = pieces[0]
-    for piece in pieces[1:]:
+    for piece in pieces:  # the first too, so that all that is read of it is there
         for part in first.parts:
-            before, now = (_alike(each.of(part).read_run(), each.kept) for each in (first, piece))
+            before, now = (_alike(each, part) for each in (first, piece))
             if found := differences(before, now):
                 raise RunDirectoryError(
                     f"shard {piece.shard} in {piece.of(part).root} is of another run than {first.of(part).root}: "
@@ -119,8 +121,15 @@ def refuse_different(pieces: Sequence[Piece]) -> None:
                 )
 
 
-def _alike(run: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
-    """Everything in run.json that must be the same in all shards."""
+def _alike(piece: Piece, part: str) -> dict[str, Any]:
+    """Everything in a part's run.json that must be the same in all shards."""
+    run = piece.of(part).read_run()
+    with within(piece.of(part).run):
+        return _same_of(run, piece.kept)
+
+
+def _same_of(run: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What is compared."""
     names = ("fingerprint", "protocol", "protocols", "also", "thinking", "variants", "data")
     asked = {name: value for name, value in run["config"].items() if name not in MAY_DIFFER}
     ran = {
@@ -133,7 +142,7 @@ def _alike(run: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
         "refused": sorted(run.get("refused", {})),
         "eos_token_ids": run["hardware"].get("eos_token_ids"),
         "candidates": ran,
-        "kept": {name: value for name, value in kept.items() if name not in ("index", "notes")},
+        "kept": {name: kept[name] for name in ("of", "perplexity_of", "numbers", "training")},
     }
 
 
@@ -149,13 +158,13 @@ def asked_otherwise(pieces: Sequence[Piece]) -> list[str]:
 
 
 def _told(pieces: Sequence[Piece]) -> Iterator[str]:
-    for name in ("device_name", "threads", "cuda_graphs"):
-        of_cpu = pieces[0].run["fingerprint"].get("numerics", {}).get("device") == "cpu"
-        if name != "threads" or of_cpu:
-            found = [
-                (piece, str(session["hardware"].get(name))) for piece in pieces for session in piece.run["sessions"]
-            ]
-            yield from _several(name, found)
+    machines: list[tuple[Piece, dict[str, Any]]] = []
+    for piece in pieces:
+        with within(piece.directory.run):
+            machines += [(piece, dict(session["hardware"])) for session in piece.run["sessions"]]
+    on_cpu = pieces[0].run["fingerprint"].get("numerics", {}).get("device") == "cpu"
+    for name in ("device_name", "cuda_graphs", *(("threads",) if on_cpu else ())):
+        yield from _several(name, [(piece, str(machine.get(name))) for piece, machine in machines])
     yield from _several("batch_size", [(piece, str(piece.run["config"].get("batch_size"))) for piece in pieces])
 
 
