@@ -11,8 +11,9 @@ from loralift.config import parse
 from loralift.metrics import own_metrics as metrics_of
 from loralift.records import Comparison
 from loralift.workflow.compare_inputs import Asked, compare_sides
+from loralift.workflow.concluding import RunResult
 from loralift.workflow.progress import Watcher
-from loralift.workflow.running import RunResult, run
+from loralift.workflow.running import run
 
 SIDE = "a path: a run's variant, or a .jsonl"
 

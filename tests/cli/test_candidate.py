@@ -257,3 +257,17 @@ def test_the_revision_of_a_candidate_is_behind_an_at_unless_the_place_lies_here(
     assert whole_model.place_and_revision("org/name@main") == ("org/name", "main")
     (tmp_path / "a@b").mkdir()
     assert whole_model.place_and_revision(str(tmp_path / "a@b")) == (str(tmp_path / "a@b"), None)
+
+
+def test_shards_of_a_run_with_a_candidate_are_that_run(
+    command: list[str], run: Path, cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    from benchmarks.chaos.runs import differences
+
+    for name, shard in (("s0", "0/2"), ("s1", "1/2")):
+        outcome = cli(*command, "--shard", shard, "-o", tmp_path / name)
+        assert outcome.code == 0, outcome.err
+    assert cli("merge", tmp_path / "s0", tmp_path / "s1", "-o", tmp_path / "run").code == 0
+    assert [found for found in differences(tmp_path / "run", run) if not found.startswith("charts/")] == []
+    candidates = [json.loads((place / "run.json").read_text())["candidates"] for place in (tmp_path / "run", run)]
+    assert candidates[0] == candidates[1]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from loralift.errors import RunDirectoryError
-from loralift.workflow import running
+from loralift.workflow import concluding
 
 YAML = """
 protocols:
@@ -204,7 +204,7 @@ def test_no_verdict_of_any_protocol_outlives_a_resume_that_fails_while_it_scores
     def full(*arguments: object) -> None:
         raise RunDirectoryError("the disk is full")
 
-    monkeypatch.setattr(running, "_score_and_compare", full)
+    monkeypatch.setattr(concluding, "_score_and_compare", full)
     assert cli(*asked, "--rouge-stemmer", "-o", folder, "--resume").code == 2
     assert list(folder.rglob("comparison.json")) == []
     outcome = cli("report", folder, "--fail-on", "worse")

@@ -13,6 +13,7 @@ from loralift.cli.compare import compare
 from loralift.cli.demo import demo
 from loralift.cli.doctor import doctor
 from loralift.cli.judge import judge
+from loralift.cli.merge import merge
 from loralift.cli.report import report
 from loralift.cli.run import run
 from loralift.errors import UsageError
@@ -35,7 +36,7 @@ def commands() -> None:
     """
 
 
-for verb in (run, check, compare, judge, report, doctor, demo):
+for verb in (run, merge, check, compare, judge, report, doctor, demo):
     commands.add_command(verb)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from click.core import ParameterSource
 
 from loralift.cli.judge_options import asked_judge, judge_options, parted
 from loralift.cli.offline import offline_option
-from loralift.cli.options import config_options, given, one_config
+from loralift.cli.options import Once, config_options, given, one_config
 from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
 from loralift.visible import visible
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from loralift.config import RunConfig
     from loralift.records import Report
     from loralift.workflow.judging import Asked as AskedOfJudge
+    from loralift.workflow.sharding import Shard
 
 
 @click.command()
@@ -28,8 +30,15 @@ if TYPE_CHECKING:
 @config_options
 @judge_options
 @click.option("--resume", is_flag=True, help="Go on with the run in --output-dir.")
+@click.option(
+    "--shard",
+    cls=Once,
+    metavar="I/N|none",
+    help="Ask only the I-th of N parts of the questions, from 0, for `loralift merge`; none: all of them [default: as "
+    "NEL_SHARD_IDX or a Slurm array says, else none].",
+)
 @offline_option
-def run(config_file: Path | None, resume: bool, **options: Any) -> None:
+def run(config_file: Path | None, resume: bool, shard: str | None, **options: Any) -> None:
     """Evaluate a base model and its adapters; say whether each adapter is better.
 
     \b
@@ -42,10 +51,42 @@ def run(config_file: Path | None, resume: bool, **options: Any) -> None:
 
     of_judge, of_run = parted(options)
     asked = asked_judge(**of_judge)
+    part = _shard(shard)
     config = load(config_file, given(of_run))
+    if part is not None:
+        if asked is not None:
+            raise UsageError("`--judge` judges a whole run: merge the shards first, then `loralift judge RUN`")
+        run_part(config, part, resume=resume)
+        return
     if asked is not None:
         _refuse_in_vain(asked, config)
     run_and_show(config, resume=resume, command=shlex.join(["loralift", *sys.argv[1:]]), asked=asked)
+
+
+def _shard(given: str | None) -> Shard | None:
+    """The shard that the flag says, else the environment, which is told; None: the whole run."""
+    from loralift.workflow.sharding import parse_shard, shard_of_environment
+
+    if given is not None:
+        return parse_shard(given)
+    if (found := shard_of_environment(os.environ)) is None:
+        return None
+    shard, names = found
+    click.echo(f"shard: {shard} of the questions, as {names} say; --shard none asks all of them", err=True)
+    return shard
+
+
+def run_part(config: RunConfig, shard: Shard, *, resume: bool) -> None:
+    """Ask one shard of a run, and say that it has no verdict."""
+    from loralift.cli.progress import TerminalWatcher
+    from loralift.workflow.running import run_shard
+
+    command = shlex.join(["loralift", *sys.argv[1:]])
+    directory = run_shard(config, shard, resume=resume, watcher=TerminalWatcher(), command=command)
+    click.echo(
+        f"shard {shard} in {visible(str(directory.root))}: no verdict, as it is a part of the data; once all "
+        f"{shard.of} are done: loralift merge SHARD… -o RUN"
+    )
 
 
 def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:

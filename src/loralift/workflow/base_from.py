@@ -18,7 +18,7 @@ from loralift.workflow import files
 from loralift.workflow.damage import REMEDY, whole
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import AGAIN, asked_again, line_of, read_answers, read_records
-from loralift.workflow.run_directory import RunDirectory, differences
+from loralift.workflow.run_directory import RunDirectory, differences, refuse_shard
 
 ANSWERS = f"{BASE}/answers.jsonl"
 REFERENCES = f"{BASE}/references.jsonl"
@@ -58,7 +58,9 @@ def refuse_no_run(config: RunConfig, directory: RunDirectory, *, resume: bool) -
         raise UsageError(f"`--base-from` must be another run, got {config.base_from}, the run itself: use --resume")
     if os.path.lexists(place.root) or not resume:
         with reading(place.root, RunDirectoryError, ASKED):
-            part = place.read_run().get("part")
+            run = place.read_run()
+            refuse_shard(place, run)
+            part = run.get("part")
         if part:
             raise UsageError(f"`--base-from` must be a whole run, got {config.base_from}, which is the {part} of one")
 
@@ -184,8 +186,9 @@ def _source(run: RunDirectory, place: RunDirectory, name: str) -> dict[str, str]
 
 
 def _all_asked(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """How each session of a run asked its base: nothing says which of them a row is of."""
-    return [_asked({**run, "hardware": session["hardware"]}) for session in run["sessions"]]
+    """How each session of a run asked its base: nothing says which of them a row is of; a merge asked nothing."""
+    asking = [session for session in run["sessions"] if "merged" not in session]
+    return [_asked({**run, "hardware": session["hardware"]}) for session in asking]
 
 
 def _asked(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
     }
     if taken := run.get("base_from"):
         facts["base asked in"] = _joined(f"{name} of {of['run']} (sha256:{of['sha256']})" for name, of in taken.items())
+    if merged := [place for session in run["sessions"] for place in session.get("merged", ())]:
+        facts["merged from"] = _joined(merged)
     for name, sha256 in fingerprint["adapters"].items():
         facts[f"adapter {name}"] = _joined(_adapter(machine["adapters"][name], sha256))
     for name, identity in fingerprint.get("candidates", {}).items():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from loralift import generation
-from loralift.comparison import question_of
+from loralift.comparison import repeat_id
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, some
 from loralift.generation import Generator
@@ -107,7 +107,7 @@ def generate_variant(
     """
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
     of = BASE if alone else variant
-    todo = _unanswered(dataset.directory, variant, repeated(asked.prompts, dataset))
+    todo = _unanswered(dataset.directory, variant, repeated(context.part(asked.prompts), dataset.repeats))
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
         answers = generator.generate(of, todo, settings, advance) if todo else ()
@@ -128,7 +128,7 @@ def _score_references(
 ) -> None:
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
-    todo = _not_yet(path, done, asked.prompts)
+    todo = _not_yet(path, done, context.part(asked.prompts))
     references = {question.id: question.reference for question in dataset.data.questions}
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
         texts = [references[prompt.id] for prompt in todo]
@@ -136,12 +136,11 @@ def _score_references(
         _append(path, generator.reference_likelihoods(of, todo, texts, separator, advance) if todo else ())
 
 
-def repeated(prompts: Sequence[Prompt], dataset: DatasetRun) -> list[Prompt]:
-    """Each prompt as often as its question is answered, under the ids of `dataset.questions`."""
-    if dataset.repeats == 1:
+def repeated(prompts: Sequence[Prompt], repeats: int) -> list[Prompt]:
+    """Each prompt as often as its question is answered, under the ids of `DatasetRun.questions`."""
+    if repeats == 1:
         return list(prompts)
-    by_id = {prompt.id: prompt for prompt in prompts}
-    return [replace(by_id[question_of(question.id)], id=question.id) for question in dataset.questions]
+    return [replace(prompt, id=repeat_id(prompt.id, number)) for prompt in prompts for number in range(repeats)]
 
 
 def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
@@ -150,12 +149,21 @@ def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
     return list(rows)[::step][: config.noise_rows]
 
 
+def answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
+    """Whether the base answers some questions a second time; not with repeats, which show the noise themselves."""
+    return bool(config.noise_rows and config.compared and config.repeats == 1 and dataset.decides)
+
+
 def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator, prompts: Sequence[Prompt]) -> None:
-    """Let the base answer some questions a second time: in other batches, or with another seed when it samples."""
-    chosen = asked_again(prompts, context.config)
+    """Let the base answer some questions a second time: in other batches, or with another seed when it samples.
+
+    Which ones is of all prompts. Of them a shard asks its part, so that shards do equal work; it need not be of the
+    questions that it asked first.
+    """
+    chosen, first = context.part(asked_again(prompts, context.config)), context.part(prompts)
     settings = generation_settings(dataset.protocol, context.config)
     # other batches than the first time: all chosen rows at once if they are at most half of all, else half of them
-    at_once = len(chosen) if len(chosen) <= len(prompts) // 2 else len(chosen) // 2 + 1
+    at_once = len(chosen) if len(chosen) <= len(first) // 2 else len(chosen) // 2 + 1
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
     todo = _unanswered(dataset.directory, AGAIN, chosen)
     with context.watcher.task(f"{BASE}: once more", len(todo)) as advance:

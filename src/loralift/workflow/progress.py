@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from loralift.config import RunConfig
+from loralift.workflow.sharding import Shard
 
 
 class Advance(Protocol):
@@ -69,8 +70,14 @@ class RunContext:
         config: What is evaluated and how.
         watcher: Told what is being done.
         clock: Counts the time of every stage.
+        shard: Which part of the questions is asked; None: all.
     """
 
     config: RunConfig
     watcher: Watcher
     clock: Clock
+    shard: Shard | None = None
+
+    def part[Row](self, rows: Sequence[Row]) -> list[Row]:
+        """Those of all rows that are asked here."""
+        return list(rows) if self.shard is None else self.shard.part(rows)

@@ -40,6 +40,7 @@ def begin_or_resume(
     resume: bool,
     command: str,
     of_base: Mapping[str, Sequence[str]],
+    kept: Mapping[str, Any] | None = None,
     say: Callable[[str], None],
 ) -> None:
     """Write dataset.jsonl and run.json of every data set, or check that existing ones are of this very run.
@@ -52,6 +53,7 @@ def begin_or_resume(
         resume: Whether there may be a run already.
         command: What was called.
         of_base: Part to the base's files that may come from another run.
+        kept: Of a shard, what its merge must know.
         say: Told what is taken from there.
 
     Raises:
@@ -66,10 +68,13 @@ def begin_or_resume(
         dataset.directory.refuse_another_run(made_of[dataset.part])
         if dataset.directory.dataset.exists():
             dataset.directory.read_questions()  # refuses those that are not the run's
-    session = _session(command, model)
+    session = session_of(command, model.information)
     before = {dataset.part: dataset.directory.read_run() if dataset in there else {} for dataset in datasets}
     documents = {
-        dataset.part: _document(ready, datasets, dataset, made_of[dataset.part], session, before[dataset.part])
+        dataset.part: {
+            **_document(ready, datasets, dataset, made_of[dataset.part], session, before[dataset.part]),
+            **({} if kept is None else {"shard": {**kept, "notes": list(ready.asked[dataset.part].asking.notes)}}),
+        }
         for dataset in datasets
     }
     taken = base_from.take(ready.config, datasets, documents, of_base, say)
@@ -128,13 +133,18 @@ def _how_hashed(base: str) -> str:
     return "all of its files"
 
 
-def _session(command: str, model: Description) -> dict[str, Any]:
-    """Facts about one session (call) of a run; a resumed run has several."""
+def session_of(command: str, information: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts about one session (call) of a run; a resumed run has several.
+
+    Args:
+        command: What was called.
+        information: What the generator says of its device; empty where none is loaded.
+    """
     return {
         "command": command,
         "started": datetime.now(UTC).isoformat(),
         "versions": versions(),
-        "hardware": plain(hardware(model.information)),
+        "hardware": plain(hardware(information)),
         "git": git_revision(),
         "seconds": {},
     }

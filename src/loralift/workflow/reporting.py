@@ -36,7 +36,7 @@ from loralift.workflow.confounds import columns_of
 from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
-from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.run_directory import RunDirectory, refuse_shard
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
 from loralift.workflow.thinking import Read, parted, thinking_notes
 
@@ -142,8 +142,9 @@ def _run_file(directory: RunDirectory, run: Mapping[str, Any]) -> _RunFile:
     """What the report takes from a finished run's run.json.
 
     Raises:
-        RunDirectoryError: It is damaged, or the run is not finished.
+        RunDirectoryError: It is damaged, or the run is not finished, or it is a shard, which has no verdict.
     """
+    refuse_shard(directory, run)
     with within(directory.run):
         of = decode(_RunFile, run)
     if of.variants[:1] != (BASE,):

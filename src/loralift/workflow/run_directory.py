@@ -22,7 +22,11 @@ LOCK = ".lock"
 
 _KINDS = {
     **dict.fromkeys(
-        ("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused", "base_from", "candidates"), dict
+        (
+            *("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused", "base_from", "candidates"),
+            "shard",
+        ),
+        dict,
     ),
     **dict.fromkeys(("variants", "also", "protocols", "notes", "proofs", "sessions"), list),
 }
@@ -106,6 +110,11 @@ class RunDirectory:
                     f"{self.run}: {key} must be a {'list' if kind is list else 'mapping'}, got {content[key]!r:.80}: "
                     "put the file back as the run wrote it"
                 )
+        if "shard" in content and not _is_shard(content["shard"]):
+            raise RunDirectoryError(
+                f"{self.run}: shard must say which of how many, got {content['shard']!r:.80}: put the file back as the "
+                "run wrote it"
+            )
         if not all(map(_is_session, content.get("sessions", ()))):
             raise RunDirectoryError(
                 f"{self.run}: its sessions must have command, started and seconds each: put the file back as the run "
@@ -248,6 +257,31 @@ class RunDirectory:
                 f"{self.root} cannot be resumed, it was made with something else: {'; '.join(found)}. "
                 "Give another --output-dir for a new run"
             )
+
+
+def shard_of(run: Mapping[str, Any]) -> str | None:
+    """Which shard what `RunDirectory.read_run` read is of, as ``I/N``; None: it is of a whole run."""
+    shard = run.get("shard")
+    return f"{shard['index']}/{shard['of']}" if shard else None
+
+
+def _is_shard(value: Mapping[str, Any]) -> bool:
+    """Whether it says which shard of how many."""
+    index, of = value.get("index"), value.get("of")
+    return type(index) is int and type(of) is int and 0 <= index < of
+
+
+def refuse_shard(directory: RunDirectory, run: Mapping[str, Any]) -> None:
+    """Refuse a shard where a whole run is wanted.
+
+    Raises:
+        RunDirectoryError: It is one.
+    """
+    if (shard := shard_of(run)) is not None:
+        raise RunDirectoryError(
+            f"{directory.root} is shard {shard} of a run, a part of the data that has no verdict: make the run of all "
+            "its shards by `loralift merge SHARD… -o RUN`"
+        )
 
 
 def _is_session(value: Any) -> bool:

@@ -31,7 +31,7 @@ from loralift.workflow.external_formats import (
     without_texts,
 )
 from loralift.workflow.generating import read_answers
-from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.run_directory import RunDirectory, refuse_shard
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.columns import LOG_SIGNATURE, column_info
 from loralift.workflow.sides.own import with_own
@@ -109,6 +109,7 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     if not directory.run.is_file():
         raise ComparisonError(f"{path} is no variant of a run, as RUN/base is: {directory.root} has no run.json")
     run = directory.read_run()
+    refuse_shard(directory, run)
     infos, _ = read_summaries(directory, path.name)
     if metrics is not None:
         # a run may have metrics of somebody's own; nothing but its name is known of one here
