@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from loralift.endpoints.client import Pause, Stopped
 
@@ -71,7 +71,7 @@ def ask_all[Request, Reply](
 
 def replies[Request, Reply](
     ask: Callable[[Request, Pause], Reply], asked: Sequence[Request], *, at_a_time: int
-) -> Iterator[tuple[Request, Reply]]:
+) -> Generator[tuple[Request, Reply], None, None]:
     """Ask every request; yields each with its reply as it comes, and after a failure those that are still under way.
 
     Args:

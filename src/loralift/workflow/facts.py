@@ -52,7 +52,11 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
 def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:
     yield name
     yield from _pairs({"revision": machine.get("revision"), "": machine.get("model_class")})
-    yield f"{machine['parameters']:,} parameters"
+    if machine.get("served"):
+        yield "served; its weights were not seen"
+        return
+    if machine["parameters"] is not None:  # several GPUs hold it, each in a process of its own
+        yield f"{machine['parameters']:,} parameters"
     yield sha256
 
 
@@ -72,6 +76,9 @@ def _protocol(protocol: Mapping[str, Any]) -> Iterator[str]:
 
 def _adapter(adapter: Mapping[str, Any], sha256: str) -> Iterator[str]:
     yield adapter["source"]
+    if adapter.get("served"):
+        yield "served; its weights were not seen"
+        return
     yield from _pairs({name: adapter.get(name) for name in ("revision", "peft_type", "rank", "alpha")})
     yield from (label for label in ("use_rslora", "use_dora") if adapter.get(label))
     yield f"on {', '.join(adapter['target_modules'])}"

@@ -100,6 +100,8 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
             askings[protocol] = asking = replace(asking, notes=(*asking.notes, *said))
             for note in asking.notes:
                 watcher.say(f"{protocol.name}: {note}")
+            if config.endpoint is not None:  # who answered is not known from files, so the report says more of it
+                askings[protocol] = replace(asking, notes=(*asking.notes, *generator.notes))
         asked = {dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in own}
         _show_trained(own, asked, watcher)
         for one in asked.values():
