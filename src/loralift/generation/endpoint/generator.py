@@ -56,7 +56,7 @@ class EndpointGenerator:
         self._base = base
         self._ends: tuple[int, ...] = ()
         # what a server said first, that later replies must agree with
-        self._answers_as: dict[tuple[str, str], str | None] = {}
+        self._answers_as: dict[tuple[str, str], str] = {}
         self._counted: dict[str, int] = {}
 
     @property
@@ -218,13 +218,14 @@ class EndpointGenerator:
         model = self.names[variant]
         ends = {"stop_token_ids": list(self._ends)} if self._ends and path == COMPLETIONS else {}
         sent = {"model": model, **asked, **ends, **body}
-        reply = self.server.complete(path, sent, pause, refusals=OF_THIS_REQUEST)
+        must_end = self.ability.says_end
+        reply = self.server.complete(path, sent, pause, refusals=OF_THIS_REQUEST, must_end=must_end)
         if isinstance(reply, Refused):
             raise ModelError(
                 f"the server refuses to let {variant} answer {prompt.id}: {reply.why}; change what it names, e.g. "
                 "lower --max-new-tokens, or leave that question out; what was answered so far is kept"
             )
-        first = self._answers_as.setdefault((path, model), reply.model)
+        first = self._answers_as.setdefault((path, model), reply.model) if reply.model is not None else None
         if first != reply.model:
             raise ModelError(
                 f"the server answered for {model!r} as {shown(first)} before and as {shown(reply.model)} to "

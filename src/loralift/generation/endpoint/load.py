@@ -9,9 +9,11 @@ from transformers import GenerationConfig
 
 from loralift.endpoints import Refused
 from loralift.errors import ModelError, UsageError
-from loralift.generation.endpoint.ability import PROBE, ability_of, body_of
+from loralift.generation.endpoint.ability import PROBE, ability_of, body_of, top_of
 from loralift.generation.endpoint.generator import EndpointGenerator
-from loralift.generation.endpoint.server import CHAT, COMPLETIONS, Given, Server, server_of
+from loralift.generation.endpoint.proof import divergence
+from loralift.generation.endpoint.reply import Reply
+from loralift.generation.endpoint.server import CHAT, COMPLETIONS, Given, server_of
 from loralift.generation.endpoint.text import Writing
 from loralift.generation.model.base_model import SMALL_FILES, BaseModel
 from loralift.generation.model.folder import refuse_irregular
@@ -20,6 +22,16 @@ from loralift.generation.model.loading import loading
 from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.load import load_tokenizer
 from loralift.records import BASE
+
+TEXTS = (
+    PROBE,
+    "Question: Should I invest 1,250.50 dollars in I-bonds, or pay down a mortgage at 6.75%?\n\nAnswer:",
+    "Der Zinssatz beträgt 3 ½ Prozent; naïve façades… and SOME CAPITALS, (brackets) & under_scores.",
+)
+"""By these a tokenizer is known."""
+
+SAME = 0.05
+"""Nats by which the next token may differ after the same tokens, by rounding in other batches."""
 
 
 def load(base: BaseModel, adapters: Mapping[str, str], given: Given) -> EndpointGenerator:
@@ -48,29 +60,39 @@ def load(base: BaseModel, adapters: Mapping[str, str], given: Given) -> Endpoint
                 "`--endpoint-tokenizer` is for /v1/completions, and this server is asked by chat completions: leave "
                 "it out"
             )
-        writing = _with_tokenizer(writing, given.tokenizer)
+        writing = _with_tokenizer(writing, given.tokenizer, ability.top)
     return EndpointGenerator(base, names, server, ability, writing, given.concurrency)
 
 
-def _with_tokenizer(writing: Writing, place: str) -> Writing:
+def _with_tokenizer(writing: Writing, place: str, top: int) -> Writing:
     """The writing with a tokenizer, whose ids are sent where the server takes them.
 
+    That it is the served base's is seen by texts: the server must read each as so many tokens, and go on as it does
+    after the ids.
+
     Raises:
-        ModelError: There is none, or the server reads a text as another number of tokens.
+        ModelError: There is none, or it is another one.
     """
     texts = _texts(place)
-    (ids,) = texts.encode([PROBE], True)
-    sent = _counted(writing.server, writing.base, list(ids))
-    if sent == len(ids):
-        return replace(writing, texts=texts, sends_ids=True)
-    counted = _counted(writing.server, writing.base, PROBE)
-    if counted != len(ids):
-        raise ModelError(
-            f"`--endpoint-tokenizer` must be the served base's: it makes {len(ids)} tokens of a text of which the "
-            f"server makes {'an unknown number' if counted is None else counted}, and that takes no token ids: leave "
-            "it out"
-        )
-    return replace(writing, texts=texts)
+    takes_ids = False
+    for text, ids in zip(TEXTS, texts.encode(TEXTS, True), strict=True):
+        read = _asked(writing, text, top)
+        counted = None if read is None else read.prompt_tokens
+        if read is None or counted != len(ids):
+            raise ModelError(
+                f"`--endpoint-tokenizer` must be the served base's: it makes {len(ids)} tokens of a text of which the "
+                f"server makes {'an unknown number' if counted is None else counted}: leave it out"
+            )
+        by_ids = _asked(writing, list(ids), top)
+        takes_ids = by_ids is not None and by_ids.prompt_tokens == len(ids)
+        if by_ids is None or not takes_ids:
+            break
+        if by_ids.top is not None and read.top is not None and divergence(by_ids.top, read.top) > SAME:
+            raise ModelError(
+                f"`--endpoint-tokenizer` must be the served base's: after its ids of {text!r} the server goes on "
+                "otherwise than after the text: leave it out"
+            )
+    return replace(writing, texts=texts, sends_ids=takes_ids)
 
 
 def _texts(place: str) -> Texts:
@@ -89,6 +111,9 @@ def _texts(place: str) -> Texts:
     return Texts(tokenizer, tuple(sorted({one for one in ends if isinstance(one, int)})))
 
 
-def _counted(server: Server, model: str, prompt: str | list[int]) -> int | None:
-    found = server.probing().complete(COMPLETIONS, body_of(COMPLETIONS, model, prompt, 1))
-    return None if isinstance(found, Refused) else found.prompt_tokens
+def _asked(writing: Writing, prompt: str | list[int], top: int) -> Reply | None:
+    """The base's first token after a prompt; None where the server refuses it."""
+    more = top_of(COMPLETIONS, top) if top else {}
+    body = body_of(COMPLETIONS, writing.base, prompt, 1, **more)
+    found = writing.server.probing().complete(COMPLETIONS, body)
+    return None if isinstance(found, Refused) else found

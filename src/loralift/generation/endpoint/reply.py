@@ -41,13 +41,17 @@ class Reply:
     prompt: Sequence[Any] | None = None
 
 
-def read_completion(found: Any) -> Reply:
+def read_completion(found: Any, *, must_end: bool = False) -> Reply:
     """A reply of ``/v1/completions``.
+
+    Args:
+        found: Its JSON.
+        must_end: Whether one that does not say why the answer ended is not whole.
 
     Raises:
         ValueError: It is not whole.
     """
-    choice = _choice(found)
+    choice = _choice(found, must_end=must_end)
     text = choice.get("text")
     if not isinstance(text, str):
         raise ValueError("no text")
@@ -60,13 +64,17 @@ def read_completion(found: Any) -> Reply:
     return _reply(found, choice, text, top, _echoed(logprobs), prompt if isinstance(prompt, list) else None)
 
 
-def read_chat(found: Any) -> Reply:
+def read_chat(found: Any, *, must_end: bool = False) -> Reply:
     """A reply of ``/v1/chat/completions``; a message without content is an empty answer.
+
+    Args:
+        found: Its JSON.
+        must_end: As of `read_completion`.
 
     Raises:
         ValueError: It is not whole.
     """
-    choice = _choice(found)
+    choice = _choice(found, must_end=must_end)
     message = choice.get("message")
     content = message.get("content") if isinstance(message, Mapping) else 0
     if isinstance(content, list):
@@ -121,10 +129,12 @@ def _reply(
     )
 
 
-def _choice(found: Any) -> Mapping[str, Any]:
+def _choice(found: Any, *, must_end: bool) -> Mapping[str, Any]:
     choices = found.get("choices") if isinstance(found, Mapping) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
         raise ValueError("no choices")
+    if must_end and not isinstance(choices[0].get("finish_reason"), str):
+        raise ValueError("no end")
     return choices[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from loralift.endpoints import OF_THIS_REQUEST, Address, Pause, Refused, Words, send, url_of
@@ -74,7 +75,13 @@ class Server:
     neutral: Mapping[str, Any] = field(default_factory=dict)
 
     def complete(
-        self, path: str, body: Mapping[str, Any], pause: Pause | None = None, *, refusals: frozenset[int] = NO
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        pause: Pause | None = None,
+        *,
+        refusals: frozenset[int] = NO,
+        must_end: bool = False,
     ) -> Reply | Refused:
         """The reply to one request for an answer.
 
@@ -83,11 +90,12 @@ class Server:
             body: All that is said of the prompt, the model and where its answer ends.
             pause: Shared by requests at the same time; None: it is alone.
             refusals: As of `send`.
+            must_end: Whether a reply that does not say why the answer ended is not whole.
 
         Raises:
             ModelError: The server cannot be reached or used.
         """
-        read: Callable[[Any], Reply] = read_completion if path == COMPLETIONS else read_chat
+        read: Callable[[Any], Reply] = partial(read_completion if path == COMPLETIONS else read_chat, must_end=must_end)
         sent = {**self.neutral, **body, "stream": False}
         return send(self.address, self.address.url + path, sent, pause or Pause(), read, refusals=refusals)
 
