@@ -15,9 +15,6 @@ from loralift.records import BASE
 PROBE = "Stocks and bonds are held by funds, and funds"
 NOBODY = "loralift-asks-whether-any-name-is-answered"
 
-NO_NAME = NO | {500}
-"""What is taken for a no to a name: a server that loads models as they are asked for fails at one that is none."""
-
 MOST_TOP = (20, 5)
 """How many of the likeliest tokens are asked for: vLLM gives 20 by itself, OpenAI's completions 5."""
 
@@ -68,7 +65,7 @@ def ability_of(server: Server, names: Mapping[str, str], api: Api) -> tuple[Serv
         AdapterError: It has no such adapter, or says that another model answers to its name.
     """
     asking = server.probing()
-    listed = asking.models()
+    listed = asking.models(NO)
     if listed is not None and any(one["owned_by"] == VLLM for one in listed.values()):
         server, asking = replace(server, neutral=NEUTRAL), replace(asking, neutral=NEUTRAL)
     path, first = _path(asking, names[BASE], api, listed)
@@ -98,7 +95,7 @@ def _path(asking: Server, base: str, api: Api, listed: Mapping[str, Any] | None)
     wanted = {"auto": (COMPLETIONS, CHAT), "completions": (COMPLETIONS,), "chat": (CHAT,)}[api]
     refused: list[str] = []
     for path in wanted:
-        found = asking.complete(path, body_of(path, base, PROBE, 1), refusals=NO_NAME)
+        found = asking.complete(path, body_of(path, base, PROBE, 1))
         if isinstance(found, Reply):
             return path, found
         refused.append(f"{path}: {found.why}")
@@ -109,7 +106,7 @@ def _path(asking: Server, base: str, api: Api, listed: Mapping[str, Any] | None)
 
 
 def _first(asking: Server, path: str, name: str, model: str, listed: Mapping[str, Any] | None) -> Reply:
-    found = asking.complete(path, body_of(path, model, PROBE, 1), refusals=NO_NAME)
+    found = asking.complete(path, body_of(path, model, PROBE, 1))
     if isinstance(found, Refused):
         raise _about(
             name,

@@ -26,8 +26,8 @@ TIMEOUT = 600.0
 NOT_HERE = frozenset({404, 405, 501})
 """The server has no such place, or no such model."""
 
-NO = OF_THIS_REQUEST | NOT_HERE
-"""What is taken for a no when a server is asked what it can do."""
+NO = OF_THIS_REQUEST | NOT_HERE | {500}
+"""What is taken for a no when a server is asked what it can do; `transformers serve` fails at what it cannot."""
 
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
 
@@ -103,13 +103,16 @@ class Server:
         """The server, as it is asked what it can do: nobody waits for it to come back."""
         return replace(self, address=replace(self.address, patience=0.0, busy_tries=5))
 
-    def models(self) -> dict[str, dict[str, Any]] | None:
+    def models(self, refusals: frozenset[int] = NOT_HERE) -> dict[str, dict[str, Any]] | None:
         """Name of a listed model to its FACTS; None where the server lists none.
+
+        Args:
+            refusals: As of `send`.
 
         Raises:
             ModelError: The server cannot be reached or used.
         """
-        found = send(self.address, f"{self.address.url}/models", None, Pause(), _listed, refusals=NO)
+        found = send(self.address, f"{self.address.url}/models", None, Pause(), _listed, refusals=refusals)
         return None if isinstance(found, Refused) else found
 
     def version(self) -> str | None:
