@@ -405,13 +405,36 @@ def test_one_prompt_that_the_server_refuses_ends_it_after_what_is_under_way() ->
             list(generator.generate("mine", asked(generator), GREEDY))
 
 
-def test_an_answer_that_a_filter_ended_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("text", "ended", "count", "said"),
+    [
+        ("x", "content_filter", 1, r"not the model's \('content_filter'\)"),
+        ("x", "length", 5, r"cut its answer to q\d+ after 5 tokens, and 12 were asked for"),
+        ("x", "stop", 40, "wrote 40 tokens"),
+        ("x</s>", "stop", 2, "ends with '</s>'.*--stop"),
+        ("x<|im_end|>", "stop", 2, r"ends with '<\|im_end\|>'"),
+    ],
+)
+def test_an_answer_that_ended_otherwise_than_asked_is_refused(text: str, ended: str, count: int, said: str) -> None:
+    choice = {"text": text, "finish_reason": ended}
+    reply = {"choices": [choice], "model": "good", "usage": {"completion_tokens": count}}
     with connected() as (served, generator):
         start = len(served.bodies)
-        filtered = {"choices": [{"text": "x", "finish_reason": "content_filter"}], "model": "good"}
-        served.trouble = lambda served, number, path, body: filtered if number >= start else None
-        with pytest.raises(ModelError, match=r"not the model's \('content_filter'\)"):
+        served.trouble = lambda served, number, path, body: reply if number >= start else None
+        with pytest.raises(ModelError, match=said):
             list(generator.generate("mine", asked(generator), GREEDY))
+        if text.endswith("</s>"):
+            stop = GenerationSettings(max_new_tokens=12, stop=("</s>",))
+            assert {answer.text for answer in generator.generate("mine", asked(generator), stop)} == {"x"}
+
+
+def test_a_server_that_repeats_the_prompt_is_refused() -> None:
+    class Repeating(type(Served().backend)):  # type: ignore[misc]
+        def answer(self, model: str, text: Any, most: int, stop: Any) -> tuple[str, str, int]:
+            return f"{text} {model}", "length", most
+
+    with serving(Served(Repeating())) as served, pytest.raises(ModelError, match="repeats the prompt"):
+        connect(served)
 
 
 def test_no_reason_for_an_end_is_unknown_where_the_server_never_says_and_not_whole_where_it_did() -> None:

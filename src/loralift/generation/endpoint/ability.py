@@ -97,6 +97,8 @@ def _path(asking: Server, base: str, api: Api, listed: Mapping[str, Any] | None)
     for path in wanted:
         found = asking.complete(path, body_of(path, base, PROBE, 1))
         if isinstance(found, Reply):
+            if found.text.startswith(PROBE):
+                raise ModelError("the server repeats the prompt before each answer: switch that off, or use another")
             return path, found
         refused.append(f"{path}: {found.why}")
     raise ModelError(

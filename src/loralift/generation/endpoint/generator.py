@@ -23,7 +23,7 @@ from loralift.generation.base import (
 )
 from loralift.generation.endpoint import likelihood, said
 from loralift.generation.endpoint.ability import Ability
-from loralift.generation.endpoint.reply import Reply, ended_by
+from loralift.generation.endpoint.reply import Reply, cut, ended_by, refuse_unlike
 from loralift.generation.endpoint.server import COMPLETIONS, Server
 from loralift.generation.endpoint.text import Writing
 from loralift.generation.model.base_model import BaseModel
@@ -205,7 +205,7 @@ class EndpointGenerator:
         if settings.stop:
             body["stop"] = list(settings.stop)
         reply = self._reply(variant, prompt, body, pause)
-        ended_by(reply, prompt.id)
+        refuse_unlike(reply, prompt.id, settings)
         return reply
 
     def _reply(self, variant: str, prompt: Prompt, body: Mapping[str, Any], pause: Pause) -> Reply:
@@ -251,9 +251,8 @@ class EndpointGenerator:
 
     def _read(self, prompt: Prompt, reply: Reply, settings: GenerationSettings, seconds: float) -> Answer:
         """A reply as an answer: cut at a stop string that the server left in it, or did not look for."""
-        text, ended = reply.text, ended_by(reply, prompt.id)
-        if cuts := [place for place in map(text.find, settings.stop) if place >= 0]:
-            text, ended = text[: min(cuts)], "stop"
+        text = cut(reply.text, settings.stop)
+        ended = "stop" if text != reply.text else ended_by(reply, prompt.id)
         known = len(prompt.token_ids) if self.writing.texts is not None else None
         return Answer(prompt.id, text.strip(), ended, known, reply.output_tokens, seconds)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from loralift.endpoints import count
 from loralift.errors import ModelError, shown
+from loralift.generation.base import GenerationSettings
 from loralift.records import FinishReason
 
 STOP = ("stop", "eos", "eos_token", "stop_sequence", "end_turn")
 LENGTH = ("length", "max_tokens")
+
+SPECIAL = re.compile(r"(<\|[^|<>\s]+\|>|</s>|<eos>|<end_of_turn>|\[/INST\])\Z")
+"""What an answer ends with where a server leaves special tokens in texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,36 @@ def ended_by(reply: Reply, question: str) -> FinishReason | None:
         f"the server ended its answer to {question} for a reason that is not the model's ({shown(reply.ended)}): "
         "switch filters and tools off there, or leave that question out"
     )
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """A text up to the first stop string, which servers may leave in it or not look for."""
+    return text[: min((place for place in map(text.find, stop) if place >= 0), default=len(text))]
+
+
+def refuse_unlike(reply: Reply, question: str, settings: GenerationSettings) -> None:
+    """Refuse an answer that ended otherwise than it was asked to.
+
+    Raises:
+        ModelError: Something else than the model ended it, it has more tokens than asked for or was cut before so many,
+            or it ends with what is mostly a special token.
+    """
+    ended, most, made = ended_by(reply, question), settings.max_new_tokens, reply.output_tokens
+    text = cut(reply.text, settings.stop)
+    whole = text == reply.text
+    if made is not None and made > most + 1:
+        raise ModelError(f"the server wrote {made} tokens to {question}, and was asked for {most} at most: use another")
+    # one less: some count the token that ends an answer, and some don't
+    if whole and ended == "length" and made is not None and made < most - 1:
+        raise ModelError(
+            f"the server cut its answer to {question} after {made} tokens, and {most} were asked for: raise its limit "
+            f"or its context window, or lower --max-new-tokens to {made}"
+        )
+    if ended == "stop" and (found := SPECIAL.search(text.strip())):
+        raise ModelError(
+            f"the answer to {question} ends with {found[0]!r}, mostly a special token that is no part of a text: let "
+            f"the server leave special tokens out, or cut it with --stop '{found[0]}'"
+        )
 
 
 def _reply(

@@ -96,7 +96,10 @@ _DEFAULTS = (
     "What a request does not name, such as a repetition penalty, is as the server has it by default, for all variants "
     "alike."
 )
-_LENGTHS = "Lengths in tokens are as the server counts them, mostly with the token that ends an answer."
+_LENGTHS = (
+    "Lengths in tokens are as the server counts them, mostly with the token that ends an answer; what would become of a "
+    "verdict at half of the tokens is not looked at."
+)
 
 
 def _how(ability: Ability, writing: Writing) -> str:
