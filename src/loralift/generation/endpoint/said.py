@@ -97,8 +97,8 @@ _DEFAULTS = (
     "alike."
 )
 _LENGTHS = (
-    "Lengths in tokens are as the server counts them, mostly with the token that ends an answer; what would become of a "
-    "verdict at half of the tokens is not looked at."
+    "Lengths in tokens are as the server counts them, mostly with the token that ends an answer; what would become of "
+    "a verdict at half of the tokens is not looked at."
 )
 
 
