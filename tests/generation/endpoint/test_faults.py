@@ -12,7 +12,7 @@ import pytest
 from loralift.endpoints import replies
 from loralift.errors import ModelError
 from loralift.generation import GenerationSettings, prove
-from tests.generation.endpoint.asking import GREEDY, asked, connect, connected, hasty
+from tests.generation.endpoint.asking import GREEDY, TEXTS, asked, connect, connected, hasty
 from tests.generation.endpoint.served import Served, serving
 
 
@@ -170,6 +170,23 @@ def test_the_key_is_sent_and_never_shown(capfd: pytest.CaptureFixture[str]) -> N
     assert "sk-secret" not in "".join(capfd.readouterr())
 
 
+def test_an_answer_that_holds_the_key_is_refused_and_not_changed() -> None:
+    with serving(Served()) as served:
+        generator = connect(served, key="Some")
+        with pytest.raises(ModelError, match=r"holds the key .*give the server another key") as raised:
+            list(generator.generate("mine", asked(generator), GREEDY))
+    assert "Some" not in str(raised.value)
+
+
+def test_a_server_that_becomes_another_meanwhile_leaves_nothing_to_resume() -> None:
+    with connected(facts={"good": {"root": "/lora-1"}}) as (served, generator):
+        answers = generator.generate("mine", asked(generator), GREEDY)
+        next(answers)
+        served.facts = {"good": {"root": "/lora-2"}}
+        with pytest.raises(ModelError, match="what mine answered meanwhile may be of either, so begin anew"):
+            list(answers)
+
+
 def test_ctrl_c_keeps_what_is_under_way() -> None:
     import os
     import signal
@@ -200,6 +217,15 @@ def test_a_chat_is_sent_as_messages_and_a_dropped_system_message_is_not_shown() 
             path, body = served.bodies[-1]
             assert path == "/v1/chat/completions"
             assert body["messages"] == messages("" if drops else "Be brief.")
+
+
+def test_a_chat_is_proved_by_its_own_likeliest_tokens() -> None:
+    for top in (True, False):
+        with connected(top=top) as (_, generator):
+            chats = [generator.render_chat([{"role": "user", "content": text}]) for text in TEXTS]
+            (proof,) = prove(generator, asked(generator, chats))
+            assert (proof.kl_mean is not None) is top
+            assert ("likeliest tokens" in proof.notes[0]) is top
 
 
 def test_a_server_without_chats_says_what_to_do() -> None:

@@ -80,7 +80,7 @@ def ability_of(server: Server, names: Mapping[str, str], api: Api) -> tuple[Serv
     _refuse_same_model(names, replies)
     models = None if listed is None else {model: listed[model] for model in names.values() if model in listed}
     found = Ability(path, models, asking.version(), unlisted=unlisted)
-    found = replace(found, top=_top(asking, path, names[BASE]), says_end=first.ended is not None)
+    found = replace(found, top=likeliest(asking, path, names[BASE]), says_end=first.ended is not None)
     return server, _with_echo(asking, found, names)
 
 
@@ -183,7 +183,7 @@ def _about(name: str, message: str) -> AdapterError:
     return error
 
 
-def _top(asking: Server, path: str, model: str) -> int:
+def likeliest(asking: Server, path: str, model: str) -> int:
     """How many of the likeliest first tokens a server gives; 0: none."""
     for most in MOST_TOP:
         found = asking.complete(path, body_of(path, model, PROBE, 1, **top_of(path, most)))

@@ -6,11 +6,10 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from loralift.endpoints import OF_THIS_REQUEST, Pause, Refused, replies, safe
+from loralift.endpoints import OF_THIS_REQUEST, Pause, Refused, replies
 from loralift.errors import ModelError, UsageError, shown
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
@@ -195,7 +194,7 @@ class EndpointGenerator:
                     on_progress(rows, tokens)
                 yield self._read(prompt, reply, settings, now - before)
                 before = time.perf_counter()
-        self._refuse_another_server()
+        self._refuse_another_server(variant)
 
     def _answer(self, variant: str, settings: GenerationSettings, prompt: Prompt, pause: Pause) -> Reply:
         body: dict[str, Any] = {"max_tokens": settings.max_new_tokens, "temperature": settings.temperature}
@@ -232,7 +231,12 @@ class EndpointGenerator:
                 f"{prompt.id}: it has changed, or does not tell its models apart; begin anew with a server of its own"
             )
         self._refuse_other_prompt(prompt, reply, path)
-        return replace(reply, text=safe(reply.text, self.server.address))
+        if (key := self.server.address.key) and key in reply.text:
+            raise ModelError(
+                f"the answer of {variant} to {prompt.id} holds the key in the variable of --endpoint-key-env, which is "
+                "never written: give the server another key, or leave the flag out where it wants none"
+            )
+        return reply
 
     def _refuse_other_prompt(self, prompt: Prompt, reply: Reply, path: str) -> None:
         """Refuse a reply to a prompt of another number of tokens than ours, or than another variant's."""
@@ -271,16 +275,26 @@ class EndpointGenerator:
                 if on_progress is not None:
                     on_progress(rows, tokens)
                 yield scored
-        self._refuse_another_server()
+        self._refuse_another_server(variant)
 
-    def _refuse_another_server(self) -> None:
-        """Refuse to go on where the server lists other facts of its models than at first, as after a restart."""
+    def _refuse_another_server(self, asked: str = "") -> None:
+        """Refuse to go on where the server lists other facts of its models than at first, as after a restart.
+
+        Args:
+            asked: The variant that was asked meanwhile, whose answers may be of either; empty: none was.
+
+        Raises:
+            ModelError: It does.
+        """
         if self.ability.models is None:
             return
         listed = self.server.models() or {}
         now = {name: listed[name] for name in self.ability.models if name in listed}
         if now != self.ability.models:
+            remedy = "serve what it served before and go on with --resume"
+            if asked:
+                remedy = f"what {asked} answered meanwhile may be of either, so begin anew in another --output-dir"
             raise ModelError(
                 f"the server lists {shown(now)} now, and listed {shown(dict(self.ability.models))} at first: others "
-                "answer there; serve what it served before and go on with --resume, or begin anew"
+                f"answer there; {remedy}"
             )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from loralift.errors import AdapterError, ModelError, some
 from loralift.generation.adapter import tokenizer_match
 from loralift.generation.adapter.proof import NOTHING, WEAK, spread
-from loralift.generation.endpoint.ability import top_of
+from loralift.generation.endpoint.ability import likeliest, top_of
 from loralift.generation.endpoint.generator import EndpointGenerator
 from loralift.records import BASE, AdapterProof, Prompt
 
@@ -41,9 +42,10 @@ def prove(
     """
     tokenizer_match.refuse_misread(generator.tokenizer, prompts, chat_template=chat_template)
     few = spread(prompts)
-    if generator.ability.top and all(generator.writing.request(one)[0] == generator.ability.path for one in few):
-        return _by_tokens(generator, few)
-    return _by_answers(generator, few)
+    path, most = generator.writing.request(few[0])[0], generator.ability.top
+    if path != generator.ability.path:  # chats of a server that is asked for completions otherwise
+        most = likeliest(generator.server.probing(), path, generator.names[BASE])
+    return _by_tokens(generator, few, path, most) if most else _by_answers(generator, few)
 
 
 def divergence(one: Top, other: Top) -> float:
@@ -67,23 +69,24 @@ def divergence(one: Top, other: Top) -> float:
     return max(math.fsum(p * math.log(p / max(q, _LEAST)) for p, q in terms if p > _LEAST), 0.0)
 
 
-def _by_tokens(generator: EndpointGenerator, few: Sequence[Prompt]) -> tuple[AdapterProof, ...]:
-    base = _tops(generator, BASE, few, generator.concurrency)
-    again = [_tops(generator, BASE, few, at_a_time) for at_a_time in (1, generator.concurrency)]
+def _by_tokens(generator: EndpointGenerator, few: Sequence[Prompt], path: str, most: int) -> tuple[AdapterProof, ...]:
+    asked = top_of(path, most)
+    base = _tops(generator, BASE, few, asked, generator.concurrency)
+    again = [_tops(generator, BASE, few, asked, at_a_time) for at_a_time in (1, generator.concurrency)]
     noise = max(divergence(other[key], top) for other in again for key, top in base.items())
     proofs: list[AdapterProof] = []
     adapted: dict[str, dict[str, Top]] = {}
     for name in generator.variants[1:]:
-        tops = _tops(generator, name, few, generator.concurrency)
+        tops = _tops(generator, name, few, asked, generator.concurrency)
         shift = [divergence(tops[key], top) for key, top in base.items()]
         if max(shift) <= max(NOTHING, WEAK * noise):
             raise _dead(
                 generator,
                 name,
                 f"on {len(few)} prompts it shifts the next token's distribution by at most {max(shift):.1e} nats, as "
-                f"far as the {generator.ability.top} likeliest tokens say, and the base by itself moves by {noise:.1e}",
+                f"far as the {most} likeliest tokens say, and the base by itself moves by {noise:.1e}",
             )
-        notes = [f"The server gives the {generator.ability.top} likeliest tokens, so its divergence is at least that."]
+        notes = [f"The server gives the {most} likeliest tokens, so its divergence is at least that."]
         if twins := [other for other, found in adapted.items() if found == tops]:
             notes.append(f"Its likeliest tokens are the very ones of {some(twins)}: the server may mix them up.")
         adapted[name] = tops
@@ -93,14 +96,15 @@ def _by_tokens(generator: EndpointGenerator, few: Sequence[Prompt]) -> tuple[Ada
     return tuple(proofs)
 
 
-def _tops(generator: EndpointGenerator, variant: str, few: Sequence[Prompt], at_a_time: int) -> dict[str, Top]:
+def _tops(
+    generator: EndpointGenerator, variant: str, few: Sequence[Prompt], asked: Mapping[str, Any], at_a_time: int
+) -> dict[str, Top]:
     """The likeliest first tokens by the prompts' ids.
 
     Raises:
         ModelError: A reply has none, or no numbers.
     """
-    body = {"max_tokens": 1, "temperature": 0, **top_of(generator.ability.path, generator.ability.top)}
-    replies = generator.ask(variant, few, body, at_a_time)
+    replies = generator.ask(variant, few, {"max_tokens": 1, "temperature": 0, **asked}, at_a_time)
     tops = {prompt.id: replies[prompt.id].top or {} for prompt in few}
     lacking = [key for key, top in tops.items() if not top or not all(map(_possible, top.values()))]
     if lacking:
