@@ -11,7 +11,7 @@ from loralift.comparison import compare_slices, cut_columns, with_margins
 from loralift.errors import RunDirectoryError, some
 from loralift.nemo.summaries import summarise_all
 from loralift.reading import reading
-from loralift.records import Comparison, Confounds, Plain, Report, Row, Score, SdkPairedTest, part
+from loralift.records import Comparison, Confounds, Example, Parted, Plain, Report, Row, Score, SdkPairedTest, part
 from loralift.reporting.findings import findings
 from loralift.version import VERSION
 from loralift.workflow.compare_inputs import Prepared
@@ -21,7 +21,7 @@ from loralift.workflow.external_formats import EITHER, IDS, NO_METRIC, PREDICTIO
 from loralift.workflow.output import COMPARED, refuse_folder
 from loralift.workflow.reporting import Written, write_report
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.sides.asked import COLUMNS, DATA, FIELDS
+from loralift.workflow.sides.asked import COLUMNS, DATA, DECODING, FIELDS, GREEDY, NONE, NOTHING
 from loralift.workflow.sides.differing import field_of
 from loralift.workflow.sides.pairing import clusters, unpaired
 from loralift.workflow.sides.side import Shown, Side
@@ -89,19 +89,43 @@ def report_of(prepared: Prepared, found: Found, evidence: Evidence, command: str
 
 def _texts(side: Side) -> dict[str, Shown]:
     """Id to the texts that a side has; an answer as it was scored, or as it stands where nobody here scored it."""
-    if side.examples is None:
+    examples = _examples(side)
+    if examples is None:
         documents = {row: (of.get("question"), of.get("reference")) for row, of in side.documents.items()}
         return dict(side.shown) or {row: Shown(*of) for row, of in documents.items() if any(of)}
     found = {}
-    for example in side.examples():
+    for example in examples:
         question, answer = example.question, example.answer.text
         found[example.answer.id] = Shown(question.conversation or None, question.reference, answer)
     return found
 
 
+def _examples(side: Side) -> Sequence[Example] | None:
+    """A side's answers; None where it has none, as a run whose answers were not kept."""
+    if side.root is not None:
+        directory = RunDirectory(side.root)
+        if not (directory.dataset.is_file() and directory.answers(side.place.name).is_file()):
+            return None
+    return side.examples() if side.examples is not None else None
+
+
 def _parts_thinking(side: Side) -> bool:
     """Whether thinking was parted from a side's answers before they were scored."""
     return bool(side.run is not None or side.scored or side.own)
+
+
+def _said(sides: Sequence[Side], shown: Sequence[Shown]) -> tuple[dict[str, str], dict[str, str]]:
+    """Side to its answer to one row, and to the thinking that was parted from it."""
+    answers, thinking = {}, {}
+    for side, one in zip(sides, shown, strict=True):
+        if one.answer is None:
+            continue
+        parted = part(one.answer, side.thinking) if _parts_thinking(side) else Parted(one.answer)
+        if parted.answer is not None:
+            answers[side.name] = parted.answer
+        if parted.spans:
+            thinking[side.name] = parted.thinking
+    return answers, thinking
 
 
 def _rows(
@@ -116,16 +140,7 @@ def _rows(
         if not all(row in of_side for of_side in scores):
             continue
         shown = [of_side.get(row, Shown()) for of_side in texts]
-        answers, thinking = {}, {}
-        for side, one in zip(sides, shown, strict=True):
-            if one.answer is None:
-                continue
-            parted = part(one.answer, side.thinking) if _parts_thinking(side) else None
-            answer = one.answer if parted is None else parted.answer
-            if answer is not None:
-                answers[side.name] = answer
-            if parted is not None and parted.spans:
-                thinking[side.name] = parted.thinking
+        answers, thinking = _said(sides, shown)
         together = of(row) if of is not None else row
         rows.append(
             Row(
@@ -149,7 +164,9 @@ def _columns(sides: Sequence[Side], texts: Sequence[Mapping[str, Shown]]) -> dic
     """
     columns: dict[str, dict[str, Plain]] = {}
     for name in ("question", "reference"):
-        known = {row: of for shown in reversed(texts) for row, one in shown.items() if (of := getattr(one, name))}
+        # of what nel writes, the whole prompt stands in the question's place
+        held = [shown for side, shown in zip(sides, texts, strict=True) if name == "reference" or not side.shown]
+        known = {row: of for shown in reversed(held) for row, one in shown.items() if (of := getattr(one, name))}
         if known:
             columns[f"{name} words"] = {row: len(of.split()) for row, of in known.items()}
     told = [of for side in sides if (of := _told(side))]
@@ -168,11 +185,8 @@ def _told(side: Side) -> dict[str, Mapping[str, Plain]]:
             row: {name: of for name, of in line.items() if name not in names and isinstance(of, str | int | float)}
             for row, line in side.lines.items()
         }
-    return (
-        {}
-        if side.run is None or side.examples is None
-        else {example.answer.id: example.question.fields for example in side.examples()}
-    )
+    examples = None if side.run is None else _examples(side)
+    return {example.answer.id: example.question.fields for example in examples or ()}
 
 
 def _with_slices(
@@ -231,7 +245,10 @@ def _made(side: Side) -> Iterator[str]:
         for key, value in known.items():
             if key in FIELDS and field_of(key) != DATA:
                 said.setdefault(key, set()).add(value)
-    yield from (f"{name} {next(iter(of))}" if len(of) == 1 else f"{name} by row" for name, of in said.items())
+    for name, of in said.items():
+        value = next(iter(of)) if len(of) == 1 else "not the same on every row"
+        if value not in (GREEDY, NOTHING) and (name, value) != (DECODING, NONE):  # which nobody wrote down
+            yield f"{name} {value}"
 
 
 def _notes(sides: Sequence[Side], texts: Sequence[Mapping[str, Shown]]) -> Iterator[str]:

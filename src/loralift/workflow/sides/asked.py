@@ -27,6 +27,11 @@ TEXT = f"{PROMPT}:text"
 NOTHING = "nothing is generated"
 """Of a row whose answer is chosen by likelihood: no stop string or temperature decides it."""
 
+GREEDY = "of no effect"
+"""What top_p is at temperature 0."""
+
+NONE = "none"
+
 _LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens")
 _STOPS = ("until", "stop")
 COLUMNS = (*_LIMITS, *_STOPS, "temperature", "top_p")
@@ -79,22 +84,22 @@ def of_settings(settings: Mapping[str, Any]) -> Known:
     At temperature 0 nothing is drawn, whatever top_p is.
 
     >>> of_settings({"until": "Q:", "max_gen_toks": 64, "do_sample": False})
-    {'stop': '["Q:"]', 'max_new_tokens': '64', 'temperature': '0.0', 'top_p': '1.0'}
+    {'stop': '["Q:"]', 'max_new_tokens': '64', 'temperature': '0.0', 'top_p': 'of no effect'}
     """
     known: Known = {}
     if isinstance(stop := _first(settings, _STOPS), str | list | tuple):
         several = [stop] if isinstance(stop, str) else list(stop)
-        known[STOP] = _json(sorted(set(map(str, several)))) if several else "none"
+        known[STOP] = _json(sorted(set(map(str, several)))) if several else NONE
     if (limit := _first(settings, _LIMITS)) is not None:
         known[LIMIT] = str(limit)
     greedy = settings.get("do_sample") is False or settings.get("temperature") == 0
     for name in (TEMPERATURE, TOP_P):
-        value = {TEMPERATURE: 0.0, TOP_P: 1.0}[name] if greedy else settings.get(name)
+        value = {TEMPERATURE: 0.0, TOP_P: GREEDY}[name] if greedy else settings.get(name)
         if value is not None:
             known[name] = str(float(value) if isinstance(value, int) else value)
     if "decoding" in settings:
         others = {name: of for name, of in settings.items() if name not in _APART | {"decoding", "repeats"}}
-        known[DECODING] = _json({name: of for name, of in others.items() if of is not None}) if others else "none"
+        known[DECODING] = _json({name: of for name, of in others.items() if of is not None}) if others else NONE
     return known
 
 
