@@ -182,7 +182,7 @@ def test_what_one_side_alone_says_is_said(tmp_path: Path) -> None:
         read_sides(write(tmp_path / "s.jsonl", half_known()), predictions(tmp_path / "t.jsonl"), ["f1"])
     )
     own = note(read_sides(run(tmp_path / "run"), predictions(tmp_path / "c.jsonl", prompt="Q?"), ["f1"]))
-    assert "each says it in its own way: prompt" in own
+    assert "Each says it in its own way: prompt; only mine says it: stop," in own
 
 
 def half_known() -> list[dict[str, Any]]:
