@@ -10,15 +10,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from loralift import config as configuration
 from loralift.data import load_questions
-from loralift.errors import RunDirectoryError
+from loralift.errors import RunDirectoryError, UsageError
 from loralift.workflow import scoring_process
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import score_variant, scoring_of, write_scored
+from loralift.workflow.scoring import score_variant, scoring_of, try_metrics, write_scored
 from loralift.workflow.scoring_process import Scorer
 
 ROWS = [{"id": str(n), "question": f"What is {n}?", "reference": f"It is {n} and {n + 1}."} for n in range(12)]
@@ -69,6 +70,69 @@ def test_a_variant_scored_ahead_has_the_scores_and_files_of_one_scored_here(tmp_
     for variant in ("base", "mine"):
         assert there.directory.scores(variant).read_bytes() == here.directory.scores(variant).read_bytes()
         assert there.directory.results(variant).read_bytes() == here.directory.results(variant).read_bytes()
+
+
+def on_a_gpu(monkeypatch, cores=4):
+    monkeypatch.setattr(scoring_process, "cores", lambda: cores)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(scoring_process, "find_spec", lambda name: None)
+
+
+def test_metrics_are_tried_in_the_process_that_then_scores(tmp_path, scoring, monkeypatch):
+    on_a_gpu(monkeypatch)
+    monkeypatch.setattr(scoring_process, "score_variant", lambda *job: pytest.fail("scored here"))
+    part = part_of(tmp_path, rows=[{**row, "reference": "它是"} for row in ROWS[:2]] + ROWS[2:])
+    questions = part.data.questions
+    wanted = try_metrics(scoring, questions, questions)
+    with Scorer(scoring, print) as scorer:
+        scorer.begin_to_try(configuration.parse({}), questions, questions)
+        process = scorer._process
+        assert process is not None
+        assert scorer.tried() == wanted
+        scorer.score_beside(ON_A_GPU)
+        assert scorer._process is process
+        part = part_of(tmp_path / "answered")
+        scorer.begin(part, "base")
+        assert len(scorer._begun["", "base"].result(timeout=60).scores) == len(ROWS)
+    assert wanted
+
+
+def test_a_metric_that_cannot_run_is_refused_as_it_is_here(tmp_path, scoring, monkeypatch):
+    on_a_gpu(monkeypatch)
+    part = part_of(tmp_path, rows=[{**row, "reference": "它是"} for row in ROWS])
+    with Scorer(scoring, print) as scorer:
+        scorer.begin_to_try(configuration.parse({}), part.data.questions, part.data.questions)
+        assert scorer._process is not None
+        with pytest.raises(UsageError, match="`--primary` must be a metric that sees the data"):
+            scorer.tried()
+
+
+@pytest.mark.parametrize(
+    ("config", "cores", "vllm", "beside"),
+    [
+        ({}, 4, None, True),
+        ({}, 2, None, False),
+        ({"device": "cpu"}, 4, None, False),
+        ({"device": "cuda:1"}, 4, None, True),
+        ({}, 4, "there", False),  # it measures the GPU's memory, which another process would take of
+        ({"engine": "transformers"}, 4, "there", True),
+        ({"engine": "vllm"}, 4, "there", False),
+    ],
+)
+def test_metrics_are_tried_beside_only_where_a_model_is_loaded_onto_a_gpu(
+    tmp_path, scoring, monkeypatch, config, cores, vllm, beside
+):
+    on_a_gpu(monkeypatch, cores)
+    monkeypatch.setattr(scoring_process, "find_spec", lambda name: vllm)
+    started = []
+    monkeypatch.setattr(scoring_process, "start", lambda: started.append(1))
+    monkeypatch.setattr(scoring_process, "_ask", lambda process, job: ["there"])
+    part = part_of(tmp_path)
+    scorer = Scorer(scoring, print)
+    scorer.begin_to_try(configuration.parse(config), part.data.questions, part.data.questions)
+    assert bool(started) == beside
+    assert (scorer.tried() == ["there"]) == beside
+    scorer._thread.shutdown()
 
 
 def test_what_fails_there_is_said_here(tmp_path, scoring, monkeypatch, capsys):

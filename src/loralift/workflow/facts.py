@@ -55,7 +55,8 @@ def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:
     if machine.get("served"):
         yield "served; its weights were not seen"
         return
-    if machine["parameters"] is not None:  # several GPUs hold it, each in a process of its own
+    # None in runs of before of several GPUs by vLLM
+    if machine["parameters"] is not None:
         yield f"{machine['parameters']:,} parameters"
     yield sha256
 

@@ -37,7 +37,7 @@ from loralift.workflow.checking import ask_first, check_adapters, questions_to_c
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.generating import inspect_model
 from loralift.workflow.progress import Watcher
-from loralift.workflow.scoring import PERPLEXITY, Scoring, refuse_blind, rehearse, scoring_of, settings_of
+from loralift.workflow.scoring import PERPLEXITY, Scoring, scoring_of, settings_of, try_metrics
 
 QUESTIONS = 32
 """Number of questions without --limit: some modes answer one at a time, a small model on a CPU in a minute in all."""
@@ -101,7 +101,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     questions, source = questions_to_check(config)
     if config.limit is None:
         questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
-    for note in (*rehearse(scoring, questions), *refuse_blind(scoring, questions)):
+    for note in try_metrics(scoring, questions, questions):
         watcher.say(f"metrics: {note}")
     base = inspect_model(config)
     infos = inspect_adapters(base, config.adapters)

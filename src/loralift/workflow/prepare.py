@@ -11,8 +11,8 @@ from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
 from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
-from loralift.workflow.asking import Asked, ask, asking_of, overruled
-from loralift.workflow.candidates import agree, inspect_candidates
+from loralift.workflow.asking import Asked, Asking, ask, asking_of, overruled
+from loralift.workflow.candidates import Agreed, agree, inspect_candidates
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import inspect_model, load_generator
@@ -36,6 +36,7 @@ class Ready:
         proofs: One for each adapter.
         refused: Why adapters and candidates were left out, by name.
         candidates: The whole models, as they were inspected; their weights are not loaded.
+        agreed: How they read the prompts.
     """
 
     config: RunConfig
@@ -44,6 +45,7 @@ class Ready:
     proofs: tuple[AdapterProof, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     candidates: Mapping[str, BaseModel] = field(default_factory=dict)
+    agreed: Agreed = field(default_factory=Agreed)
 
 
 def load_and_prove(context: RunContext, datasets: Sequence[DatasetRun]) -> Ready:
@@ -91,29 +93,34 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         candidates = inspect_candidates(config, base)
         generator = _generator(config, watcher, own, base)
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
-        for protocol, asking in askings.items():
-            refuse_unheard_stops(protocol, generator)
-            said = [
-                *overruled(config, protocol.name, protocol.prompt),
-                *(end_of_turn(generator) if asking.chat else ()),
-            ]
-            askings[protocol] = asking = replace(asking, notes=(*asking.notes, *said))
-            for note in asking.notes:
-                watcher.say(f"{protocol.name}: {note}")
-            if config.endpoint is not None:  # who answered is not known from files, so the report says more of it
-                askings[protocol] = replace(asking, notes=(*asking.notes, *generator.notes))
+        askings = {name: _told(asking, generator, config, watcher) for name, asking in askings.items()}
         asked = {dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in own}
         _show_trained(own, asked, watcher)
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
-        asked = _noted(asked, agree(generator, candidates, own, asked), watcher)
+        agreed = agree(generator, candidates, own, asked)
+        asked = _noted(asked, agreed.notes, watcher)
         _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
         tasks = [dataset for dataset in datasets if dataset.task is not None]
         asked |= {dataset.part: Asked(asking_of_task(askings[dataset.protocol]), ()) for dataset in tasks}
     with clock.stage("check"):
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
-    return Ready(config, generator, asked, proofs, refused, candidates)
+    return Ready(config, generator, asked, proofs, refused, candidates, agreed)
+
+
+def _told(asking: Asking, generator: Generator, config: RunConfig, watcher: Watcher) -> Asking:
+    """A protocol's asking with all that is noted on it, which is told too."""
+    protocol = asking.protocol
+    refuse_unheard_stops(protocol, generator)
+    said = [*overruled(config, protocol.name, protocol.prompt), *(end_of_turn(generator) if asking.chat else ())]
+    asking = replace(asking, notes=(*asking.notes, *said))
+    for note in asking.notes:
+        watcher.say(f"{protocol.name}: {note}")
+    if config.endpoint is None:
+        return asking
+    # who answered is not known from files, so the report says more of it
+    return replace(asking, notes=(*asking.notes, *generator.notes))
 
 
 def _noted(asked: Mapping[str, Asked], notes: Sequence[str], watcher: Watcher) -> dict[str, Asked]:

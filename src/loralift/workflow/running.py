@@ -22,9 +22,16 @@ from loralift.workflow.prepare import load_and_prove
 from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, model_of, refuse_blind, rehearse, scoring_of, with_model
+from loralift.workflow.scoring import Scoring, model_of, per_character, scoring_of, with_model
 from loralift.workflow.scoring_process import Scorer
-from loralift.workflow.sharding import Shard, kept_of, refuse_another_shard, refuse_none_left, refuse_unshared
+from loralift.workflow.sharding import (
+    Shard,
+    kept_of,
+    refuse_another_shard,
+    refuse_none_left,
+    refuse_other_tokens,
+    refuse_unshared,
+)
 from loralift.workflow.tasks import evaluate_task
 
 
@@ -46,8 +53,8 @@ def run(
     """
     scoring = scoring_of(config)
     with _begun(config, scoring, None, watcher, resume=resume) as (context, directory, resume):
-        datasets, training = _load(context, directory, scoring, resume=resume)
         with Scorer(scoring, context.watcher.say) as scorer:
+            datasets, training = _load(context, directory, scorer, resume=resume)
             context, known = _generate(context, datasets, scorer, training, resume=resume, command=command)
             compare_all(context, datasets, scorer, known)
         return report_all(context, directory, datasets)
@@ -67,8 +74,8 @@ def run_shard(
     refuse_unshared(config, shard)
     scoring = scoring_of(config)
     with _begun(config, scoring, shard, watcher, resume=resume) as (context, directory, resume):
-        datasets, training = _load(context, directory, scoring, resume=resume)
         with Scorer(scoring, context.watcher.say) as scorer:
+            datasets, training = _load(context, directory, scorer, resume=resume)
             _generate(context, datasets, scorer, training, resume=resume, command=command)
         for dataset in datasets:
             finish(dataset.directory, context.clock.seconds)
@@ -94,9 +101,9 @@ def _begun(
 
 
 def _load(
-    context: RunContext, directory: RunDirectory, scoring: Scoring, *, resume: bool
+    context: RunContext, directory: RunDirectory, scorer: Scorer, *, resume: bool
 ) -> tuple[list[DatasetRun], list[str]]:
-    """The parts of the run and the texts of the training data; the metrics are tried on what is to be scored."""
+    """The parts of the run and the texts of the training data; the scorer tries the metrics on what is to be scored."""
     config, clock = context.config, context.clock
     with clock.stage("data"):
         datasets = load_datasets(config, directory, resume=resume)
@@ -107,9 +114,8 @@ def _load(
                 tell(dataset, context.watcher)
     with clock.stage("metrics"):
         own = [dataset for dataset in datasets if dataset.task is None]
-        rehearsed = rehearse(scoring, [question for dataset in own for question in dataset.data.questions])
-        for note in (*rehearsed, *refuse_blind(scoring, datasets[0].data.questions)):
-            context.watcher.say(f"metrics: {note}")
+        questions = [question for dataset in own for question in dataset.data.questions]
+        scorer.begin_to_try(config, questions, datasets[0].data.questions)
     return datasets, training
 
 
@@ -138,9 +144,15 @@ def _generate(
         The context, its configuration without the adapters that were refused, and what is known of the others.
     """
     ready = load_and_prove(context, datasets)
+    with context.clock.stage("metrics"):
+        for note in scorer.tried():
+            context.watcher.say(f"metrics: {note}")
     context = replace(context, config=ready.config)
     model = model_of(ready.generator)
     scorer.scoring = with_model(scorer.scoring, model)
+    if ready.agreed.own:
+        refuse_other_tokens(context.shard, ready.agreed.own)
+        scorer.scoring = per_character(scorer.scoring)
     of_base = {dataset.part: _of_base(context.config, dataset, scorer) for dataset in datasets}
     numbers = {name: info.numbers for name, info in ready.generator.adapters.items()}
     kept = None if context.shard is None else kept_of(context.shard, model, numbers, training)
@@ -153,10 +165,11 @@ def _generate(
         _answer(context, dataset, scorer, ready.generator, ready.asked[dataset.part])
     notes = {part: asked.asking.notes for part, asked in ready.asked.items()}
     known, asked, candidates = Known(training, ready.proofs, notes, numbers), ready.asked, ready.candidates
+    own = ready.agreed.own
     if candidates:
         before = before_release(ready.generator, asked[""].prompts)
         del ready  # and with it the base: two whole models may not fit
-        answer_candidates(context, datasets, asked, candidates, before, scorer)
+        answer_candidates(context, datasets, asked, own, candidates, before, scorer)
     return context, known
 
 

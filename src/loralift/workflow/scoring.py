@@ -205,6 +205,23 @@ def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
     ]
 
 
+def try_metrics(scoring: Scoring, questions: Sequence[Question], decisive: Sequence[Question]) -> list[str]:
+    """Make sure that the metrics can run, and that the primary one can see the data.
+
+    Args:
+        scoring: The metrics.
+        questions: Of all data sets that are scored.
+        decisive: Of the one that decides.
+
+    Returns:
+        What a reader must know of the metrics, one sentence each.
+
+    Raises:
+        LoraLiftError: What `rehearse` and `refuse_blind` raise.
+    """
+    return [*rehearse(scoring, questions), *refuse_blind(scoring, decisive)]
+
+
 def with_model(scoring: Scoring, described: str) -> Scoring:
     """The same scoring, whose perplexity names the model that it is of.
 
@@ -213,6 +230,11 @@ def with_model(scoring: Scoring, described: str) -> Scoring:
         described: The base model and its tokenizer, e.g. ``org/model@revision,tokenizer:1f3a…``; no ``|`` in it.
     """
     return _with_settings(scoring, perplexity_of=described)
+
+
+def per_character(scoring: Scoring) -> Scoring:
+    """The same scoring for variants with several tokenizers: perplexity is of characters."""
+    return _with_settings(scoring, perplexity_per="character")
 
 
 def _with_settings(scoring: Scoring, **changed: Any) -> Scoring:

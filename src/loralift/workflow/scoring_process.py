@@ -1,5 +1,7 @@
 """Scoring in a process of its own, while the GPU generates the next variant's answers.
 
+The metrics are tried there too, while the model is loaded here: their libraries take as long to import as the model's.
+
 A thread would not do: scoring and launching GPU work both need Python's GIL. The process is this package started again:
 no fork, which CUDA forbids, and not ``multiprocessing``, which would run an unguarded script of the user a second time.
 
@@ -18,16 +20,19 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from importlib.util import find_spec
 from queue import SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, Literal
 
+from loralift.config import RunConfig
 from loralift.cores import cores
 from loralift.errors import first_line
 from loralift.generation import Generator
-from loralift.records import Score
+from loralift.records import Question, Score
 from loralift.workflow import memory
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.scoring import Scored, Scoring, score_variant, write_scored
+from loralift.workflow.scoring import Scored, Scoring, score_variant, try_metrics, write_scored
 
 # Fewest CPU cores for a second process: generating on a GPU needs one, scoring another, and libraries have threads.
 FEWEST_CORES = 4
@@ -36,10 +41,14 @@ FEWEST_CORES = 4
 MANY_ROWS = 5_000
 
 
-type Job = tuple[DatasetRun, str, Scoring]
+type Job = tuple[Literal["score", "try"], tuple[Any, ...]]
+"""What is asked of the process, and the arguments of the function that does it."""
 
 type Found = Scored | str
-"""What a job gave, or why it failed."""
+"""What scoring gave, or why it failed."""
+
+type Tried = list[str] | str
+"""What trying the metrics gave, or why it failed."""
 
 
 class Scorer:
@@ -55,6 +64,7 @@ class Scorer:
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._begun: dict[tuple[str, str], Future[Found]] = {}
+        self._trial: tuple[Callable[[], list[str]], Future[Tried]] | None = None
 
     def __enter__(self) -> Scorer:
         return self
@@ -66,15 +76,46 @@ class Scorer:
                 process.kill()
         self._thread.shutdown()
 
+    def begin_to_try(self, config: RunConfig, questions: Sequence[Question], decisive: Sequence[Question]) -> None:
+        """Begin to try the metrics in the process, where a model is loaded onto a GPU here meanwhile; else try them.
+
+        Args:
+            config: What is evaluated and how.
+            questions: Of all data sets that are scored.
+            decisive: Of the one that decides.
+
+        Raises:
+            LoraLiftError: What `try_metrics` raises; from the process `tried` raises it.
+        """
+        given = (self.scoring, list(questions), list(decisive))
+        if loads_onto_gpu(config) and cores() >= FEWEST_CORES:
+            self._process = start()
+            begun = self._thread.submit(_ask, self._process, ("try", given))
+        else:
+            begun = _known(try_metrics(*given))
+        self._trial = partial(try_metrics, *given), begun
+
+    def tried(self) -> list[str]:
+        """What a reader must know of the metrics, one sentence each, once they were tried.
+
+        Raises:
+            LoraLiftError: A metric cannot run, or the primary one cannot see the references.
+        """
+        assert self._trial is not None
+        trial, found = self._trial
+        notes = found.result()
+        # tried again here, where the same error is raised with its class
+        return trial() if isinstance(notes, str) else notes
+
     def score_beside(self, generator: Generator) -> None:
         """Start the process, unless the generator runs on the CPU and needs all cores."""
-        if generator.describe().numerics["device"] == "cuda" and cores() >= FEWEST_CORES:
+        if self._process is None and generator.describe().numerics["device"] == "cuda" and cores() >= FEWEST_CORES:
             self._process = start()
 
     def begin(self, dataset: DatasetRun, variant: str) -> None:
         """Begin to score a variant that has answered, if there is a process."""
         if self._process is not None:
-            job = (dataset, variant, self.scoring)
+            job: Job = ("score", (dataset, variant, self.scoring))
             self._begun[dataset.part, variant] = self._thread.submit(_ask, self._process, job)
 
     def share(self, dataset: DatasetRun, variants: Sequence[str]) -> None:
@@ -111,10 +152,21 @@ class Scorer:
         return score_variant(dataset, variant, self.scoring)
 
 
-def _known(scored: Scored) -> Future[Found]:
+def loads_onto_gpu(config: RunConfig) -> bool:
+    """Whether a run will load its model onto a CUDA GPU, by the transformers engine.
+
+    vLLM measures the GPU's memory as it starts, and another process must not take of it meanwhile.
+    """
+    import torch
+
+    on_gpu = (config.device or "auto").startswith(("auto", "cuda")) and torch.cuda.is_available()
+    return on_gpu and (config.engine == "transformers" or find_spec("vllm") is None)
+
+
+def _known[Result](result: Result) -> Future[Any]:
     """A finished future."""
-    known: Future[Found] = Future()
-    known.set_result(scored)
+    known: Future[Any] = Future()
+    known.set_result(result)
     return known
 
 
@@ -135,7 +187,8 @@ def main() -> None:
     while True:
         job = jobs.get()
         try:
-            found: Found = score_variant(*job)
+            does, given = job
+            found: Any = score_variant(*given) if does == "score" else try_metrics(*given)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other process scores again and raises it
             found = f"{type(error).__name__}: {first_line(error)}"
         _send(answers, found)
@@ -150,13 +203,13 @@ def _read_jobs(stream: IO[bytes], jobs: SimpleQueue[Job]) -> None:
         os._exit(0)
 
 
-def _ask(process: subprocess.Popen[bytes], job: Job) -> Found:
-    """One job's result."""
+def _ask(process: subprocess.Popen[bytes], job: Job) -> Any:
+    """One job's result, or why it failed."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         _send(process.stdin, job)
-        found: Found = pickle.load(process.stdout)
+        found = pickle.load(process.stdout)
     except (OSError, EOFError, pickle.UnpicklingError):
         return f"its process ended with {process.poll()}"
     return found
