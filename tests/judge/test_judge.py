@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from loralift.comparison import lower_bound
+from loralift.endpoints.client import _retry_after
 from loralift.errors import JudgeError, UsageError
 from loralift.judge import (
     Contest,
@@ -32,7 +33,6 @@ from loralift.judge import (
     read_verdict,
     requests,
 )
-from loralift.judge.client import _retry_after
 from loralift.records import JudgeProof, Question
 from tests.judge import served as judges
 from tests.judge.served import Served, serving
@@ -331,7 +331,11 @@ def test_what_an_answer_says_is_no_place_of_the_rubric() -> None:
 
 
 def test_a_judge_is_another_one_by_model_rubric_or_options() -> None:
-    endpoints = [Endpoint("http://h", "m"), Endpoint("http://h", "n"), Endpoint("http://h", "m", {"temperature": 1})]
+    endpoints = [
+        Endpoint("http://h", model="m"),
+        Endpoint("http://h", model="n"),
+        Endpoint("http://h", model="m", options={"temperature": 1}),
+    ]
     assert len({endpoint.digest("r") for endpoint in endpoints} | {endpoints[0].digest("s")}) == 4
     assert dataclasses.replace(endpoints[0], key="k").digest("r") == endpoints[0].digest("r")
 

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from loralift import arguments
 from loralift.config import RunConfig, flag_of
 from loralift.config.names import TASKS
+from loralift.config.served import ServedFields
 from loralift.errors import UsageError, wrong_argument
 
 METAVARS = {
@@ -30,6 +31,10 @@ METAVARS = {
     "train_data": "FILE",
     "model": "ID|PATH",
     "base_from": "RUN",
+    "endpoint": "URL",
+    "endpoint_key_env": "VAR",
+    "endpoint_tokenizer": "ID|PATH",
+    "concurrency": "N",
 }
 
 
@@ -85,7 +90,9 @@ def one_config(_context: click.Context, _parameter: click.Parameter, came: Seque
 
 def config_options[Command: Callable[..., Any]](command: Command) -> Command:
     """Give a command one option a field of the configuration; an option not given is None."""
-    for name, field in reversed(RunConfig.model_fields.items()):
+    # those that a class above has come first in pydantic's order, and are the last that a reader looks for
+    fields = sorted(RunConfig.model_fields.items(), key=lambda item: item[0] in ServedFields.model_fields)
+    for name, field in reversed(fields):
         command = _option(name, field)(command)
     return command
 

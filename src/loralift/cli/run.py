@@ -53,6 +53,7 @@ def run(config_file: Path | None, resume: bool, shard: str | None, **options: An
     asked = asked_judge(**of_judge)
     part = _shard(shard)
     config = load(config_file, given(of_run))
+    refuse_out_of_reach(config)
     if part is not None:
         if asked is not None:
             raise UsageError("`--judge` judges a whole run: merge the shards first, then `loralift judge RUN`")
@@ -61,6 +62,19 @@ def run(config_file: Path | None, resume: bool, shard: str | None, **options: An
     if asked is not None:
         _refuse_in_vain(asked, config)
     run_and_show(config, resume=resume, command=shlex.join(["loralift", *sys.argv[1:]]), asked=asked)
+
+
+def refuse_out_of_reach(config: RunConfig) -> None:
+    """Refuse a server elsewhere where no network is to be reached.
+
+    Raises:
+        UsageError: It is.
+    """
+    from loralift.endpoints.address import is_local
+
+    offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
+    if offline and config.endpoint is not None and not is_local(config.endpoint):
+        raise UsageError("`--endpoint` is not on this machine, and --offline reaches no network: leave one of them out")
 
 
 def _shard(given: str | None) -> Shard | None:

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     ValidationError,
@@ -48,6 +46,7 @@ from loralift.config.fields import (
 )
 from loralift.config.names import TASKS, USABLE_NAMES, folder_of, is_usable
 from loralift.config.protocols import CHAT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of, refuse_unused_shots
+from loralift.config.served import ServedFields, refuse_unserved
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.records import TRAINING
 from loralift.yaml_file import read_yaml
@@ -55,14 +54,12 @@ from loralift.yaml_file import read_yaml
 DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 
 
-class RunConfig(BaseModel):
+class RunConfig(ServedFields):
     """Everything that `loralift run` can be told; see `docs/configuration.md`.
 
     Raises:
         UsageError: From `load` and `parse`, for an unknown key or a value that is not allowed.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Name = Field(DEFAULT_MODEL, title="The base model.", description="a hub id, a folder or a GGUF file")
     revision: Name | None = Field(
@@ -186,10 +183,10 @@ class RunConfig(BaseModel):
     metric_batch_size: Annotated[int, whole(1, 100_000)] = Field(
         32, title="Texts that an embedding model takes at a time.", description="an integer from 1 to 100,000"
     )
-    engine: Literal["auto", "transformers", "vllm"] = Field(
+    engine: Literal["auto", "transformers", "vllm", "endpoint"] = Field(
         "auto",
-        title="What generates; auto takes vllm where it is installed and a GPU is there.",
-        description="auto, transformers or vllm",
+        title="What generates; auto takes vllm where it is installed and a GPU is there, endpoint asks a server.",
+        description="auto, transformers, vllm or endpoint",
     )
     decoding: Literal["auto", "loop", "generate"] = Field(
         "auto",
@@ -324,6 +321,7 @@ class RunConfig(BaseModel):
                 "prompt: chat in the configuration file"
             )
         refuse_unused_shots(self.protocols, self.model_fields_set, self.shots, self.train_data)
+        refuse_unserved(self, self.engine, self.model_fields_set, self.tasks)
         refuse_beside(self.candidates, self.adapters, self.engine, self.device_map, self.tasks)
         if self.base_from is not None and not self.compared:
             raise whole_line("`--base-from` spares asking the base beside an adapter, and there is none: give one")

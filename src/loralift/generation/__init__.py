@@ -16,6 +16,8 @@ from loralift.records import AdapterProof, Prompt, Tags
 
 if TYPE_CHECKING:
     from loralift.generation.adapter.info import AdapterInfo
+    from loralift.generation.endpoint.generator import EndpointGenerator
+    from loralift.generation.endpoint.server import Given
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.model.build import Limit
     from loralift.generation.model.thinking import Switch
@@ -33,12 +35,14 @@ __all__ = [
     "inspect_adapter",
     "inspect_adapters",
     "inspect_base",
+    "load_endpoint",
     "load_generator",
     "load_transformers",
     "load_vllm",
     "plainly",
     "prove",
     "refuse_misread",
+    "served_base",
     "spread",
     "thinking_tags",
 ]
@@ -277,6 +281,31 @@ def _start_vllm(
     return generator.VllmGenerator(load.load_engine(base, infos, dtype, work))
 
 
+def served_base(name: str) -> BaseModel:
+    """A base on a server, of which only its name there is known."""
+    from loralift.generation.endpoint import said
+
+    return said.served_base(name)
+
+
+def load_endpoint(base: BaseModel, adapters: Mapping[str, str], given: Given) -> EndpointGenerator:
+    """Find out that a server has the base and every adapter, and what it can do.
+
+    Args:
+        base: As of `served_base`.
+        adapters: Name to the model's name there, in the order of the variants.
+        given: The server.
+
+    Raises:
+        UsageError: The URL is none, or one model is named twice.
+        ModelError: The server cannot be reached, has no such base, or answers to any name.
+        AdapterError: The server has no such adapter, or does not tell it from the base.
+    """
+    from loralift.generation.endpoint import load
+
+    return load.load(base, adapters, given)
+
+
 def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: bool = False) -> tuple[AdapterProof, ...]:
     """Prove on real prompts that every adapter acts, and tell what of its training differs from this evaluation.
 
@@ -290,7 +319,11 @@ def prove(generator: Generator, prompts: Sequence[Prompt], *, chat_template: boo
         AdapterError: An adapter is dead, or makes the model compute NaN.
     """
     from loralift.generation.adapter import proof
+    from loralift.generation.endpoint import proof as by_server
+    from loralift.generation.endpoint.generator import EndpointGenerator
 
+    if isinstance(generator, EndpointGenerator):
+        return by_server.prove(generator, prompts, chat_template=chat_template)
     return proof.prove(generator, prompts, chat_template=chat_template)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -288,3 +289,8 @@ def refuse_too_long(prompts: Sequence[Prompt], new_tokens: int, window: int | No
             f"{new_tokens} new tokens in the context window of {window}: lower --max-new-tokens{remedy} or "
             f"leave these out: {some(prompt.id for prompt in too_long)}"
         )
+
+
+def sampling_seed(seed: int, key: str) -> int:
+    """The seed of one row's sampling, fixed by the run's seed and the prompt's id; 63 bits."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8]) >> 1

@@ -2,9 +2,9 @@
 
 ::
 
-    Contest --rubric--> two Requests --client, asking--> Replies --reply, contest--> Outcome --proof--> Proof
+    Contest --rubric--> two Requests --asking--> Replies --reply, contest--> Outcome --proof--> Proof
 
-``endpoint`` says who is asked, ``client`` asks once, ``asking`` asks many at a time. Both orders, and a tie where they
+``endpoint`` says who is asked, ``asking`` asks by `loralift.endpoints`. Both orders, and a tie where they
 contradict, are MT-Bench's (Zheng et al., 2023); a rubric that can be replaced and a pattern for the verdict are
 inspect_ai's; the proof is our own. No file is read or written here but the rubric: `loralift.workflow.judging` does it.
 """

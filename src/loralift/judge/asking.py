@@ -1,19 +1,15 @@
-"""Many requests at a time; each reply is recorded before the next one is asked for."""
+"""A judge's replies: one request as a chat completion, many at a time."""
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from loralift.judge.client import Pause, Stopped, ask
+from loralift import endpoints
+from loralift.endpoints import Pause, Refused
 from loralift.judge.contest import Request
 from loralift.judge.endpoint import Endpoint
 from loralift.judge.reply import Reply
-
-GRACE = 3.0
-"""Seconds in which replies that are under way are still recorded when nothing more is asked: they are paid for."""
 
 
 def ask_all(
@@ -32,53 +28,41 @@ def ask_all(
         LoraLiftError: What ``record`` raises.
         KeyboardInterrupt: The user gave up; likewise.
     """
-    waiting = _queue(asked)
-    pause, lock, failed = Pause(), threading.Lock(), list[BaseException]()
-    closed, ended = threading.Event(), threading.Semaphore(0)
+    endpoints.ask_all(lambda request, pause: _ask(endpoint, request.prompt, pause), asked, record, at_a_time=at_a_time)
 
-    def work() -> None:
-        try:
-            while True:
-                request = waiting.get_nowait()
-                reply = ask(endpoint, request.prompt, pause)
-                with lock:
-                    if not closed.is_set():
-                        record(request, reply)
-        except (queue.Empty, Stopped):
-            return
-        except BaseException as error:  # noqa: BLE001 - the asking thread raises it
-            failed.append(error)
-            pause.stop.set()
-        finally:
-            ended.release()
 
-    # daemons, which a process does not wait for when it ends: a request may take minutes
-    workers = [threading.Thread(target=work, daemon=True) for _ in range(min(at_a_time, len(asked)))]
-    for worker in workers:
-        worker.start()
-    at_work = len(workers)
+def _ask(endpoint: Endpoint, prompt: str, pause: Pause) -> Reply:
+    """The reply to one message."""
+    body = {
+        **endpoint.options,
+        "model": endpoint.model,
+        "messages": [{"role": "user", "content": prompt}],
+        "stream": False,
+    }
+    found = endpoints.send(endpoint, endpoint.url, body, pause, lambda content: _reply(content, endpoint))
+    return Reply("", refused=found.why) if isinstance(found, Refused) else found
+
+
+def _reply(found: Any, endpoint: Endpoint) -> Reply:
+    """A chat completion's message.
+
+    Raises:
+        ValueError: It is none.
+    """
     try:
-        while at_work and not failed:
-            # not Thread.join: up to Python 3.12 one that Ctrl-C interrupts takes a thread at work for ended
-            at_work -= ended.acquire(timeout=0.05)
-    finally:
-        pause.stop.set()
-        _wait(ended, at_work)
-        with lock:
-            closed.set()
-    if failed:
-        raise failed[0]
-
-
-def _queue(asked: Sequence[Request]) -> queue.SimpleQueue[Request]:
-    waiting: queue.SimpleQueue[Request] = queue.SimpleQueue()
-    for request in asked:
-        waiting.put(request)
-    return waiting
-
-
-def _wait(ended: threading.Semaphore, at_work: int) -> None:
-    """Wait for threads at work, each of which releases `ended` once, but no longer than `GRACE`."""
-    deadline = time.monotonic() + GRACE
-    while at_work and ended.acquire(timeout=max(0.0, deadline - time.monotonic())):
-        at_work -= 1
+        choice = found["choices"][0]
+        content = choice["message"]["content"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError("no chat completion") from error
+    if isinstance(content, list):
+        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+    if content is not None and not isinstance(content, str):
+        raise ValueError("no chat completion")
+    usage = found.get("usage") if isinstance(found.get("usage"), Mapping) else {}
+    reason = choice.get("finish_reason")
+    return Reply(
+        text=endpoints.safe(content or "", endpoint),
+        finish_reason=reason if isinstance(reason, str) else None,
+        prompt_tokens=endpoints.count(usage.get("prompt_tokens")),
+        output_tokens=endpoints.count(usage.get("completion_tokens")),
+    )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from loralift import arguments
-from loralift.errors import UsageError, wrong_argument
+from loralift.endpoints import Address, Words, key_of, url_of
+from loralift.endpoints.address import VARIABLE
+from loralift.errors import JudgeError, UsageError, wrong_argument
 
 PATH = "/chat/completions"
 
@@ -21,43 +21,30 @@ DEFAULTS: Mapping[str, Any] = {"temperature": 0, "max_tokens": 1024}
 OWN = ("model", "messages", "stream", "n")
 """What a request says of itself, and no option may."""
 
-LOCAL = ("localhost", "127.0.0.1", "::1")
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_KEY = re.compile(r"[\x21-\x7e]+")
-_SECRET = "it must hold no name, password, query or fragment, as it is written: give the key by --judge-key-env"
+WORDS = Words(
+    who="the judge",
+    url="--judge",
+    model="--judge-model",
+    key="--judge-key-env",
+    kept="what it replied so far is kept: ask again with the same command",
+    error=JudgeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Address):
     """Who is asked.
 
     Attributes:
         url: What is posted to, up to and with ``/chat/completions``.
         model: Its name there.
         options: Further fields of every request, such as ``temperature``.
-        key: Sent as a bearer token; shown and written nowhere. Empty: none is sent.
-        timeout: Seconds after which a request has failed.
-        busy_tries: How often a request is sent to a server that says it is busy (429, 5xx).
-        tries: How often one is sent that gets no whole reply.
-        wait: Seconds before the second try; each further wait is twice as long, and `longest_wait` at most.
-        longest_wait: In seconds; a server that asks for more (``Retry-After``) waits no longer for us.
     """
 
-    url: str
+    _: KW_ONLY
+    words: Words = field(default=WORDS, repr=False)
     model: str
     options: Mapping[str, Any] = field(default_factory=lambda: DEFAULTS)
-    key: str = field(default="", repr=False)
-    timeout: float = 120.0
-    busy_tries: int = 8
-    tries: int = 4
-    wait: float = 1.0
-    longest_wait: float = 60.0
-
-    @property
-    def local(self) -> bool:
-        """Whether it is on this machine."""
-        return urlsplit(self.url).hostname in LOCAL
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -87,38 +74,13 @@ def endpoint_of(
     """
     name = arguments.name("--judge-model", model, "the name of a model on that server")
     sent: dict[str, Any] = {**DEFAULTS, **arguments.pairs("--judge-option", map(_option, options))}
+    plain = url_of(url, WORDS)
     return Endpoint(
-        _url(url), name, {key: value for key, value in sent.items() if value is not None}, _key(key_env, environment)
+        plain if plain.endswith(PATH) else plain + PATH,
+        model=name,
+        options={key: value for key, value in sent.items() if value is not None},
+        key=key_of(key_env, environment, WORDS),
     )
-
-
-def _url(text: str) -> str:
-    """A URL as it may be written, which is as it is asked."""
-    allowed = "an http or https URL such as http://localhost:8000/v1"
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise UsageError(f"`--judge` must be {allowed}, and this is none: check host and port") from error
-    if "@" in text or "?" in text or "#" in text:
-        raise UsageError(f"`--judge` must be {allowed}: {_SECRET}")
-    if parts.scheme not in ("http", "https") or not host or not text.isascii() or not _KEY.fullmatch(text):
-        raise UsageError(wrong_argument("--judge", allowed, text))
-    plain = text.rstrip("/")
-    return plain if plain.endswith(PATH) else plain + PATH
-
-
-def _key(variable: str | None, environment: Mapping[str, str]) -> str:
-    if variable is None:
-        return ""
-    allowed = "the name of an environment variable that holds the key"
-    # none of it is repeated, since it may be the key itself
-    if not _VARIABLE.fullmatch(variable) or not environment.get(variable, "").strip():
-        raise UsageError(f"`--judge-key-env` must be {allowed}, and no variable that is set is called so")
-    key = environment[variable].strip()
-    if not _KEY.fullmatch(key):
-        raise UsageError(f"`--judge-key-env` must be {allowed}: that one has spaces or characters no key has")
-    return key
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -128,7 +90,7 @@ def _option(text: str) -> tuple[str, Any]:
     (('temperature', None), ('reasoning_effort', 'low'))
     """
     name, equals, value = text.partition("=")
-    if not equals or not _VARIABLE.fullmatch(name) or name in OWN:
+    if not equals or not VARIABLE.fullmatch(name) or name in OWN:
         allowed = f"NAME=VALUE, a field of the request's body other than {', '.join(OWN)}"
         raise UsageError(wrong_argument("--judge-option", allowed, text))
     try:

@@ -17,17 +17,18 @@ class AdapterProof:
     Attributes:
         adapter: Its name.
         prompts: Real prompts that were looked at.
-        kl_mean: Mean over the prompts of KL(adapter || base) of the next token's distribution, in nats.
-        kl_max: The largest of them.
-        top_token_changed: Share of the prompts whose most likely next token is another one; in [0, 1].
+        kl_mean: Mean over the prompts of KL(adapter || base) of the next token's distribution, in nats; None where a
+            server gives no log-probabilities, and its answers are the evidence.
+        kl_max: The largest of them; likewise.
+        top_token_changed: Share of the prompts whose most likely next token is another one; in [0, 1]; likewise.
         notes: What a reader must know, one sentence each: a base or tokenizer that differs from the training's.
     """
 
     adapter: str
     prompts: int
-    kl_mean: float
-    kl_max: float
-    top_token_changed: float
+    kl_mean: float | None
+    kl_max: float | None
+    top_token_changed: float | None
     notes: tuple[str, ...] = ()
 
 

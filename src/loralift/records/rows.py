@@ -142,8 +142,8 @@ class ReferenceLikelihood:
     Attributes:
         id: The question's id.
         log_likelihood: Natural logarithm, summed over the reference's tokens; None where the text exceeds the
-            model's context window.
-        tokens: How many tokens the reference has.
+            model's context window, or a server does not say it of exactly these tokens.
+        tokens: How many tokens the reference has; 0 where nobody counted.
     """
 
     id: str

@@ -73,7 +73,9 @@ def acting(case: Case) -> Iterator[Finding]:
     for position, proof in enumerate(case.proofs):
         if proof.adapter != case.candidate:
             continue
-        if proof.kl_mean < SMALL_KL and share is not None and share <= FEW_CHANGED:
+        if proof.kl_mean is None or proof.top_token_changed is None:
+            pass  # its notes say by what else it was seen
+        elif proof.kl_mean < SMALL_KL and share is not None and share <= FEW_CHANGED:
             facts, at = Facts(), f"proofs[{position}]"
             prompts = facts.count(f"{at}.prompts", proof.prompts)
             nats = facts.small(f"{at}.kl_mean", proof.kl_mean)

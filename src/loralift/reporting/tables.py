@@ -246,9 +246,8 @@ def proofs_table(report: Report) -> Table:
         (
             proof.adapter,
             str(proof.prompts),
-            f"{proof.kl_mean:.3g}",
-            f"{proof.kl_max:.3g}",
-            formatting.percent(proof.top_token_changed),
+            *(formatting.NOT_THERE if nats is None else f"{nats:.3g}" for nats in (proof.kl_mean, proof.kl_max)),
+            formatting.NOT_THERE if proof.top_token_changed is None else formatting.percent(proof.top_token_changed),
             formatting.NOT_THERE if changed.get(proof.adapter) is None else formatting.percent(changed[proof.adapter]),
         )
         for proof in report.proofs

@@ -68,6 +68,8 @@ def check_adapters(
 
 def describe_shift(proof: AdapterProof) -> str:
     """How far an adapter shifts the next token's distribution, for people."""
+    if proof.kl_mean is None:
+        return f"by its answers to {proof.prompts} prompts"
     return (
         f"KL divergence of the next token {proof.kl_mean:.3g} nats (mean; largest {proof.kl_max:.3g}), another most "
         f"likely token on {proof.top_token_changed:.0%} of {proof.prompts} prompts"
@@ -88,6 +90,8 @@ def check(config: RunConfig, watcher: Watcher) -> tuple[CheckedAdapter, ...]:
         raise UsageError(
             "`--candidate` is not looked at here: `loralift run` checks it before it loads weights; leave it out"
         )
+    if config.endpoint is not None:
+        raise UsageError("`--engine` endpoint has no files to check: `loralift run` proves served adapters itself")
     if not config.adapters:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
     questions, source = questions_to_check(config)

@@ -52,6 +52,9 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
 def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:
     yield name
     yield from _pairs({"revision": machine.get("revision"), "": machine.get("model_class")})
+    if machine.get("served"):
+        yield "served; its weights were not seen"
+        return
     # None in runs of before of several GPUs by vLLM
     if machine["parameters"] is not None:
         yield f"{machine['parameters']:,} parameters"
@@ -74,6 +77,9 @@ def _protocol(protocol: Mapping[str, Any]) -> Iterator[str]:
 
 def _adapter(adapter: Mapping[str, Any], sha256: str) -> Iterator[str]:
     yield adapter["source"]
+    if adapter.get("served"):
+        yield "served; its weights were not seen"
+        return
     yield from _pairs({name: adapter.get(name) for name in ("revision", "peft_type", "rank", "alpha")})
     yield from (label for label in ("use_rslora", "use_dora") if adapter.get(label))
     yield f"on {', '.join(adapter['target_modules'])}"

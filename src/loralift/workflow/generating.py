@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from loralift import generation
 from loralift.comparison import repeat_id
 from loralift.config import RunConfig
-from loralift.errors import RunDirectoryError, some
+from loralift.errors import RunDirectoryError, UsageError, some
 from loralift.generation import Generator
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 from loralift.workflow import files
@@ -52,7 +53,14 @@ def load_generator(
     """
     watcher.say(f"model: loading {config.model}")
     base = base or inspect_model(config)
-    generator = generation.load_generator(
+    generator = _served(config, base) if config.endpoint is not None else _loaded(config, base, rows)
+    for note in generator.notes:
+        watcher.say(f"model: {note}")
+    return generator
+
+
+def _loaded(config: RunConfig, base: BaseModel, rows: Sequence[int]) -> Generator:
+    return generation.load_generator(
         config.engine,
         base,
         generation.inspect_adapters(base, config.adapters),
@@ -63,8 +71,26 @@ def load_generator(
         rows=rows,
         tensor_parallel=config.tensor_parallel,
     )
-    for note in generator.notes:
-        watcher.say(f"model: {note}")
+
+
+def _served(config: RunConfig, base: BaseModel) -> Generator:
+    from loralift.endpoints import key_of
+    from loralift.generation.endpoint.server import WORDS, Given
+
+    given = Given(
+        str(config.endpoint),
+        key_of(config.endpoint_key_env, os.environ, WORDS),
+        config.endpoint_api,
+        config.endpoint_tokenizer,
+        config.concurrency,
+        config.endpoint_wait,
+    )
+    generator = generation.load_endpoint(base, config.adapters, given)
+    if config.primary == "perplexity" and not generator.ability.echoes:
+        raise UsageError(
+            "`--primary` cannot be perplexity: the server gives no log-probabilities of references that are each "
+            "variant's own; name another metric"
+        )
     return generator
 
 
@@ -74,6 +100,8 @@ def inspect_model(config: RunConfig) -> BaseModel:
     Raises:
         ModelError: There is none, or it cannot be evaluated as asked.
     """
+    if config.endpoint is not None:
+        return replace(generation.served_base(config.model), stops=config.stop)
     base = generation.inspect_base(
         config.model,
         config.revision,

@@ -112,7 +112,7 @@ def _read_judge(folder: JudgeFolder) -> KnownJudge:
     # not by `read_text`, which leaves out a byte order mark: the hash is of what was sent
     with within(folder.rubric, REMEDY):
         rubric = Rubric(folder.rubric.read_bytes().decode("utf-8"))
-    judge = KnownJudge(folder, Endpoint(about.url, about.model, about.options), rubric, about.questions)
+    judge = KnownJudge(folder, Endpoint(about.url, model=about.model, options=about.options), rubric, about.questions)
     if rubric.sha256 != about.rubric_sha256:
         raise RunDirectoryError(f"{folder.rubric} is not what {folder.about.name} says the judge was told: {REMEDY}")
     return judge

@@ -89,6 +89,8 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     """
     if config.candidates:
         raise UsageError("`--candidate` has no modes to compare: leave it out")
+    if config.endpoint is not None:
+        raise UsageError("`--engine` endpoint has no modes to compare: the server decides how a model is run")
     if not config.adapters:
         raise UsageError(wrong_argument("--adapter", "given at least once", "none"))
     if "max_new_tokens" not in config.model_fields_set:

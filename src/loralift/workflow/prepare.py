@@ -11,7 +11,7 @@ from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
 from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
-from loralift.workflow.asking import Asked, ask, asking_of, overruled
+from loralift.workflow.asking import Asked, Asking, ask, asking_of, overruled
 from loralift.workflow.candidates import Agreed, agree, inspect_candidates
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
@@ -93,15 +93,7 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         candidates = inspect_candidates(config, base)
         generator = _generator(config, watcher, own, base)
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
-        for protocol, asking in askings.items():
-            refuse_unheard_stops(protocol, generator)
-            said = [
-                *overruled(config, protocol.name, protocol.prompt),
-                *(end_of_turn(generator) if asking.chat else ()),
-            ]
-            askings[protocol] = asking = replace(asking, notes=(*asking.notes, *said))
-            for note in asking.notes:
-                watcher.say(f"{protocol.name}: {note}")
+        askings = {name: _told(asking, generator, config, watcher) for name, asking in askings.items()}
         asked = {dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in own}
         _show_trained(own, asked, watcher)
         for one in asked.values():
@@ -115,6 +107,20 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
     return Ready(config, generator, asked, proofs, refused, candidates, agreed)
+
+
+def _told(asking: Asking, generator: Generator, config: RunConfig, watcher: Watcher) -> Asking:
+    """A protocol's asking with all that is noted on it, which is told too."""
+    protocol = asking.protocol
+    refuse_unheard_stops(protocol, generator)
+    said = [*overruled(config, protocol.name, protocol.prompt), *(end_of_turn(generator) if asking.chat else ())]
+    asking = replace(asking, notes=(*asking.notes, *said))
+    for note in asking.notes:
+        watcher.say(f"{protocol.name}: {note}")
+    if config.endpoint is None:
+        return asking
+    # who answered is not known from files, so the report says more of it
+    return replace(asking, notes=(*asking.notes, *generator.notes))
 
 
 def _noted(asked: Mapping[str, Asked], notes: Sequence[str], watcher: Watcher) -> dict[str, Asked]:

@@ -124,6 +124,8 @@ def _document(
 
 def _how_hashed(base: str) -> str:
     """What the base's hash is of, in words."""
+    if base.startswith("served:"):
+        return "its name on the server, since its weights were not seen"
     if base.startswith("hub:"):
         return "the hub's commit"
     if base.startswith("sampled-"):

@@ -14,7 +14,10 @@ from loralift.workflow.damage import within
 from loralift.workflow.run_directory import RunDirectory, differences
 from loralift.workflow.sharding import Shard
 
-MAY_DIFFER = ("output_dir", "batch_size", "device")
+MAY_DIFFER = (
+    *("output_dir", "batch_size", "device"),
+    *("endpoint", "endpoint_key_env", "endpoint_wait", "concurrency"),
+)
 """Of the configuration: where a shard lies and how it runs, which a resume too may change."""
 
 

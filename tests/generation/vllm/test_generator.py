@@ -12,9 +12,9 @@ from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, MissingExtraError, ModelError, UsageError
 from loralift.generation import GenerationSettings, choose_engine, inspect_adapter, inspect_base, prove
+from loralift.generation.base import sampling_seed
 from loralift.generation.vllm import load, start
 from loralift.generation.vllm.generator import VllmGenerator
-from loralift.generation.vllm.requests import sampling_seed
 from loralift.generation.vllm.start import Work, capture_sizes, compilation, memory_share, merging_fits, request_rank
 from loralift.records import Prompt
 from tests.generation.vllm.fake import SamplingParams

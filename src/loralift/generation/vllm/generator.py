@@ -22,6 +22,7 @@ from loralift.generation.base import (
     refuse_no_number,
     refuse_too_long,
     refuse_unknown_variant,
+    sampling_seed,
 )
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.thinking import NO_VARIABLES
@@ -29,7 +30,7 @@ from loralift.generation.transformers_engine import likelihood
 from loralift.generation.transformers_engine.stopping import finish_row
 from loralift.generation.vllm import start
 from loralift.generation.vllm.load import Engine, release
-from loralift.generation.vllm.requests import Finished, Requests, sampling_seed
+from loralift.generation.vllm.requests import Finished, Requests
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
 # Temperatures that vLLM accepts. It would silently raise smaller ones to 0.01.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -129,8 +128,3 @@ class Requests:
         self._done[0] += len(finished)
         self._done[1] += sum(len(one.tokens) for one in finished)
         on_progress(self._done[0], self._done[1] + sum(len(one.tokens) for one in self._running.values()))
-
-
-def sampling_seed(seed: int, key: str) -> int:
-    """The seed of one row's sampling, fixed by the run's seed and the prompt's id; 63 bits."""
-    return int.from_bytes(hashlib.sha256(f"{seed}\0{key}".encode()).digest()[:8]) >> 1

@@ -9,31 +9,24 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
-from loralift.errors import JudgeError, shown
-from loralift.judge.endpoint import Endpoint
-from loralift.judge.reply import Reply
+from loralift.endpoints.address import Address
+from loralift.errors import shown
 from loralift.reading import reason_of
 
-MOST_BYTES = 4 << 20
-"""A longer reply is no verdict."""
+MOST_BYTES = 64 << 20
+"""A longer reply is not read; that of a long prompt's log-probabilities has a few."""
 
 BUSY = frozenset({408, 409, 425, 429})
 """Beside 5xx: the server may answer later."""
 
 OF_THIS_REQUEST = frozenset({400, 413, 422})
 """What may be wrong with one request alone, as where it is longer than the model's context."""
-
-HINTS = {
-    401: "check the key in the variable of --judge-key-env",
-    403: "check the key in the variable of --judge-key-env, and what it may do",
-    404: "check --judge (it mostly ends with /v1) and --judge-model",
-}
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
@@ -84,61 +77,94 @@ class _Failed:
     wait: float | None = None
 
 
-def ask(endpoint: Endpoint, prompt: str, pause: Pause) -> Reply:
-    """The reply to one message.
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A server's no to one request.
+
+    Attributes:
+        why: In words, without the key.
+        status: The HTTP status.
+    """
+
+    why: str
+    status: int
+
+
+def send[Reply](
+    address: Address,
+    url: str,
+    body: Mapping[str, Any] | None,
+    pause: Pause,
+    read: Callable[[Any], Reply],
+    *,
+    refusals: frozenset[int] = OF_THIS_REQUEST,
+) -> Reply | Refused:
+    """The reply to one request, sent again until it is whole.
+
+    Args:
+        address: Who is asked, and how patiently.
+        url: What is asked there.
+        body: What is posted, as JSON; None: it is a GET.
+        pause: Shared by all requests.
+        read: Reads the reply's JSON; a ValueError says that it is not whole.
+        refusals: The HTTP statuses that are given back; others end it, or are waited for.
 
     Raises:
-        JudgeError: The endpoint cannot be reached or used, or gave no whole reply however often it was asked.
+        LoraLiftError: That of the address's words: it cannot be reached or used, or gave no whole reply in time.
         Stopped: Nothing is to be asked any more.
     """
-    tries = {True: 0, False: 0}
+    tries, words, began = {True: 0, False: 0}, address.words, 0.0
     while True:
         pause.over()
-        found = _try(endpoint, prompt)
-        if isinstance(found, Reply):
+        found = _try(address, url, body, read, refusals)
+        if not isinstance(found, _Failed):
             return found
+        began = began or time.monotonic()
         tries[found.busy] += 1
-        if tries[found.busy] >= (endpoint.busy_tries if found.busy else endpoint.tries):
-            raise JudgeError(
-                f"the judge at {endpoint.url} gave no reply in {sum(tries.values())} tries: "
-                f"{_safe(found.why, endpoint)}; what it replied so far is kept: ask again with the same command"
+        enough = tries[found.busy] >= (address.busy_tries if found.busy else address.tries)
+        if enough and time.monotonic() - began >= address.patience:
+            within = f" and {address.patience:.0f} s" if address.patience else ""
+            raise words.error(
+                f"{words.who} at {address.url} gave no reply in {sum(tries.values())} tries{within}: "
+                f"{safe(found.why, address)}; {words.kept}"
             )
-        grown = endpoint.wait * 2 ** (sum(tries.values()) - 1) * random.uniform(1.0, 1.25)
-        wait = min(max(grown, found.wait or 0.0), endpoint.longest_wait)
+        grown = address.wait * 2 ** min(sum(tries.values()) - 1, 30) * random.uniform(1.0, 1.25)
+        wait = min(max(grown, found.wait or 0.0), address.longest_wait)
         if found.busy:
             pause.at_least(wait)
         elif pause.stop.wait(wait):
             raise Stopped
 
 
-def _try(endpoint: Endpoint, prompt: str) -> Reply | _Failed:
+def _try[Reply](
+    address: Address,
+    url: str,
+    body: Mapping[str, Any] | None,
+    read: Callable[[Any], Reply],
+    refusals: frozenset[int],
+) -> Reply | Refused | _Failed:
     """One try."""
-    body = {
-        **endpoint.options,
-        "model": endpoint.model,
-        "messages": [{"role": "user", "content": prompt}],
-        "stream": False,
-    }
-    request = urllib.request.Request(endpoint.url, json.dumps(body).encode("ascii"), _headers(endpoint))
+    data = None if body is None else json.dumps(body).encode("ascii")
+    request = urllib.request.Request(url, data, _headers(address))
     try:
-        with _opener(local=endpoint.local).open(request, timeout=endpoint.timeout) as response:
-            content = _content(response, time.monotonic() + endpoint.timeout)
+        with _opener(local=address.local).open(request, timeout=address.timeout) as response:
+            content = _content(response, time.monotonic() + address.timeout)
     except urllib.error.HTTPError as error:
         with error:
-            return _refused(endpoint, error)
+            return _refused(address, error, refusals)
     except (OSError, http.client.HTTPException) as error:
         cause = error.reason if isinstance(error, urllib.error.URLError) else error
         return _Failed(reason_of(cause) if isinstance(cause, Exception) else str(cause))
     try:
-        return _reply(json.loads(content), endpoint)
+        return read(json.loads(content))
     except (ValueError, RecursionError):
-        said = _safe(content.decode("utf-8", "replace"), endpoint)
-        return _Failed(f"the reply is no whole chat completion: {shown(said[:80])}")
+        said = safe(content.decode("utf-8", "replace"), address)
+        return _Failed(f"the reply is not whole, or no completion: {shown(said[:80])}")
 
 
-def _headers(endpoint: Endpoint) -> dict[str, str]:
+def _headers(address: Address) -> dict[str, str]:
     sent = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "loralift"}
-    return sent | ({"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {})
+    return sent | ({"Authorization": f"Bearer {address.key}"} if address.key else {})
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -171,25 +197,30 @@ def _content(response: Any, deadline: float) -> bytes:
     return b"".join(parts)
 
 
-def _refused(endpoint: Endpoint, error: urllib.error.HTTPError) -> Reply | _Failed:
+def _refused(address: Address, error: urllib.error.HTTPError, refusals: frozenset[int]) -> Refused | _Failed:
     """What an HTTP status means.
 
     Raises:
-        JudgeError: No further request would fare better.
+        LoraLiftError: No further request would fare better.
     """
+    words = address.words
     try:
-        said = _safe(error.read(MOST_BYTES).decode("utf-8", "replace").strip(), endpoint)
+        said = safe(error.read(MOST_BYTES).decode("utf-8", "replace").strip(), address)
     except (OSError, http.client.HTTPException):
         said = ""
     why = f"HTTP {error.code} {_message(said) or error.reason}"
+    if error.code in refusals:
+        return Refused(safe(why, address), error.code)
     if error.code in BUSY or error.code >= 500:
         return _Failed(why, busy=True, wait=_retry_after(error.headers))
-    if error.code in OF_THIS_REQUEST:
-        return Reply("", refused=_safe(why, endpoint))
-    hint = HINTS.get(error.code, "check --judge, --judge-model and --judge-key-env")
-    if 300 <= error.code < 400:
+    hint = f"check {words.url}, {words.model} and {words.key}"
+    if error.code in (401, 403):
+        hint = f"check the key in the variable of {words.key}" + (", and what it may do" if error.code == 403 else "")
+    elif error.code == 404:
+        hint = f"check {words.url} (it mostly ends with /v1) and {words.model}"
+    elif 300 <= error.code < 400:
         hint = "it redirects, which is not followed: give the URL that it redirects to"
-    raise JudgeError(f"the judge at {endpoint.url} cannot be asked: {_safe(why, endpoint)}; {hint}")
+    raise words.error(f"{words.who} at {address.url} cannot be asked: {safe(why, address)}; {hint}")
 
 
 def _message(said: str) -> str:
@@ -218,35 +249,11 @@ def _retry_after(headers: Any) -> float | None:
     return max(0.0, min(seconds, 3600.0)) if seconds == seconds else None
 
 
-def _reply(found: Any, endpoint: Endpoint) -> Reply:
-    """A chat completion's message.
-
-    Raises:
-        ValueError: It is none.
-    """
-    try:
-        choice = found["choices"][0]
-        content = choice["message"]["content"]
-    except (KeyError, IndexError, TypeError) as error:
-        raise ValueError("no chat completion") from error
-    if isinstance(content, list):
-        content = "".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
-    if content is not None and not isinstance(content, str):
-        raise ValueError("no chat completion")
-    usage = found.get("usage") if isinstance(found.get("usage"), Mapping) else {}
-    reason = choice.get("finish_reason")
-    return Reply(
-        text=_safe(content or "", endpoint),
-        finish_reason=reason if isinstance(reason, str) else None,
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        output_tokens=_count(usage.get("completion_tokens")),
-    )
-
-
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """A count as a server says it; None where it says none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
-def _safe(text: str, endpoint: Endpoint) -> str:
+def safe(text: str, address: Address) -> str:
     """A server's text without the key, which some servers repeat."""
-    return text.replace(endpoint.key, "(the key)") if endpoint.key else text
+    return text.replace(address.key, "(the key)") if address.key else text

@@ -1,0 +1,166 @@
+"""`loralift run --engine endpoint`: a whole run through a server, beside the same run in this process."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loralift.generation import load_transformers
+from tests.cli.conftest import Outcome
+from tests.generation.endpoint.served import Served, Tiny, serving
+
+type Cli = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def backend(tiny_base: Path, tiny_adapter: Path) -> Tiny:
+    return Tiny(load_transformers(str(tiny_base), {"letters": str(tiny_adapter)}, device="cpu"))
+
+
+@pytest.fixture
+def served(backend: Tiny) -> Iterator[Served]:
+    with serving(Served(backend, models=("base-1", "letters"))) as served:
+        yield served
+
+
+def asked_of(served: Served, arguments: list[str], run: Path, *more: str) -> list[str]:
+    """The arguments of the run in this process, with names on the server in the place of files."""
+    of_files = {"--model", "--adapter"}
+    kept = [one for place, one in enumerate(arguments) if not of_files & {one, arguments[place - 1]}]
+    names = ["--model", "base-1", "--adapter", "letters=letters"]
+    at = ["--engine", "endpoint", "--endpoint", served.url, "--endpoint-wait", "0", "-o", str(run)]
+    return [*kept, *names, *at, *more]
+
+
+def rows_of(run: Path) -> dict[str, dict[str, Any]]:
+    found = json.loads((run / "comparison.json").read_text())
+    return {row["metric"]: row for row in found["rows"]}
+
+
+def test_a_served_run_has_the_verdict_of_the_run_in_this_process(
+    cli: Cli, served: Served, arguments: list[str], finished: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    outcome = cli(*asked_of(served, arguments, run))
+    assert outcome.code == 0, outcome.err
+    expected, found = rows_of(finished), rows_of(run)
+    for metric in ("f1", "rougeL", "bleu"):
+        assert found[metric]["verdict"] == expected[metric]["verdict"]
+        assert found[metric]["difference"] == pytest.approx(expected[metric]["difference"], abs=1e-9)
+    assert found["perplexity"]["difference"] == pytest.approx(expected["perplexity"]["difference"], rel=1e-3)
+    told = json.loads((run / "run.json").read_text())
+    assert told["fingerprint"]["base"] == "served:base-1"
+    assert served.url not in json.dumps(told["fingerprint"])
+    assert "not seen" in told["base_hash"]
+    for file in ("report.md", "report.html"):
+        assert "weights were not seen" in (run / file).read_text()
+
+
+def test_a_server_that_dies_leaves_a_run_that_goes_on_elsewhere_and_asks_nothing_twice(
+    cli: Cli, served: Served, backend: Tiny, arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    monkeypatch.setenv("KEY", "sk-secret")
+    more = ["--endpoint-key-env", "KEY", "--metrics", "f1", "--noise-rows", "0"]
+    kept = [one for place, one in enumerate(arguments) if not {"--metrics"} & {one, arguments[place - 1]}]
+
+    served.trouble = lambda served, number, path, body: (
+        (401, b'{"error": "sk-secret is over"}', {})
+        if body["model"] == "letters" and body["max_tokens"] == 12 and of(served.answered, "letters") >= 7
+        else None
+    )
+    stopped = cli(*asked_of(served, kept, run, *more, "--concurrency", "2"))
+    assert stopped.code == 2
+    assert "--endpoint-key-env" in stopped.err
+    first = of(served.answered, "letters")
+    assert 7 <= first < 20
+    with serving(Served(backend, models=("base-1", "letters"))) as other:
+        went_on = cli(*asked_of(other, kept, run, *more, "--resume"))
+        assert went_on.code == 0, went_on.err
+        assert of(other.answered, "base-1") == 0
+        assert of(other.answered, "letters") == 20 - first
+    full = [body["prompt"] for body in (*served.answered, *other.answered) if body["max_tokens"] == 12]
+    assert set(Counter(full).values()) == {2}
+    written = "".join(path.read_text(errors="replace") for path in run.rglob("*") if path.is_file())
+    assert "sk-secret" not in written + stopped.out + stopped.err + went_on.out + went_on.err
+
+
+def of(answered: list[dict[str, Any]], model: str) -> int:
+    """How many questions a model answered, apart from what it is tried with."""
+    return sum(body["model"] == model and body["max_tokens"] == 12 for body in answered)
+
+
+def test_another_set_up_is_no_resume(cli: Cli, served: Served, arguments: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    served.facts = {"letters": {"root": "/lora-1"}}
+    assert cli(*asked_of(served, arguments, run, "--limit", "3")).code == 0
+    served.facts = {"letters": {"root": "/lora-2"}}
+    outcome = cli(*asked_of(served, arguments, run, "--limit", "3", "--resume"))
+    assert outcome.code == 2
+    assert "/lora-2" in outcome.err
+
+
+def test_an_adapter_that_the_server_ignores_is_refused(
+    cli: Cli, backend: Tiny, arguments: list[str], tmp_path: Path
+) -> None:
+    class Ignoring(Tiny):
+        def variant(self, model: str) -> str:
+            return "base"
+
+    with serving(Served(Ignoring(backend.generator), models=("base-1", "letters"))) as served:
+        outcome = cli(*asked_of(served, arguments, tmp_path / "run"))
+    assert outcome.code == 2
+    assert "`--adapter letters=letters` acts on nothing" in outcome.err
+    assert not (tmp_path / "run" / "base").exists()
+
+
+def test_what_reads_files_says_that_there_are_none(
+    cli: Cli, served: Served, arguments: list[str], tmp_path: Path
+) -> None:
+    at = ["--engine", "endpoint", "--endpoint", served.url]
+    assert "no files to check" in cli("check", "--model", "base-1", "--adapter", "x=letters", *at).err
+    assert "no modes to compare" in cli("check", "--parity", "--model", "base-1", "--adapter", "x=letters", *at).err
+    elsewhere = asked_of(served, arguments, tmp_path / "run", "--offline")
+    elsewhere[elsewhere.index(served.url)] = "http://models.example/v1"
+    assert "--offline reaches no network" in cli(*elsewhere).err
+    alone = asked_of(served, arguments, tmp_path / "run")
+    alone[alone.index("f1")] = "perplexity"
+    served.echo = False
+    assert "`--primary` cannot be perplexity" in cli(*alone).err
+
+
+def few(served: Served, arguments: list[str], run: Path, *more: str) -> list[str]:
+    """A quick run of four questions."""
+    found = asked_of(served, arguments, run, "--limit", "4", "--noise-rows", "0", *more)
+    found[found.index("--metrics") + 1] = "f1"
+    return found
+
+
+def test_protocols_are_texts_and_chats(cli: Cli, served: Served, arguments: list[str], tmp_path: Path) -> None:
+    shots = tmp_path / "shots.jsonl"
+    shots.write_text("".join(f'{{"question": "What is x{n}?", "reference": "An x{n}."}}\n' for n in range(4)))
+    ways = [word for name in ("training", "few-shot", "chat") for word in ("--protocol", name)]
+    outcome = cli(*few(served, arguments, tmp_path / "run", *ways, "--shots", str(shots), "--num-shots", "2"))
+    assert outcome.code == 0, outcome.err
+    full = [body for body in served.answered if body["max_tokens"] == 12]
+    prompts = [body["prompt"] for body in full if "prompt" in body]
+    chats = [body["messages"] for body in full if "messages" in body]
+    assert (len(prompts), len(chats)) == (16, 8)
+    assert sum("An x" in prompt for prompt in prompts) == 8
+    assert all(messages[-1]["role"] == "user" for messages in chats)
+
+
+def test_shards_of_a_served_run_merge(cli: Cli, served: Served, arguments: list[str], tmp_path: Path) -> None:
+    places = [str(tmp_path / f"s{index}") for index in range(2)]
+    for index, place in enumerate(places):
+        outcome = cli(*few(served, arguments, Path(place), "--shard", f"{index}/2", "--concurrency", str(index + 1)))
+        assert outcome.code == 0, outcome.err
+    merged = cli("merge", *places, "-o", tmp_path / "all")
+    assert merged.code == 0, merged.err
+    assert cli(*few(served, arguments, tmp_path / "whole")).code == 0
+    assert rows_of(tmp_path / "all")["f1"] == rows_of(tmp_path / "whole")["f1"]
