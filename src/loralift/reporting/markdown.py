@@ -41,17 +41,17 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts += [f"**{escape(sentence)}**" for _, sentence in judging.judge_sentences(report)]
         parts.append(_findings(report))
         parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
-        parts += [_table(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
-        parts += [_table(sweep_table(report)), _table(tables.ranking_table(comparison))]
-        parts += [_table(table) for table in (*matrices.asked_tables(report), *judging.judging_tables(report))]
+        parts += [table_text(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
+        parts += [table_text(sweep_table(report)), table_text(tables.ranking_table(comparison))]
+        parts += [table_text(table) for table in (*matrices.asked_tables(report), *judging.judging_tables(report))]
     for name, further in report.also.items():
         parts.append(f"## Forgetting: {escape(name)}")
         further_against = doubts(further)
         parts += [f"**{escape(tables.headline(further, one, further_against))}**" for one in further.candidates]
-        parts += [_table(tables.comparison_table(further, one, further_against)) for one in further.candidates]
-    parts += [_table(tables.contributions_table(report)), _table(tables.slices_table(report))]
-    parts += [_table(tables.proofs_table(report)), _table(tables.summary_table(report))]
-    parts += [_table(tables.description_table(report)), _table(failure_table(report))]
+        parts += [table_text(tables.comparison_table(further, one, further_against)) for one in further.candidates]
+    parts += [table_text(tables.contributions_table(report)), table_text(tables.slices_table(report))]
+    parts += [table_text(tables.proofs_table(report)), table_text(tables.summary_table(report))]
+    parts += [table_text(tables.description_table(report)), table_text(failure_table(report))]
     parts += _warnings(report)
     if report.rows:
         parts += ["## Read for yourself", escape(told(report))]
@@ -70,11 +70,12 @@ def escape(text: str) -> str:
     return _REFERENCE.sub(rf"\g<0>{_NOTHING}", _MARKUP.sub(r"\\\1", shown))
 
 
-def _table(table: tables.Table) -> str:
+def table_text(table: tables.Table, heading: str = "##") -> str:
+    """A table under its title; empty where it has no rows."""
     if not table.rows:
         return ""
     lines = [
-        f"## {escape(table.title)}",
+        f"{heading} {escape(table.title)}",
         "",
         "| " + " | ".join(map(escape, table.columns)) + " |",
         "| --- |" + " ---: |" * (len(table.columns) - 1),

@@ -19,15 +19,15 @@ RUN_FILES = ("run.json", "dataset.jsonl", "comparison.json", "report.json", "rep
 VARIANT_FILES = ("answers.jsonl", "times.jsonl", "references.jsonl", "scores.jsonl")
 
 
-def place(text: str) -> Path:
+def place(text: str, flag: str = "-o") -> Path:
     """The file that the user names.
 
     Raises:
         UsageError: It is a folder's name, or none at all.
     """
-    path = arguments.path("-o", text, "a file")
+    path = arguments.path(flag, text, "a file")
     if text.endswith(("/", os.sep)):
-        raise UsageError(wrong_argument("-o", "a file, not a folder", text))
+        raise UsageError(wrong_argument(flag, "a file, not a folder", text))
     return path
 
 
@@ -55,7 +55,12 @@ def check(path: Path, inputs: Sequence[Path] = ()) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one JSON document where the user wants it.
+    """Write one JSON document where the user wants it, as `write` does."""
+    write(path, files.json_text(value))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text where the user wants it.
 
     A regular file is replaced atomically and keeps its permissions, behind a link too; missing folders are made. A
     device, a pipe, or what standard output goes to is written to.
@@ -63,7 +68,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         RunDirectoryError: It cannot be written; the message says why.
     """
-    content = files.encoded(files.json_text(value))
+    content = files.encoded(text)
     with _writing(path):
         if _is_printed_to(path):
             sys.stdout.flush()
