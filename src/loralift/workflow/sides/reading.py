@@ -211,7 +211,7 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
     if not rows or all(row.keys() == {"id"} for row in rows):
         raise ComparisonError(f"{path / 'results.jsonl'} holds no metric of ours: was it made with our benchmark?")
     side = _scores(path, rows, metrics)
-    infos = {name: replace(METRICS[name].info(MetricSettings()), signature="") for name in side.metrics}
+    infos = {name: METRICS[name].unsigned for name in side.metrics}
     return replace(side, metrics=infos, ours=True, repeated=repeated)
 
 
