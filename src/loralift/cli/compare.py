@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from loralift.reporting.doubts import Doubt
     from loralift.workflow.compare_inputs import Asked
 
+FORMATS = ("table", "md")
+
 
 @click.command()
 @click.argument("baseline", type=click.Path(path_type=Path))
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--higher-is-better", "higher", multiple=True, metavar="M", help="More of this metric is better.")
 @click.option("--lower-is-better", "lower", multiple=True, metavar="M", help="Less of this metric is better.")
 @gate_options
+@click.option("-f", "--format", "fmt", cls=Once, metavar="table|md", help="How it is printed [default: table].")
 @click.option("-o", "--output", cls=Once, metavar="FILE", help="Write the comparison as JSON.")
 @click.option("--seed", cls=Once, metavar="N", help="Of every resampling [default: the run's, or 0].")
 @offline_option
@@ -67,6 +70,8 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     loralift compare base/samples_gsm8k_….jsonl mine/samples_gsm8k_….jsonl --filter flexible-extract
     """
     fail_on = conditions(options["fail_on"])
+    if options["fmt"] not in (None, *FORMATS):
+        raise UsageError(wrong_argument("--format", " or ".join(FORMATS), options["fmt"]))
     asked, least = _asked(options), least_share(options["min_paired"], bool(fail_on))
 
     from loralift.metrics import own_metrics
@@ -88,24 +93,28 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     comparison, tests = compare_read(*sides, asked)
     evidence = evidence_of_sides(*sides, comparison)
     found = doubts(comparison, evidence.confounds, evidence.protocols)
-    _print(comparison, found, unpaired(*sides))
+    _print(comparison, found, unpaired(*sides), options["fmt"])
     if place is not None:
         output.write_json(place, {**comparison_document(comparison, tests), "doubts": plain(found)})
     judge(comparison, evidence, fail_on, least)
 
 
-def _print(comparison: Comparison, found: Sequence[Doubt], lone: str | None) -> None:
+def _print(comparison: Comparison, found: Sequence[Doubt], lone: str | None, fmt: str | None) -> None:
     """The comparison, with how many rows it rests on where it is not all of them."""
+    from loralift.reporting import markdown
     from loralift.reporting.console import Terminal, shown
     from loralift.reporting.terminal import print_comparison
+    from loralift.workflow import files
     from loralift.workflow.comparing import paired, primary_rows
 
+    notes = [] if lone is None else [lone]
+    notes += [paired(row) for row in primary_rows(comparison) if row.dropped]
+    if fmt == "md":
+        click.echo(files.encoded(markdown.render_comparison(comparison, found, notes)), nl=False)
+        return
     console = Terminal()
-    if lone is not None:
-        console.print(shown(f"note: {lone}"), soft_wrap=True)
-    for row in primary_rows(comparison):
-        if row.dropped:
-            console.print(shown(f"note: {paired(row)}"), soft_wrap=True)
+    for note in notes:
+        console.print(shown(f"note: {note}"), soft_wrap=True)
     print_comparison(comparison, console, doubts=found, described=True)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loralift.errors import MOST_CHARACTERS
-from loralift.records import UNFINISHED, Report, Row
+from loralift.records import UNFINISHED, Comparison, Report, Row
 from loralift.reporting import judging, matrices, tables
-from loralift.reporting.doubts import doubts, doubts_of
+from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 from loralift.reporting.examples import telling_rows, told
 from loralift.reporting.failures import failure_table
 from loralift.reporting.sweep import sweep_table
@@ -57,6 +57,29 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts += ["## Read for yourself", escape(told(report))]
         parts += [_example(row) for row in telling_rows(report)]
     parts.append(_facts(report))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_comparison(comparison: Comparison, against: Sequence[Doubt], notes: Sequence[str] = ()) -> str:
+    """One comparison without a run around it, as GitHub-flavoured Markdown: what the terminal is shown of it.
+
+    Args:
+        comparison: What to show.
+        against: What speaks against its verdicts.
+        notes: What a reader must know first, one sentence each.
+    """
+    parts = [f"**{escape(tables.headline(comparison, name, against))}**" for name in comparison.candidates]
+    first = strongest(against).values()  # which the sentences say
+    further = [doubt for doubt in against if doubt not in first]
+    parts.append("\n".join(f"- ⚠ {escape(f'{doubt.candidate}: {doubt.words}')}" for doubt in further))
+    for name in comparison.candidates:
+        parts.append(table_text(tables.comparison_table(comparison, name, against), "###"))
+        parts.append(table_text(tables.described_table(comparison, name), "###"))
+        shared = tables.shared_warnings(comparison, name).items()
+        said = [*notes, *tables.primary_row(comparison, name).warnings]
+        said += [*(f"{', '.join(titles)}: {warning}" for warning, titles in shared)]
+        said += tables.blind_spots(comparison, name)
+        parts.append("\n".join(f"- {escape(sentence)}" for sentence in said))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
