@@ -46,7 +46,7 @@ def test_what_gives_no_card_is_one_line(finished: Path, cli: Callable, tmp_path:
     for arguments, culprit in (
         (("--adapter", "other"), "`--adapter` must be one of letters, got 'other'"),
         (("-o", tmp_path / "a", "--write", tmp_path / "b"), "give one of them"),
-        (("--write", tmp_path), "`-o` must be a file|a file, not a folder"),
+        (("--write", tmp_path), "`--write` must be a file, not a folder"),
         (("--write", tmp_path / "none" / "README.md"), "must be a file in a folder that is there"),
         (("--write", broken), re.escape(f"{broken}: its front matter is empty")),
         (("-o", finished / "report.md"), "another file than those of a run"),

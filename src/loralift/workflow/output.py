@@ -31,27 +31,28 @@ def place(text: str, flag: str = "-o") -> Path:
     return path
 
 
-def check(path: Path, inputs: Sequence[Path] = ()) -> None:
+def check(path: Path, inputs: Sequence[Path] = (), flag: str = "-o") -> None:
     """Refuse, before any work, what cannot be written or must not be overwritten.
 
     Args:
         path: Where a result is to be written.
         inputs: Files and folders that are read.
+        flag: What names it.
 
     Raises:
         UsageError: It is a folder, one of the inputs, or a file of a run.
     """
-    with _writing(path):
+    with _writing(path, flag):
         if path.is_dir():
-            raise UsageError(wrong_argument("-o", "a file, not a folder", str(path)))
+            raise UsageError(wrong_argument(flag, "a file, not a folder", str(path)))
         if not _replaces(path):
             return
         for place in inputs:
             folder = place if place.is_dir() else None
             if path.samefile(place) or (folder is not None and path.resolve().is_relative_to(folder.resolve())):
-                raise UsageError(wrong_argument("-o", f"another file than what is compared ({place})", str(path)))
+                raise UsageError(wrong_argument(flag, f"another file than what is compared ({place})", str(path)))
         if _is_of_a_run(path.resolve()):
-            raise UsageError(wrong_argument("-o", "another file than those of a run", str(path)))
+            raise UsageError(wrong_argument(flag, "another file than those of a run", str(path)))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -111,8 +112,8 @@ def _write_to(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, flag: str = "-o") -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name with a null character
-        raise RunDirectoryError(f"cannot write {path}: {reason_of(error)}; give another -o FILE") from error
+        raise RunDirectoryError(f"cannot write {path}: {reason_of(error)}; give another {flag} FILE") from error
