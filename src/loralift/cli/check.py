@@ -12,7 +12,6 @@ import click
 from loralift.cli.offline import offline_option
 from loralift.cli.options import config_options, given, one_config
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
-from loralift.versions import need_run
 
 if TYPE_CHECKING:
     from loralift.config import RunConfig
@@ -84,6 +83,8 @@ def check(config_file: Path | None, parity: bool, fmt: str | None, **options: An
     fmt = fmt or FORMATS[0]
     if fmt not in FORMATS:
         raise UsageError(wrong_argument("--format", allowed, fmt))
+    from loralift.versions import need_run
+
     need_run("`loralift check`")
     from loralift.config import load
 

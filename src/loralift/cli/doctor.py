@@ -15,7 +15,6 @@ import click
 
 from loralift import __version__
 from loralift.errors import first_line
-from loralift.versions import installed, untested
 
 PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transformers", "sacrebleu", "datasets")
 EXTRAS = {
@@ -62,6 +61,8 @@ def _python() -> Iterator[Row]:
 
 
 def _packages() -> Iterator[Row]:
+    from loralift.versions import untested
+
     for package in PACKAGES:
         try:
             problem = untested(package)
@@ -71,6 +72,8 @@ def _packages() -> Iterator[Row]:
 
 
 def _device() -> Iterator[Row]:
+    from loralift.versions import installed
+
     if not installed("torch"):
         yield "GPU", False, "not looked for: torch is missing"
         return
@@ -88,6 +91,8 @@ def _device() -> Iterator[Row]:
 
 
 def _hub() -> Iterator[Row]:
+    from loralift.versions import installed
+
     if not installed("huggingface_hub"):
         yield "model hub", False, "not looked for: huggingface-hub is missing"
         return
@@ -105,6 +110,8 @@ def _hub() -> Iterator[Row]:
 
 
 def _extras() -> Iterator[Row]:
+    from loralift.versions import installed
+
     for extra, (module, brings) in EXTRAS.items():
         there = installed(module)
         yield f"extra {extra}", there, brings if there else f"missing: pip install 'loralift[{extra}]' brings {brings}"

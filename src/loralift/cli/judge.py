@@ -10,7 +10,6 @@ import click
 from loralift.cli.judge_options import asked_judge, judge_options
 from loralift.cli.run import judge_and_show
 from loralift.errors import UsageError
-from loralift.versions import need_run
 
 
 @click.command()
@@ -30,5 +29,7 @@ def judge(run_dir: Path, **options: Any) -> None:
     asked = asked_judge(**options)
     if asked is None:
         raise UsageError("`--judge` must be given: the URL of an OpenAI-compatible endpoint")
+    from loralift.versions import need_run
+
     need_run("`loralift judge`")
     judge_and_show(run_dir, asked)

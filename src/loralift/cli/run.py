@@ -16,7 +16,6 @@ from loralift.cli.judge_options import asked_judge, judge_options, parted
 from loralift.cli.offline import offline_option
 from loralift.cli.options import Once, config_options, given, one_config
 from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
-from loralift.versions import need_run
 from loralift.visible import visible
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ def run(config_file: Path | None, resume: bool, shard: str | None, **options: An
 
     With --judge the answers are then judged too, as `loralift judge` does it.
     """
+    from loralift.versions import need_run
+
     need_run("`loralift run`")
     from loralift.config import load
 

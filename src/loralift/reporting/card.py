@@ -37,7 +37,7 @@ def section(report: Report, adapter: str) -> str:
     one = _alone(report, adapter)
     assert one.comparison is not None
     against = doubts_of(one)
-    parts = ["## Evaluation", _about(report)]
+    parts = ["## Evaluation", _about(report, adapter)]
     parts += [f"**{escape(tables.headline(one.comparison, adapter, against))}**"]
     parts += ["\n".join(_findings(one))]
     parts += [_table(one.comparison, adapter, against, "###")]
@@ -110,10 +110,11 @@ def _of_judges(found: Judging, adapter: str) -> Judging:
     return replace(found, judges=judges)
 
 
-def _about(report: Report) -> str:
+def _about(report: Report, adapter: str) -> str:
     """What was evaluated on what, by what; of several adapters that there were others."""
     assert report.comparison is not None
-    said = f"{report.title}, base and adapter asked the same. Evaluated with LoraLift {VERSION}"
+    asked = f"{report.comparison.baseline} and {adapter} asked the same"
+    said = f"{report.title}, {asked}. Evaluated with LoraLift {VERSION}"
     if (count := len(report.comparison.candidates)) > 1:
         said += f", as one of {count} adapters; p (Holm) is adjusted for all of them"
     return f"{escape(said)}."

@@ -49,6 +49,8 @@ def merged(readme: str, name: str, section: str, results: Sequence[dict[str, Any
     """
     if not readme.strip():
         return new_readme(name, section, results)
+    if re.search(r"\r(?!\n)", readme):
+        raise UsageError("its lines end in a carriage return alone, or some do: convert them to line feeds")
     end_of_line = "\r\n" if "\r\n" in readme else "\n"
     front, body = _parted(readme)
     front = _with_results(front, name, results, ours).replace("\n", end_of_line)
@@ -65,7 +67,9 @@ def _parted(readme: str) -> tuple[str, str]:
         UsageError: It begins and does not end, or is empty: the hub sees none then.
     """
     if (found := _FRONT_MATTER.match(readme)) is not None:
-        return "\n".join(re.split(r"\r\n|\r|\n", found[0])), readme[found.end() :]
+        front = found[0].replace("\r\n", "\n").replace("\r", "\n")
+        if _FRONT_MATTER.fullmatch(front):  # not so where it saw an empty line between \r and \n
+            return front, readme[found.end() :]
     if re.match(r"\s*---[ \t]*[\r\n]", readme):
         raise UsageError(
             "its front matter is empty or has no end, so that the hub does not see it: take the lines of --- away, or "
@@ -103,12 +107,15 @@ def _keys(text: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"its front matter is no YAML: {' '.join(str(error).split())}; mend it") from None
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode) or root.flow_style or root.start_mark.column:
         raise UsageError("its front matter must be YAML with a key at the beginning of each line: write it so")
+    if not all(isinstance(key, str) for key in content):
+        raise UsageError("its front matter has a key that is no text: put it in quotes")
     names = [str(key.value) for key, _ in root.value]
     if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise UsageError(f"its front matter has {some(map(repr, twice))} twice: remove one")
@@ -125,13 +132,30 @@ def _put(value: yaml.Node, name: str, results: Sequence[dict[str, Any]], ours: s
         raise UsageError(f"its {INDEX} is empty: remove the line")
     models = value.value if isinstance(value, yaml.SequenceNode) else []
     lists = [_of(model, "results") for model in models]
-    if not lists or not all(isinstance(of, yaml.SequenceNode) for of in lists):
+    names = [_of(model, "name") for model in models]
+    named = all(name is not None and name.tag == "tag:yaml.org,2002:str" and name.value for name in names)
+    if not lists or not named or not all(isinstance(of, yaml.SequenceNode) for of in lists):
         raise UsageError(f"its {INDEX} must be a list of models with a name and a list of results: mend or remove it")
     for of in lists:
         assert isinstance(of, yaml.SequenceNode)
         of.value = [result for result in of.value if _of(result, "dataset", "args", ours) is None]
+        if not all(map(_is_result, of.value)):
+            raise UsageError(
+                f"its {INDEX} has a result that the hub cannot read: each needs task.type, dataset.type, dataset.name "
+                "and metrics with type and value; mend or remove it"
+            )
     lists[0].flow_style = lists[0].flow_style and bool(lists[0].value)  # of [] a list with lines of its own
     lists[0].value += _index(name, results).value[0][1].value[0].value[1][1].value
+
+
+def _is_result(node: yaml.Node) -> bool:
+    """Whether huggingface_hub reads it: one that it does not, it takes for no results at all."""
+    metrics = _of(node, "metrics")
+    named = all(_of(node, *path) is not None for path in (("task", "type"), ("dataset", "type"), ("dataset", "name")))
+    measured = isinstance(metrics, yaml.SequenceNode) and all(
+        _of(metric, key) is not None for metric in metrics.value for key in ("type", "value")
+    )
+    return named and measured
 
 
 def _of(node: yaml.Node | None, *path: str) -> Any:
@@ -199,7 +223,7 @@ def _refuse_changed(before: str, after: str) -> None:
         UsageError: It is so.
     """
     try:
-        kept = [yaml.load(text, Loader=yaml.BaseLoader) or {} for text in (before, after)]
+        kept = [yaml.load(text, Loader=yaml.BaseLoader) or {} for text in (f"{before}\n", f"{after}\n")]
     except yaml.YAMLError:  # an anchor that is no longer there
         kept = [{"": ""}, {}]
     for content in kept:
