@@ -44,7 +44,7 @@ def evaluate(*, resume: bool = False, watcher: Watcher | None = None, **config: 
 def compare(
     baseline: str | Path,
     candidate: str | Path,
-    *,
+    *further: str | Path,
     metrics: Iterable[str] | None = None,
     primary: str | None = None,
     margins: Mapping[str, float] | None = None,
@@ -55,13 +55,15 @@ def compare(
     tokenizer: str | None = None,
     own_metrics: Iterable[str | Callable[..., Any]] = (),
     thinking: str | None = None,
+    allow_different: Collection[str] = (),
 ) -> Comparison:
-    """Compare two sides that lie on the disk: `loralift compare` as a function.
+    """Compare sides that lie on the disk: `loralift compare` as a function.
 
     Args:
         baseline: A run's variant (RUN/base), or a .jsonl of scores or of predictions.
         candidate: Likewise; the one that is judged.
-        metrics: Which metrics; None: all that both sides have.
+        further: Further candidates, all of one family of tests.
+        metrics: Which metrics; None: all that every side has.
         primary: The metric that decides; None: the run's, else semantic_similarity, else the first.
         margins: Metric to equivalence margin, where it is not the metric's own; of a file of scores none is known.
         scales: For files of scores: metric, or ``baseline:METRIC`` or ``candidate:METRIC``, to its smallest and largest
@@ -74,6 +76,7 @@ def compare(
             of an installed one, or a function.
         thinking: Whether thinking is parted from predictions that are scored here ("part", which None is too) or scored
             with them ("keep").
+        allow_different: What two sides may differ in all the same, by the names that the refusal gives, such as "stop".
 
     Raises:
         LoraLiftError: One line on what is wrong.
@@ -88,6 +91,8 @@ def compare(
     )
     names = None if metrics is None else arguments.names("metrics", metrics, "a list of metric names, each once")
     before, after = arguments.path("baseline", baseline, SIDE), arguments.path("candidate", candidate, SIDE)
+    others = [arguments.path("candidate", path, SIDE) for path in further]
+    how = {"tokenizer": tokenizer, "thinking": thinking, "allow_different": allow_different}
     own = metrics_of("own_metrics", own_metrics)
-    comparison, _ = compare_sides(before, after, names, asked, tokenizer=tokenizer, own=own, thinking=thinking)
+    comparison, _ = compare_sides(before, after, names, asked, *others, own=own, **how)
     return comparison

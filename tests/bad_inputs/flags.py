@@ -203,7 +203,7 @@ COMPARE = (
     Case("output below a file", ["-o", "{before}/x.json"], "before.jsonl"),
     Case("output twice", ["-o", "a.json", "-o", "b.json"], "--output"),
     Case("one side", ["{before}"], "CANDIDATE"),
-    Case("three sides", ["{before}", "{before}", "{before}"], "before.jsonl"),
+    Case("a field that no side has", ["--allow-different", "engine"], "--allow-different"),
     Case("a side that is not there", ["{before}", "/no/such.jsonl"], "/no/such.jsonl"),
     Case("a side that is a model", ["{before}", "{model}"], "{model}"),
     Case("a side that is a device", ["{before}", "/dev/zero"], "/dev/zero"),

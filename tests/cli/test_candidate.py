@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import warnings
 import weakref
@@ -15,10 +16,13 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from demo.tiny import train_base
 from loralift import generation
 from loralift.errors import ModelError
-from loralift.generation import whole_model
+from loralift.generation import inspect_base, load_transformers, whole_model
+from loralift.records import Prompt
 from tests.cli.test_run import lines, without_time
+from tests.models import TEXTS
 
 
 @pytest.fixture(scope="module")
@@ -271,3 +275,93 @@ def test_shards_of_a_run_with_a_candidate_are_that_run(
     assert [found for found in differences(tmp_path / "run", run) if not found.startswith("charts/")] == []
     candidates = [json.loads((place / "run.json").read_text())["candidates"] for place in (tmp_path / "run", run)]
     assert candidates[0] == candidates[1]
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of other sizes that has learnt the same texts, with a tokenizer of its own."""
+    folder = tmp_path_factory.mktemp("other") / "model"
+    sizes = {"hidden_size": 32, "layers": 1, "heads": 2, "vocab_size": 300, "context": 256, "steps": 20, "block": 64}
+    return train_base([text.upper() for text in TEXTS], folder, **sizes)
+
+
+def test_a_candidate_with_another_tokenizer_is_asked_the_same_texts_and_perplexity_is_a_characters(
+    arguments: list[str], other: Path, cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    outcome = cli(*arguments, "--candidate", f"other={other}", "--output-dir", run)
+    assert outcome.code == 0, outcome.err
+    assert "It has another tokenizer than the base" in (run / "report.md").read_text(encoding="utf-8")
+    questions = lines(run / "dataset.jsonl")
+    tokenizer, model = AutoTokenizer.from_pretrained(other), AutoModelForCausalLM.from_pretrained(other)
+    answers, found, scores = (lines(run / "other" / f"{name}.jsonl") for name in ("answers", "references", "scores"))
+    total = 0.0
+    for name, row in questions.items():
+        asked = tokenizer(f"Question: {row['question']}\n\nAnswer:", return_tensors="pt")
+        assert answers[name]["prompt_tokens"] == asked["input_ids"].shape[1]
+        with torch.inference_mode():
+            made = model.generate(**asked, max_new_tokens=12, do_sample=False)
+        text = tokenizer.decode(made[0, asked["input_ids"].shape[1] :], skip_special_tokens=True)
+        assert answers[name]["text"].strip() == text.strip()
+        surprise = -found[name]["log_likelihood"]
+        assert scores[name]["perplexity"] == pytest.approx(math.exp(surprise / len(row["reference"])))
+        total += surprise
+    said = json.loads((run / "comparison.json").read_text(encoding="utf-8"))
+    assert said["metrics"]["perplexity"]["title"] == "Perplexity a character"
+    assert "per:character" in said["metrics"]["perplexity"]["signature"]
+    rows = [row for row in said["rows"] if row["metric"] == "perplexity"]
+    assert [row["candidate"] for row in rows] == ["letters", "other"]
+    characters = sum(len(row["reference"]) for row in questions.values())
+    base = sum(-row["log_likelihood"] for row in lines(run / "base" / "references.jsonl").values())
+    difference = math.exp(total / characters) - math.exp(base / characters)
+    assert rows[1]["difference"] == pytest.approx(difference)
+    assert cli(*arguments, "--candidate", f"other={other}", "--output-dir", run, "--resume").code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (("--protocol", "chat"), "the base's chat template writes the base's tokens"),
+        (("--eos-token", "3"), "--eos-token names the base's tokens"),
+        (("--shard", "0/2"), "`--shard` must be left out with a candidate of another tokenizer (other)"),
+    ],
+)
+def test_what_is_of_the_bases_tokens_is_refused_with_another_tokenizer(
+    more: tuple[str, ...],
+    why: str,
+    arguments: list[str],
+    other: Path,
+    tiny_base: Path,
+    cli: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    base = tiny_base
+    if "chat" in more:
+        base = shutil.copytree(tiny_base, tmp_path / "base")
+        (base / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
+    at = arguments.index("--adapter")
+    alone = [*arguments[:at], *arguments[at + 2 :]]
+    alone[alone.index(str(tiny_base))] = str(base)
+    outcome = cli(*alone, "--candidate", f"other={other}", *more, "--output-dir", tmp_path / "run")
+    assert outcome.code == 2
+    assert why in outcome.err
+    assert not list(tmp_path.glob("run/*/answers.jsonl"))
+
+
+def test_a_text_that_the_other_tokenizer_cannot_read_is_refused(tiny_base: Path, other: Path, tmp_path: Path) -> None:
+    generator = load_transformers(str(tiny_base), device="cpu")
+    tokenizer = AutoTokenizer.from_pretrained(other)
+    tokenizer.unk_token = "G"
+    prompt = Prompt("a", "What?", (1, 2))
+    candidate = inspect_base(str(other))
+    given = {"new_tokens": 4, "chat_template": False}
+    (read,) = whole_model.read_by_its_own(generator, candidate, tokenizer, [prompt], ["It is."], **given)
+    assert read.text == prompt.text
+    assert read.token_ids == tuple(tokenizer("What?")["input_ids"])
+    for text, reference in (("What is a GEM?", "It is."), ("What?", "G")):
+        with pytest.raises(ModelError, match="no token for characters of 1 of 1 prompts"):
+            whole_model.read_by_its_own(
+                generator, candidate, tokenizer, [Prompt("a", text, (1,))], [reference], **given
+            )
+    with pytest.raises(ModelError, match="context window of 256"):
+        whole_model.read_by_its_own(generator, candidate, tokenizer, [Prompt("a", "what " * 300, (1,))], ["a"], **given)

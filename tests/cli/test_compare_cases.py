@@ -85,4 +85,5 @@ def test_what_a_secondary_metric_cannot_see_is_said_once(cases_dir: Path, cli: C
     notes = [line for line in outcome.out.splitlines() if line.startswith("note:")]
     (english,) = [line for line in notes if "60 of 60 references are not in Latin script" in line]
     (unseen,) = [line for line in notes if "Token F1 cannot score 60 of 60 rows" in line]
-    assert sorted([english, unseen]) == sorted(notes)
+    (unknown,) = [line for line in notes if "Neither side says it: prompt, stop" in line]
+    assert sorted([english, unseen, unknown]) == sorted(notes)

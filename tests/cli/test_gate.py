@@ -148,10 +148,10 @@ def test_a_gate_on_answers_without_references_is_none(
     assert (outcome.code, "before has only empty references" in outcome.err) == (2, True)
 
 
-@pytest.mark.parametrize("name", ["", " ", "new/", "a\tb", "x" * 5000])
-def test_the_output_is_named_as_a_file(
+@pytest.mark.parametrize("name", ["", " ", "new.json/", "a\tb", "x" * 5000])
+def test_the_output_is_named_as_a_folder_or_a_file(
     cli: Callable[..., Any], both: Callable[..., tuple[Path, Path]], tmp_path: Path, name: str
 ) -> None:
     outcome = cli("compare", *both(half(range(9)), half(range(9))), "-o", name)
-    assert (outcome.code, "`-o` must be a file" in outcome.err, outcome.out) == (2, True, "")
-    assert not (tmp_path / "new").exists()
+    assert (outcome.code, "`-o` must be a folder" in outcome.err, outcome.out) == (2, True, "")
+    assert not (tmp_path / "new.json").exists()

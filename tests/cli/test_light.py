@@ -49,6 +49,13 @@ def test_a_run_is_compared_and_what_is_left_out_is_said(finished: Path, tmp_path
         assert {key: ours[key] for key in same} == {key: of[key] for key in same}
 
 
+def test_the_report_of_a_comparison_has_no_charts_and_says_so(finished: Path, tmp_path: Path) -> None:
+    done = light("compare", finished / "base", finished / "letters", "-o", tmp_path / "compared")
+    said = "what draws them is not installed: pip install 'loralift[run]'"
+    assert (done.returncode, done.stderr) == (0, f"loralift: the report has no charts, since {said}\n")
+    assert f"The charts are left out: {said.replace("'", '&#39;')}" in (tmp_path / "compared/report.html").read_text("utf-8")
+
+
 def test_a_report_is_shown_and_its_pages_stay(finished: Path) -> None:
     before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file() and path.name != ".lock"}
     assert any(path.suffix == ".png" for path in before)

@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 
 from loralift.errors import MOST_CHARACTERS
-from loralift.records import Confounds, Leak, LengthAdjustment, Protocols
+from loralift.records import AllowedDifference, Confounds, Leak, LengthAdjustment, Protocols
 from loralift.reporting import tables
 from loralift.reporting.doubts import RANKED, Doubt, doubts, strongest
 from loralift.reporting.terminal import print_comparison
 from tests.reporting.doubted import comparison, cut, loops, parts, perplexity, protocols, row, unfinished
 
+ALLOWED = {"hot": (AllowedDifference("stop", "none", '["\\n"]'), AllowedDifference("max_new_tokens", "64", "256"))}
 LEAKS = {"hot": (Leak("1", "question", "exact", 1.0, 4), Leak("1", "reference", "exact", 1.0, 4))}
 
 
@@ -62,6 +63,7 @@ def test_protocols_speak_against_a_verdict(asked: Protocols | None, expected: di
         (leaked("better"), (), {"worse", "equivalent"}),
         (leaked("worse"), (), {"better", "equivalent", "inconclusive"}),
         (Confounds(leaks=LEAKS), (), {"better", "worse", "equivalent", "inconclusive"}),
+        (Confounds(allowed=ALLOWED), (), {"better", "worse", "equivalent", "inconclusive"}),
         (Confounds(cuts=(cut("stop", "worse"),)), (), {"better", "equivalent", "inconclusive"}),
         (Confounds(cuts=(cut("half", "inconclusive"),)), (), {"better", "worse", "equivalent"}),
         (Confounds(), (perplexity("worse"),), {"better", "equivalent"}),
@@ -98,6 +100,7 @@ def everything(verdict: Any) -> tuple[Doubt, ...]:
         leaks=LEAKS,
         without_leaks={"hot": row("inconclusive", 0.004)},
         cuts=(cut("half", "inconclusive"), cut("stop", "worse")),
+        allowed=ALLOWED,
         contributions=parts(-0.006, 0.025),
         lengths=length().lengths,
     )

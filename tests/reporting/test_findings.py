@@ -236,8 +236,8 @@ def test_an_undecided_candidate_says_what_would_have_been_found_and_what_it_woul
     )
     assert (
         "648 rows find a difference in ROUGE-L four times in five only if it is 0.012 or more; one of 0.004, as seen "
-        "here, would take 1,900. That is of an unadjusted test at 5 %; after the adjustment for all metrics and "
-        "adapters it takes more."
+        "here, would take 1,900. That is of an unadjusted test at 5 %; after the adjustment for all that was "
+        "compared it takes more."
     ) in [finding.text for finding in found]
 
 

@@ -187,7 +187,7 @@ def test_sides_of_which_only_documents_of_other_kinds_are_known_are_compared(tmp
         {
             "doc_id": i,
             "doc": {},
-            "target": "a",
+            "target": f"they are {i}",
             "filtered_resps": ["a"],
             "doc_hash": f"h{i}",
             "metrics": ["f1"],
@@ -196,7 +196,7 @@ def test_sides_of_which_only_documents_of_other_kinds_are_known_are_compared(tmp
         for i in range(20)
     ]
     sides = read_sides(write(tmp_path / "m" / "log.jsonl", log), run(tmp_path / "run"), None)
-    assert compare_read(*sides)[0].rows[0].n == 20
+    assert compare_read(sides)[0].rows[0].n == 20
 
 
 def rows_of(metric: str, low: float, step: float = 0.01, n: int = 24) -> list[dict[str, Any]]:

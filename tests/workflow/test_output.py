@@ -80,9 +80,45 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path, kind: str) -> None:
         output.write_json(path.get(kind, tmp_path / kind), 1)
 
 
-def test_a_folder_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="must be a file, not a folder"):
+def test_what_is_not_there_is_a_folder_unless_it_ends_as_json(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    folders = {name: output.is_folder(tmp_path / name) for name in ("", "new", "new.json", "file", "link")}
+    assert folders == {"": True, "new": True, "new.json": False, "file": False, "link": False}
+    assert output.place(f"{tmp_path}/new/") == tmp_path / "new"
+    with pytest.raises(UsageError, match=r"ends in \.json alone"):
+        output.place(f"{tmp_path}/new.json/")
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ({}, ""),
+        ({"comparison.json": '{"compared": {}}', "report.html": "", ".lock": ""}, ""),
+        ({".lock": ""}, ""),
+        ({"comparison.json": "{}"}, "and it holds comparison.json"),
+        ({"comparison.json": '{"compared": {}}', "notes.txt": ""}, "and it holds notes.txt"),
+        ({"report.html": ""}, "and it holds report.html"),
+        ({"run.json": "{}"}, "outside of a run"),
+    ],
+)
+def test_a_folder_of_anything_but_an_earlier_comparison_is_refused(
+    tmp_path: Path, there: dict[str, str], said: str
+) -> None:
+    for name, text in there.items():
+        (tmp_path / name).write_text(text, "utf-8")
+    if not said:
         output.check(tmp_path)
+        return
+    with pytest.raises(UsageError, match=said):
+        output.check(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(there)
+
+
+def test_a_folder_in_a_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").touch()
+    with pytest.raises(UsageError, match="outside of a run"):
+        output.check(tmp_path / "base" / "compared")
 
 
 def test_an_input_that_is_a_folder_keeps_its_files(tmp_path: Path) -> None:

@@ -34,10 +34,8 @@ def card(run_dir: Path, adapter: str | None, output: str | None, write: str | No
     from loralift.workflow.model_card import make_card, write_into
     from loralift.workflow.run_directory import RunDirectory
 
-    flag = "-o" if write is None else "--write"
-    place = None if (said := output or write) is None else out.place(said, flag)
-    if place is not None:
-        out.check(place, flag=flag)
+    said, flag = (output, "-o") if write is None else (write, "--write")
+    place = None if said is None else out.file_place(said, flag)
     made = make_card(RunDirectory(run_dir), adapter)
     if place is None:
         click.echo(files.encoded(made.whole), nl=False)

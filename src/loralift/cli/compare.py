@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +17,18 @@ from loralift.cli.options import Once, metric_names
 from loralift.errors import UsageError, wrong_argument
 
 if TYPE_CHECKING:
-    from loralift.records import Comparison
+    from loralift.records import Comparison, SdkPairedTest
     from loralift.reporting.doubts import Doubt
-    from loralift.workflow.compare_inputs import Asked
+    from loralift.workflow.compare_inputs import Asked, Prepared
+    from loralift.workflow.doubting import Evidence
+    from loralift.workflow.sides.side import Side
 
 FORMATS = ("table", "md")
 
 
 @click.command()
 @click.argument("baseline", type=click.Path(path_type=Path))
-@click.argument("candidate", type=click.Path(path_type=Path))
+@click.argument("candidates", metavar="CANDIDATE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--primary", cls=Once, metavar="M", help="The metric that decides [default: the run's, or the first].")
 @click.option("--margin", "margins", multiple=True, metavar="M=X", help="Equivalence margin [default: the run's].")
 @click.option("--metrics", cls=Once, metavar="M,…", help="Metrics to score {prediction, reference} lines with.")
@@ -47,13 +51,22 @@ FORMATS = ("table", "md")
 )
 @click.option("--higher-is-better", "higher", multiple=True, metavar="M", help="More of this metric is better.")
 @click.option("--lower-is-better", "lower", multiple=True, metavar="M", help="Less of this metric is better.")
+@click.option(
+    "--allow-different",
+    "allow_different",
+    multiple=True,
+    metavar="FIELD",
+    help="Compare although this differs between the sides, as the refusal names it; the verdict then says so.",
+)
 @gate_options
 @click.option("-f", "--format", "fmt", cls=Once, metavar="table|md", help="How it is printed [default: table].")
-@click.option("-o", "--output", cls=Once, metavar="FILE", help="Write the comparison as JSON.")
+@click.option(
+    "-o", "--output", cls=Once, metavar="DIR", help="Write the report there; to a FILE.json the comparison alone."
+)
 @click.option("--seed", cls=Once, metavar="N", help="Of every resampling [default: the run's, or 0].")
 @offline_option
-def compare(baseline: Path, candidate: Path, **options: Any) -> None:
-    """Compare CANDIDATE with BASELINE, on rows paired by id.
+def compare(baseline: Path, candidates: tuple[Path, ...], **options: Any) -> None:
+    """Compare each CANDIDATE with BASELINE, on rows paired by id.
 
     Each side is a variant of a run (RUN/base), a .jsonl of {"id", METRIC: value, …} or of
     {"id", "prediction", "reference"}, or a sample log of lm-evaluation-harness (--log_samples).
@@ -65,7 +78,7 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
       --lower-is-better regret          for a name that is not of known words, as val_loss or exact_match is
 
     \b
-    loralift compare runs/a/base runs/a/mine
+    loralift compare runs/a/base runs/a/mine runs/b/mine -o compared
     loralift compare before.jsonl after.jsonl --primary f1 --fail-on worse
     loralift compare base/samples_gsm8k_….jsonl mine/samples_gsm8k_….jsonl --filter flexible-extract
     """
@@ -77,37 +90,63 @@ def compare(baseline: Path, candidate: Path, **options: Any) -> None:
     from loralift.metrics import own_metrics
     from loralift.reporting.doubts import doubts
     from loralift.workflow import output
-    from loralift.workflow.codec import plain
-    from loralift.workflow.compare_inputs import compare_read, read_sides
-    from loralift.workflow.comparing import comparison_document
+    from loralift.workflow.compare_inputs import compare_prepared, prepare, read_sides
     from loralift.workflow.doubting import evidence_of_sides
-    from loralift.workflow.sides.pairing import unpaired
 
     place = None if options["output"] is None else output.place(options["output"])
     if place is not None:
-        output.check(place, (baseline, candidate))
+        output.check(place, (baseline, *candidates))
     names = None if options["metrics"] is None else metric_names([options["metrics"]])
-    own = own_metrics("--metric", options["own"])
-    chosen = {"tokenizer": options["tokenizer"], "thinking": options["thinking"]}
-    sides = read_sides(baseline, candidate, names, options["filter_name"], own=own, **chosen)
-    comparison, tests = compare_read(*sides, asked)
-    evidence = evidence_of_sides(*sides, comparison)
+    chosen = {name: options[name] for name in ("tokenizer", "thinking", "allow_different")}
+    chosen |= {"own": own_metrics("--metric", options["own"]), "further": candidates[1:]}
+    sides = read_sides(baseline, candidates[0], names, options["filter_name"], **chosen)
+    prepared = prepare(sides, asked)
+    comparison, tests = compare_prepared(prepared)
+    evidence = evidence_of_sides(prepared.sides, comparison)
     found = doubts(comparison, evidence.confounds, evidence.protocols)
-    _print(comparison, found, unpaired(*sides), options["fmt"])
+    _print(comparison, found, sides, options["fmt"])
     if place is not None:
-        output.write_json(place, {**comparison_document(comparison, tests), "doubts": plain(found)})
+        _write(place, prepared, (comparison, tests), evidence, found)
     judge(comparison, evidence, fail_on, least)
 
 
-def _print(comparison: Comparison, found: Sequence[Doubt], lone: str | None, fmt: str | None) -> None:
+def _write(
+    place: Path,
+    prepared: Prepared,
+    compared: tuple[Comparison, tuple[SdkPairedTest, ...]],
+    evidence: Evidence,
+    found: Sequence[Doubt],
+) -> None:
+    """The report into a folder, or the comparison alone into a file."""
+    from loralift.cli.run import tell_written
+    from loralift.workflow import output
+    from loralift.workflow.codec import plain
+    from loralift.workflow.comparing import comparison_document
+
+    if not output.is_folder(place):
+        output.write_json(place, {**comparison_document(*compared), "doubts": plain(found)})
+        return
+    from loralift.reporting.charts.apart import NOT_INSTALLED, drawable
+    from loralift.workflow.compared import write_folder
+
+    if not drawable():
+        click.echo(f"loralift: the report has no charts, since {NOT_INSTALLED}", err=True)
+
+    command = shlex.join(["loralift", *sys.argv[1:]])
+    written = write_folder(place, prepared, compared, evidence, command)
+    tell_written(written.files, written.unwritten, "the same command")
+
+
+def _print(comparison: Comparison, found: Sequence[Doubt], sides: Sequence[Side], fmt: str | None) -> None:
     """The comparison, with how many rows it rests on where it is not all of them."""
     from loralift.reporting import markdown
     from loralift.reporting.console import Terminal, shown
     from loralift.reporting.terminal import print_comparison
     from loralift.workflow import files
     from loralift.workflow.comparing import paired, primary_rows
+    from loralift.workflow.sides.pairing import unpaired
 
-    notes = [] if lone is None else [lone]
+    notes = [lone for after in sides[1:] if (lone := unpaired(sides[0], after)) is not None]
     notes += [paired(row) for row in primary_rows(comparison) if row.dropped]
     if fmt == "md":
         click.echo(files.encoded(markdown.render_comparison(comparison, found, notes)), nl=False)

@@ -151,11 +151,25 @@ def show(report: Report, files: Sequence[Path], unwritten: Sequence[str]) -> Non
     from loralift.reporting.terminal import print_report
 
     print_report(report, Terminal())
+    tell_written(files, unwritten, "`loralift report` on the run")
+
+
+def tell_written(files: Sequence[Path], unwritten: Sequence[str], remedy: str) -> None:
+    """Say where a report's page lies.
+
+    Args:
+        files: Those that were written.
+        unwritten: Why the others could not be.
+        remedy: What writes them once they can be.
+
+    Raises:
+        RunDirectoryError: Not every file could be written.
+    """
     for why in unwritten:
         click.echo(f"loralift: {why}", err=True)
     if unwritten:
         raise RunDirectoryError(
             f"the verdicts above are whole, but {len(unwritten)} files could not be written, as said above; "
-            "`loralift report` on the run writes its report once they can be"
+            f"{remedy} writes its report once they can be"
         )
     click.echo(f"report: {visible(str(files[0]))}")

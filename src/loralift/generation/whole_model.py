@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -21,6 +21,10 @@ from loralift.generation.transformers_engine.generator import TransformersGenera
 from loralift.generation.transformers_engine.likelihood import encode_pairs
 from loralift.generation.transformers_engine.load import context_window, load_tokenizer
 from loralift.records import BASE, Prompt
+
+FEWEST_OTHER = 0.05
+"""Share of the base's tokens that another tokenizer lacks or numbers otherwise. Llama 3's and Qwen 2's, both made from
+one of OpenAI's, differ in a fifth of them."""
 
 APART = "evaluate it in a run of its own as --model, and pair both runs by `loralift compare`"
 
@@ -46,25 +50,80 @@ def place_and_revision(place: str) -> tuple[str, str | None]:
     return head, revision
 
 
-def tokenizer_of(generator: Generator, candidate: BaseModel) -> Any:
-    """A candidate's tokenizer, whose tokens have the numbers that the base's give them.
+def tokenizer_of(generator: Generator, candidate: BaseModel) -> tuple[Any, bool]:
+    """A candidate's tokenizer, and whether it is another one than the base's.
+
+    One that lacks or numbers otherwise a few of the base's tokens is taken for the base's, damaged or edited, and never
+    for another.
 
     Args:
         generator: The base.
         candidate: A model whose weights are not loaded yet.
 
     Raises:
-        ModelError: It cannot be loaded, or numbers its vocabulary otherwise.
+        ModelError: It cannot be loaded, or is the base's but for some tokens.
     """
     tokenizer = load_tokenizer(candidate)
     here, there = generator.tokenizer.get_vocab(), tokenizer.get_vocab()
+    if sum(there.get(token) != number for token, number in here.items()) > FEWEST_OTHER * len(here):
+        return tokenizer, True
     moved = [token for token, number in here.items() if there.get(token, number) != number]
     if moved:
         raise ModelError(
             f"its tokenizer numbers {len(moved)} tokens of the base's otherwise ({some(moved, 3)}), and a candidate "
-            f"must read the same tokens: {APART}"
+            f"must read the same tokens, or have another tokenizer altogether: {APART}"
         )
-    return tokenizer
+    return tokenizer, False
+
+
+def read_by_its_own(
+    generator: Generator,
+    candidate: BaseModel,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    references: Sequence[str],
+    *,
+    new_tokens: int,
+    chat_template: bool,
+) -> tuple[Prompt, ...]:
+    """The same prompts as the tokens of a candidate's own tokenizer.
+
+    Args:
+        generator: The base.
+        candidate: A model whose weights are not loaded yet.
+        tokenizer: Its own, another than the base's.
+        prompts: All that will be asked.
+        references: As many, in the same order.
+        new_tokens: Most tokens of an answer.
+        chat_template: Whether the base's chat template rendered the prompts.
+
+    Raises:
+        ModelError: The text is not for it to read: of the base's chat template, ended by the base's tokens, or with
+            characters that it has no token for; or a prompt is too long for it.
+    """
+    if chat_template:
+        raise ModelError(
+            f"it has another tokenizer than the base, and the base's chat template writes the base's tokens: {APART}, "
+            "each asked by its own template"
+        )
+    if generator.base_model.ends:
+        raise ModelError(f"it has another tokenizer than the base, and --eos-token names the base's tokens: {APART}")
+    own = Texts(tokenizer, ())
+    encoded = own.encode([prompt.text for prompt in prompts], True)
+    unknown = tokenizer.unk_token_id
+    unread = [
+        prompt.id
+        for prompt, *both in zip(prompts, encoded, own.encode(references, False), strict=True)
+        if unknown is not None and any(unknown in ids for ids in both)
+    ]
+    if unread:
+        raise ModelError(
+            f"its tokenizer has no token for characters of {len(unread)} of {len(prompts)} prompts and references "
+            f"({some(unread, 3)}), which it would not read: leave these rows out"
+        )
+    found = tuple(replace(prompt, token_ids=ids) for prompt, ids in zip(prompts, encoded, strict=True))
+    refuse_too_long(found, new_tokens, context_window(candidate))
+    return found
 
 
 def refuse_other_tokens(
@@ -139,12 +198,7 @@ def refuse_same_model(generator: Generator, prompts: Sequence[Prompt], base: Sho
     Raises:
         ModelError: It computes NaN, or differs from the base by no more than rounding.
     """
-    found = generator.next_token_log_probabilities(BASE, prompts)
-    if broken := [prompt.id for prompt, row in zip(prompts, found, strict=True) if np.isnan(row).any()]:
-        raise ModelError(
-            f"computes NaN on {len(broken)} of {len(prompts)} prompts ({some(broken, 3)}): evaluate it with --dtype "
-            "bfloat16 or float32, and check that its weights are whole"
-        )
+    found = numbers_of(generator, prompts)
     common = min(found.shape[1], base.log_probabilities.shape[1])
     shift = proof.divergences(_over(found, common), _over(base.log_probabilities, common))
     if shift.max() <= max(proof.NOTHING, float(base.noise.max())):
@@ -153,6 +207,21 @@ def refuse_same_model(generator: Generator, prompts: Sequence[Prompt], base: Sho
             f"(KL divergence {shift.max():.3g} nats at most): give the model that was trained, or leave it out"
         )
     return float(shift.mean())
+
+
+def numbers_of(generator: Generator, prompts: Sequence[Prompt]) -> NDArray[np.float64]:
+    """A candidate's distributions of the next token, natural logarithms, prompts x vocabulary.
+
+    Raises:
+        ModelError: It computes NaN.
+    """
+    found = generator.next_token_log_probabilities(BASE, prompts)
+    if broken := [prompt.id for prompt, row in zip(prompts, found, strict=True) if np.isnan(row).any()]:
+        raise ModelError(
+            f"computes NaN on {len(broken)} of {len(prompts)} prompts ({some(broken, 3)}): evaluate it with --dtype "
+            "bfloat16 or float32, and check that its weights are whole"
+        )
+    return found
 
 
 def _over(rows: NDArray[np.float64], columns: int) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from loralift.metrics.bleu import BLEU
 from loralift.metrics.blindness import MOST_UNSEEN, Blindness, blind_to, blindness
 from loralift.metrics.chrf import CHRF
 from loralift.metrics.own import own_metric
-from loralift.metrics.perplexity import PERPLEXITY
+from loralift.metrics.perplexity import PER_CHARACTER, PERPLEXITY
 from loralift.metrics.references import nrefs_of
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
 from loralift.metrics.tokenizers import TOKENISED, left_for_english
@@ -121,6 +121,8 @@ def own_metrics(argument: str, given: Iterable[str | Callable[..., Any]]) -> tup
 
 def metric_of(name: str, settings: MetricSettings) -> Metric:
     """A metric by its full name: one of ours, or of the user's own."""
+    if name == PERPLEXITY.name and settings.perplexity_per == "character":
+        return PER_CHARACTER
     return METRICS.get(name) or next(metric for metric in settings.own if metric.name == name)
 
 

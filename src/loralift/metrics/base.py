@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ class MetricSettings:
         batch_size: Texts that an embedding model takes at a time.
         perplexity_of: The base model and its tokenizer, as perplexity's signature names them: perplexities of others
             do not compare. Empty where they are not known.
+        perplexity_per: What a reference's likelihood is shared out over: its tokens, or, where variants have several
+            tokenizers, whose tokens are of other lengths, its characters.
         tokenizer: Of BLEU, ROUGE and token F1, one of ``TOKENIZERS``; None: the first, which is for English.
         nrefs: How many references the rows have, as ``references.nrefs_of`` says it: for signatures alone.
         own: Metrics of the user's own, as ``own_metrics`` makes them.
@@ -41,6 +44,7 @@ class MetricSettings:
     device: str | None = None
     batch_size: int = 32
     perplexity_of: str = ""
+    perplexity_per: Literal["token", "character"] = "token"
     tokenizer: str | None = None
     nrefs: str = "1"
     own: tuple[Metric, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,24 +18,25 @@ from loralift.records import Example
 
 
 def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValue]:
-    """Each row's exp(-log-likelihood / tokens), with the statistics (-log-likelihood, tokens)."""
-    return [row(example) for example in examples]
+    """Each row's exp(-log-likelihood / n), with the statistics (-log-likelihood, n); n: its tokens, or characters."""
+    return [row(example, settings) for example in examples]
 
 
-def row(example: Example) -> RowValue:
+def row(example: Example, settings: MetricSettings) -> RowValue:
     """One row; None without a likelihood, without tokens or beyond the range of floats."""
     likelihood = example.likelihood
     if likelihood is None or likelihood.log_likelihood is None or likelihood.tokens < 1:
         return RowValue(None)
-    surprise, tokens = -likelihood.log_likelihood, likelihood.tokens
+    of_text = settings.perplexity_per == "character"
+    surprise, count = -likelihood.log_likelihood, len(example.question.reference) if of_text else likelihood.tokens
     try:
-        return RowValue(math.exp(surprise / tokens), (surprise, tokens))
+        return RowValue(math.exp(surprise / count), (surprise, count))
     except OverflowError:
         return RowValue(None)
 
 
 def corpus_perplexity(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Perplexity of all tokens together.
+    """Perplexity of all tokens (or characters) together.
 
     Args:
         statistics: Sums over rows of shape (..., 2), in the order of ``score``.
@@ -48,9 +50,9 @@ def corpus_perplexity(statistics: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def signature(settings: MetricSettings) -> str:
-    """The tokens are the base model's, so perplexities of others do not compare: it is named where it is known."""
+    """Tokens are the base model's, so perplexities of others do not compare: it is named where it is known."""
     of = {"model": settings.perplexity_of} if settings.perplexity_of else {}
-    return sign("loralift", **of, text="reference", log="natural", per="token")
+    return sign("loralift", **of, text="reference", log="natural", per=settings.perplexity_per)
 
 
 PERPLEXITY = Metric(
@@ -67,3 +69,6 @@ PERPLEXITY = Metric(
     aggregate=corpus_perplexity,
     of_text=False,
 )
+
+PER_CHARACTER = replace(PERPLEXITY, title="Perplexity a character", decimals=3)
+"""What it is called where it is of characters; one of 2.2 is as likely as one of 27 a token of 4.2 characters."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from loralift.records.confounds import (
     PAIR_KINDS,
     AdapterProof,
+    AllowedDifference,
     Confounds,
     Contribution,
     Leak,
@@ -101,6 +102,7 @@ __all__ = [
     "UNFINISHED",
     "AdapterProof",
     "AgainstBest",
+    "AllowedDifference",
     "Answer",
     "Axis",
     "BestOf",

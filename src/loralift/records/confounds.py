@@ -144,6 +144,21 @@ class Leak:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedDifference:
+    """How a candidate was asked otherwise than the baseline, which the user allowed.
+
+    Attributes:
+        field: What differs, as `--allow-different` names it.
+        baseline: The baseline's, as people read it; shortened where it is long.
+        candidate: The candidate's.
+    """
+
+    field: str
+    baseline: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True)
 class Confounds:
     """What else than quality may stand behind the differences.
 
@@ -156,6 +171,7 @@ class Confounds:
         without_leaks: Candidate to its primary comparison without those rows.
         contributions: What the primary difference is made of, four a candidate; none for a corpus metric.
         cuts: The primary comparison with answers that end earlier; none where next to no answer would be shorter.
+        allowed: Candidate to how it was asked otherwise than the baseline; empty within one run.
     """
 
     lengths: tuple[LengthAdjustment, ...] = ()
@@ -166,3 +182,4 @@ class Confounds:
     without_leaks: Mapping[str, MetricComparison] = field(default_factory=dict)
     contributions: tuple[Contribution, ...] = ()
     cuts: tuple[CutComparison, ...] = ()
+    allowed: Mapping[str, tuple[AllowedDifference, ...]] = field(default_factory=dict)

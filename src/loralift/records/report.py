@@ -82,6 +82,7 @@ class Report:
         judging: What judges found; None where none was asked.
         sweep: The adapters as a sweep; None where they are none.
         asked: Further protocol to every row under it, as many as ``rows`` and in their order.
+        inputs: Of a comparison of what lay on the disk: variant to its place; empty for a run.
     """
 
     title: str
@@ -102,3 +103,20 @@ class Report:
     judging: Judging | None = None
     sweep: Sweep | None = None
     asked: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def of_candidates(self) -> str:
+        """What a candidate is called: nobody knows whether what lay on the disk is of an adapter."""
+        return "candidate" if self.inputs else "adapter"
+
+    def has(self, text: Literal["question", "reference"]) -> bool:
+        """Whether any row has one; always so in a run."""
+        return any(getattr(row, text) for row in self.rows)
+
+    @property
+    def answering(self) -> tuple[str, ...]:
+        """The variants of which there are answers to read; in a run all."""
+        return tuple(
+            name for name in self.variants if any(name in row.answers or name in row.thinking for row in self.rows)
+        )

@@ -21,6 +21,16 @@ SHARES = (
 )  # fmt: skip
 
 
+def allowed(case: Case) -> Iterator[Finding]:
+    """What differs between the sides besides the model, and was allowed to."""
+    for position, one in enumerate(case.confounds.allowed.get(case.candidate, ())):
+        facts, at = Facts(), f"confounds.allowed[{case.candidate!r}][{position}]"
+        name = facts.text(f"{at}.field", one.field)
+        before, after = facts.text(f"{at}.baseline", one.baseline), facts.text(f"{at}.candidate", one.candidate)
+        words = f"{case.candidate} was compared although {name} differs: {before} of {case.comparison.baseline}, and "
+        yield facts.finding(f"{words}{after}; the difference may come from that.", doubtful=True)
+
+
 def leakage(case: Case) -> Iterator[Finding]:
     """Rows of the evaluation that stand in the training data, which is one file for all candidates."""
     facts, (path, row, info) = Facts(), case.primary

@@ -19,6 +19,7 @@ from loralift.visible import clipped
 Kind = Literal[
     "depends",
     "elsewhere",
+    "allowed",
     "unfinished",
     "leaks",
     "best",
@@ -179,6 +180,13 @@ def _established(case: Case) -> set[str]:
     return {verdict for verdict in (case.verdict, *(row.verdict for row in rows)) if verdict} - {"inconclusive"}
 
 
+def _allowed(case: Case) -> str:
+    """What the user allowed to differ, all of it: with each the difference may have come."""
+    found = case.confounds.allowed.get(case.candidate, ())
+    said = [f"{one.field} differs ({one.baseline} and {one.candidate})" for one in found]
+    return f"compared although {', '.join(said)}" if said else ""
+
+
 def _depends(case: Case) -> str:
     return _ways(case) if depends(case) else ""
 
@@ -294,6 +302,8 @@ RANKED: tuple[tuple[Kind, frozenset[str], Callable[[Case], str]], ...] = (
     # the same question, answered otherwise
     ("depends", ALL, _depends),
     ("elsewhere", UNDECIDED, _elsewhere),
+    # not the same question; never within one run, whose protocols the two above are of
+    ("allowed", ALL, _allowed),
     ("unfinished", ALL, _unfinished),
     ("leaks", ALL, _leaks),
     ("best", NO_LOSS, _best),

@@ -22,6 +22,11 @@ def telling_rows(report: Report, most: int = EXAMPLES) -> list[Row]:
     return ordered[: most - most // 2] + ordered[len(ordered) - most // 2 :]
 
 
+def has_texts(report: Report) -> bool:
+    """Whether there is anything to read in the rows; scores alone are none."""
+    return bool(report.has("question") or report.has("reference") or report.answering)
+
+
 def told(report: Report, most: int = EXAMPLES) -> str:
     """Which rows `telling_rows` picks, in a sentence."""
     compared, total = report.comparison, len(report.rows)

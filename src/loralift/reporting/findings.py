@@ -92,7 +92,7 @@ def _power(case: Case) -> Iterator[Finding]:
         words += f"; one of {facts.size(f'{path}.difference', row.difference, info)}, as seen here, would take "
         words += f"{facts.count(f'{path}.rows_needed', row.rows_needed)}"
     level = facts.percent("alpha", case.comparison.alpha)
-    end = f" That is of an unadjusted test at {level}; after the adjustment for all metrics and adapters it takes more."
+    end = f" That is of an unadjusted test at {level}; after the adjustment for all that was compared it takes more."
     yield facts.info(f"{words}.{end}")
 
 
@@ -141,7 +141,7 @@ def _dropped(case: Case) -> Iterator[Finding]:
 
 
 RULES: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    _verdict, _power, another_way.protocols, caveats.leakage, another_way.best, another_way.cuts,
+    _verdict, _power, another_way.protocols, caveats.allowed, caveats.leakage, another_way.best, another_way.cuts,
     _others, caveats.composition, caveats.length, caveats.flaws,
     caveats.acting, caveats.noise, caveats.slices, _dropped, _agreeing,
 )  # fmt: skip

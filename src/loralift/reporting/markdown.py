@@ -9,7 +9,7 @@ from loralift.errors import MOST_CHARACTERS
 from loralift.records import UNFINISHED, Comparison, Report, Row
 from loralift.reporting import judging, matrices, tables
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
-from loralift.reporting.examples import telling_rows, told
+from loralift.reporting.examples import has_texts, telling_rows, told
 from loralift.reporting.failures import failure_table
 from loralift.reporting.sweep import sweep_table
 from loralift.visible import one_line
@@ -53,9 +53,9 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
     parts += [table_text(tables.proofs_table(report)), table_text(tables.summary_table(report))]
     parts += [table_text(tables.description_table(report)), table_text(failure_table(report))]
     parts += _warnings(report)
-    if report.rows:
+    if report.rows and has_texts(report):
         parts += ["## Read for yourself", escape(told(report))]
-        parts += [_example(row) for row in telling_rows(report)]
+        parts += [_example(report, row) for row in telling_rows(report)]
     parts.append(_facts(report))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -122,8 +122,9 @@ def _warnings(report: Report) -> list[str]:
     return ["## Notes", "\n".join(f"- {escape(sentence)}" for sentence in sentences)] if sentences else []
 
 
-def _example(row: Row) -> str:
-    lines = [f"**{escape(_clipped(row.question))}**", f"- reference: {escape(_clipped(row.reference))}"]
+def _example(report: Report, row: Row) -> str:
+    lines = [f"**{escape(_clipped(row.question or f'row {row.id}'))}**"]
+    lines += [f"- reference: {escape(_clipped(row.reference))}"] if report.has("reference") else []
     lines += [f"- {escape(variant)}: {escape(_clipped(text))}" for variant, text in row.answers.items()]
     lines += [f"- {escape(variant)}: ({UNFINISHED})" for variant in row.thinking if variant not in row.answers]
     return lines[0] + "\n\n" + "\n".join(lines[1:])

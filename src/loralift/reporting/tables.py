@@ -212,7 +212,7 @@ def slices_table(report: Report) -> Table:
                 row.verdict or formatting.NOT_THERE,
             )
         )
-    heads = ("slice", "adapter", "n", "difference", "95 % CI", "p (Holm)", "verdict")
+    heads = ("slice", report.of_candidates, "n", "difference", "95 % CI", "p (Holm)", "verdict")
     caption = "exploratory: a family of its own"
     if few := len(report.confounds.slices) - len(compared):
         caption += f"; {few} part{'s' if few > 1 else ''} with too few rows to compare left out"
@@ -235,7 +235,7 @@ def contributions_table(report: Report) -> Table:
         "an answer is unsound that is empty, ends in a loop, runs on or copies the question; each kind's differences "
         "over all rows, so that they sum to the whole: arithmetic, not cause"
     )
-    heads = ("adapter", "pairs", "rows", "share", "contribution", "95 % CI")
+    heads = (report.of_candidates, "pairs", "rows", "share", "contribution", "95 % CI")
     return Table("What the difference is made of", heads, tuple(rows), caption)
 
 

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from loralift import generation
 from loralift.config import RunConfig
 from loralift.errors import AdapterError, ModelError, RunDirectoryError
-from loralift.generation import Generator, spread
+from loralift.generation import Generator, refuse_misread, spread
 from loralift.records import Prompt
 from loralift.workflow import files
 from loralift.workflow.asking import Asked
 from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import generate_variant, inspect_model
-from loralift.workflow.progress import RunContext
+from loralift.workflow.progress import RunContext, Watcher
 from loralift.workflow.scoring_process import Scorer
 
 if TYPE_CHECKING:
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.whole_model import Shown
 
+OTHER_TOKENIZER = (
+    "It has another tokenizer than the base, so it reads the same texts as other tokens: perplexity is a character's, "
+    "for every variant, and a limit or length in tokens is not as much text as the base's."
+)
 CANDIDATES = "candidates"
 """The key in run.json: in the fingerprint what each candidate is, beside it how each was run."""
 
@@ -36,16 +40,30 @@ class Before:
     Attributes:
         weights: Refers to its weights, and does not hold them.
         prompts: At most 16 of the run's.
-        shown: Its distributions of the token after each of them.
+        shown: Its distributions of the token after each of them; None for a candidate of other tokens, which is no
+            copy of the base.
         ends: Tokens that end its answers besides its own.
         eos: The ids of all tokens that end its answers.
     """
 
     weights: ref[Any]
     prompts: Sequence[Prompt]
-    shown: Shown
+    shown: Shown | None
     ends: tuple[str, ...]
     eos: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """How candidates read what is asked.
+
+    Attributes:
+        notes: What a reader must know of it, one sentence each.
+        own: Of candidates with another tokenizer, by name: part of the run to the same prompts as their own tokens.
+    """
+
+    notes: tuple[str, ...] = ()
+    own: Mapping[str, Mapping[str, Asked]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -89,11 +107,10 @@ def agree(
     candidates: Mapping[str, BaseModel],
     datasets: Sequence[DatasetRun],
     asked: Mapping[str, Asked],
-) -> list[str]:
-    """Make sure that every candidate reads each prompt and reference as the same tokens as the base, and has room.
+) -> Agreed:
+    """Make sure that every candidate reads each prompt and reference as the base does, and has room for its answers.
 
-    Returns:
-        What a reader must know of the candidates' chat templates, one sentence each.
+    As the same tokens; only one with another tokenizer altogether reads the same texts as tokens of its own.
 
     Raises:
         AdapterError: One does not.
@@ -101,9 +118,14 @@ def agree(
     from loralift.generation import whole_model
 
     notes: dict[str, None] = {}
+    own: dict[str, dict[str, Asked]] = {}
     for name, candidate in candidates.items():
         with about_candidate(name):
-            tokenizer = whole_model.tokenizer_of(generator, candidate)
+            tokenizer, another = whole_model.tokenizer_of(generator, candidate)
+            if another:
+                own[name] = _by_its_own(generator, candidate, tokenizer, datasets, asked)
+                notes[f"{name}: {OTHER_TOKENIZER}"] = None
+                continue
             for dataset in datasets:
                 one = asked[dataset.part]
                 said = whole_model.refuse_other_tokens(
@@ -117,7 +139,33 @@ def agree(
                     chat_template=one.asking.chat,
                 )
                 notes.update(dict.fromkeys(f"{name}: {note}" for note in said))
-    return list(notes)
+    return Agreed(tuple(notes), own)
+
+
+def _by_its_own(
+    generator: Generator,
+    candidate: BaseModel,
+    tokenizer: Any,
+    datasets: Sequence[DatasetRun],
+    asked: Mapping[str, Asked],
+) -> dict[str, Asked]:
+    """The prompts of every part as tokens of a candidate's own tokenizer."""
+    from loralift.generation import whole_model
+
+    found = {}
+    for dataset in datasets:
+        one = asked[dataset.part]
+        prompts = whole_model.read_by_its_own(
+            generator,
+            candidate,
+            tokenizer,
+            one.prompts,
+            [question.reference for question in dataset.data.questions],
+            new_tokens=one.asking.protocol.max_new_tokens,
+            chat_template=one.asking.chat,
+        )
+        found[dataset.part] = replace(one, prompts=prompts)
+    return found
 
 
 def identities_of(candidates: Mapping[str, BaseModel]) -> dict[str, Any]:
@@ -146,6 +194,7 @@ def answer_candidates(
     context: RunContext,
     datasets: Sequence[DatasetRun],
     asked: Mapping[str, Asked],
+    own: Mapping[str, Mapping[str, Asked]],
     candidates: Mapping[str, BaseModel],
     before: Before,
     scorer: Scorer,
@@ -156,6 +205,7 @@ def answer_candidates(
         context: The run's configuration, watcher and clock.
         datasets: The parts of the run.
         asked: Part to its prompts.
+        own: The same as tokens of the candidates' own, of those that have another tokenizer.
         candidates: As they were inspected.
         before: What was kept of the base, which nobody may hold any more.
         scorer: Begins to score what has answered.
@@ -170,7 +220,13 @@ def answer_candidates(
     for name, candidate in candidates.items():
         whole_model.refuse_held(weights)
         with about_candidate(name):
-            weights = _answer_one(context, datasets, asked, name, candidate, before, scorer)
+            if name in own:
+                few = spread(own[name][""].prompts)
+                weights = _answer_one(
+                    context, datasets, own[name], name, candidate, replace(before, prompts=few, shown=None), scorer
+                )
+            else:
+                weights = _answer_one(context, datasets, asked, name, candidate, before, scorer)
 
 
 def _answer_one(
@@ -199,8 +255,7 @@ def _answer_one(
             decoding=config.decoding,
             rows=(),
         )
-        shift = whole_model.refuse_same_model(generator, before.prompts, before.shown)
-        watcher.say(f"{name}: is another model: KL divergence of the next token from the base {shift:.3g} nats (mean)")
+        _refuse_same(watcher, name, generator, before)
         notes = [*generator.notes, *_other_ends(generator, before.eos)]
         for note in notes:
             watcher.say(f"{name}: {note}")
@@ -212,6 +267,18 @@ def _answer_one(
             generate_variant(context, dataset, name, generator, asked[dataset.part], perplexity=perplexity, alone=True)
         scorer.begin(dataset, name)
     return whole_model.weights_of(generator)
+
+
+def _refuse_same(watcher: Watcher, name: str, generator: Generator, before: Before) -> None:
+    """Make sure that a candidate computes numbers, and is not the base."""
+    from loralift.generation import whole_model
+
+    if before.shown is None:
+        whole_model.numbers_of(generator, before.prompts)
+        refuse_misread(generator, before.prompts, chat_template=False)
+        return
+    shift = whole_model.refuse_same_model(generator, before.prompts, before.shown)
+    watcher.say(f"{name}: is another model: KL divergence of the next token from the base {shift:.3g} nats (mean)")
 
 
 def _other_ends(generator: Generator, eos: Sequence[int]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`loralift compare`: compare two sides on the disk, from LoraLift or another tool.
+"""`loralift compare`: compare sides on the disk, a baseline and candidates, from LoraLift or another tool.
 
 What a side may be is in `loralift.workflow.sides`. A file of scores says nothing of its columns but their names, so
 before a verdict each judged metric must have a direction and one scale, and there is no margin but a declared one.
@@ -18,6 +18,7 @@ from loralift.metrics import Metric
 from loralift.records import OF_MODELS, Comparison, MetricInfo, SdkPairedTest, Thinking
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides import making
+from loralift.workflow.sides.differing import allowed_fields
 from loralift.workflow.sides.pairing import averaged, clusters, same_rows
 from loralift.workflow.sides.reading import read_side
 from loralift.workflow.sides.scale_rules import Scale
@@ -71,28 +72,26 @@ def compare_sides(
     candidate: Path,
     metrics: Sequence[str] | None = None,
     asked: Asked | None = None,
-    tokenizer: str | None = None,
-    own: Sequence[Metric] = (),
-    thinking: str | None = None,
+    *further: Path,
+    **how: Any,
 ) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
-    """Compare two sides on the disk: `read_sides`, then `compare_read`.
+    """Compare sides on the disk: `read_sides`, then `compare_read`.
 
     Args:
         baseline: The side compared against.
         candidate: The side judged.
         metrics: What to score predictions with, or which metrics of the scores to take; None: all that fit.
         asked: What is said of the comparison; None: nothing.
-        tokenizer: As in `read_sides`.
-        own: Metrics of the user's own, which score the answers of both sides besides.
-        thinking: As in `read_sides`.
+        further: Further candidates.
+        how: As in `read_sides`.
 
     Raises:
-        ComparisonError: The sides share no metric or no row, or are of different data or scales.
+        ComparisonError: The sides share no metric or no row, are of different data or scales, or were asked otherwise.
         RunDirectoryError: A side cannot be read.
-        UsageError: The primary metric is not among those that both sides have, or has no known direction.
+        UsageError: The primary metric is not among those that all sides have, or has no known direction.
     """
-    sides = read_sides(baseline, candidate, metrics, tokenizer=tokenizer, own=own, thinking=thinking)
-    return compare_read(*sides, asked)
+    sides = read_sides(baseline, candidate, metrics, further=further, **how)
+    return compare_read(sides, asked)
 
 
 def read_sides(
@@ -103,8 +102,11 @@ def read_sides(
     tokenizer: str | None = None,
     own: Sequence[Metric] = (),
     thinking: str | None = None,
-) -> tuple[Side, Side]:
-    """Read both sides, and give them different names.
+    *,
+    further: Sequence[Path] = (),
+    allow_different: Collection[str] = (),
+) -> tuple[Side, ...]:
+    """Read all sides, and give them different names.
 
     Args:
         baseline: A run's variant, what `nel` wrote of our benchmark, or a .jsonl: of scores, of predictions, or an
@@ -113,56 +115,151 @@ def read_sides(
         metrics: As in `compare_sides`.
         filter_name: Which filter of a sample log; None: the first in it.
         tokenizer: To score predictions with, one of `loralift.metrics.base.TOKENIZERS`; None: for English.
-        own: As in `compare_sides`.
+        own: Metrics of the user's own, which score the answers of all sides besides.
         thinking: Whether thinking is parted from predictions (``part``) or scored with them (``keep``); None: parted.
             Of a run it is as it was scored there.
+        further: Further candidates.
+        allow_different: What may differ between baseline and candidate, of `loralift.workflow.sides.asked.FIELDS`.
+
+    Returns:
+        The baseline and the candidates.
 
     Raises:
-        ComparisonError: Lines of a file are neither scores nor predictions, or the two sides are of different data.
+        ComparisonError: Lines of a file are neither scores nor predictions, or two sides are of different data or were
+            asked otherwise.
         RunDirectoryError: There is no such side, or it cannot be read.
         UsageError: A metric is unknown, or no side has such a filter, or none is scored here with the tokenizer.
     """
     if thinking not in (None, "part", "keep"):
         raise UsageError(wrong_argument("--thinking", "part or keep", thinking))
-    how = Thinking(OF_MODELS, keep=thinking == "keep")
-    before, after = (read_side(path, metrics, filter_name, tokenizer, own, how) for path in (baseline, candidate))
-    if thinking is not None and not (before.scored or after.scored):
+    allowed, how = allowed_fields(allow_different), Thinking(OF_MODELS, keep=thinking == "keep")
+    paths = (baseline, candidate, *further)
+    before, *others = (read_side(path, metrics, filter_name, tokenizer, own, how) for path in paths)
+    sides = (before, *others)
+    if thinking is not None and not any(side.scored for side in sides):
         raise UsageError(
-            "`--thinking` is for answers that are scored here, and both sides have their scores: leave it out, or "
+            "`--thinking` is for answers that are scored here, and all sides have their scores: leave it out, or "
             "score a run again with loralift run … --resume --thinking"
         )
-    if tokenizer is not None and not (before.scored or after.scored):
-        raise UsageError("`--tokenizer` is for answers that are scored here, and both sides have scores already")
-    if filter_name is not None and not (before.filtered or after.filtered):
-        raise UsageError("`--filter` is for lm-evaluation-harness sample logs, and neither side is one")
-    before, after = same_rows(before, after, f"{baseline} and {candidate}")
-    if before.name == after.name and baseline.stem != candidate.stem:
-        before, after = replace(before, name=baseline.stem), replace(after, name=candidate.stem)
-    return before, after if after.name != before.name else replace(after, name=f"{after.name} (candidate)")
+    if tokenizer is not None and not any(side.scored for side in sides):
+        raise UsageError("`--tokenizer` is for answers that are scored here, and all sides have scores already")
+    if filter_name is not None and not any(side.filtered for side in sides):
+        raise UsageError("`--filter` is for lm-evaluation-harness sample logs, and no side is one")
+    before, *others = _named(sides, paths)
+    alike = (
+        same_rows(before, after, f"{baseline} and {path}", allowed)
+        for after, path in zip(others, paths[1:], strict=True)
+    )
+    return (before, *alike)
 
 
-def compare_read(before: Side, after: Side, asked: Asked | None = None) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
-    """Compare two sides on the metrics that both have; notes about the sides become warnings of the primary row.
+def _named(sides: Sequence[Side], paths: Sequence[Path]) -> list[Side]:
+    """The sides under names that differ: their own, or their files', or with what they are."""
+    names, stems = [side.name for side in sides], [path.stem for path in paths]
+    if len(set(names)) < len(names) and len(set(stems)) == len(stems):
+        names = stems
+    for place in range(1, len(names)):
+        if names[place] in names[:place]:
+            names[place] += " (candidate)" if len(names) == 2 else f" (candidate {place})"
+    return [replace(side, name=name) for side, name in zip(sides, names, strict=True)]
 
-    Margins, seed and resamples that are not given are those of the baseline's run, else of the candidate's.
+
+def compare_read(sides: Sequence[Side], asked: Asked | None = None) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
+    """Compare sides on the metrics that all have; notes about the sides become warnings of the primary rows.
+
+    Margins, seed and resamples that are not given are those of the baseline's run, else of the first candidate's that
+    is one.
+
+    Args:
+        sides: The baseline and the candidates.
+        asked: What is said of the comparison; None: nothing.
 
     Raises:
         ComparisonError: The sides share no metric or no row, seem to be on different scales, or the primary metric
             cannot score most of the rows.
-        UsageError: The primary metric is not among those that both sides have, or has no known direction.
+        UsageError: The primary metric is not among those that all sides have, or has no known direction.
     """
-    asked = asked or Asked()
-    shared = _directed(_shared(before, after), before, after, asked)
-    chosen = _primary(shared, before, after, asked)
-    scaled = on_one_scale(before, after, shared, asked.scales)
-    settings = _settings(scaled, chosen, asked)
-    sides = (before.name, scaled.before.scores), {after.name: scaled.after.scores}
-    comparison, tests = compare_scores(*sides, scaled.metrics, settings, clusters=clusters(before, after))
+    return compare_prepared(prepare(sides, asked))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Sides that can be compared.
+
+    Attributes:
+        sides: The baseline and the candidates, every judged metric on one scale.
+        metrics: The metrics that all have.
+        settings: How to compare.
+        notes: Candidate to metric to what a reader must know.
+    """
+
+    sides: tuple[Side, ...]
+    metrics: Mapping[str, MetricInfo]
+    settings: Settings
+    notes: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+
+def prepare(sides: Sequence[Side], asked: Asked | None = None) -> Prepared:
+    """Bring sides onto the same metrics and scales, or refuse; arguments and errors are those of `compare_read`."""
+    asked, (before, *others) = asked or Asked(), sides
+    shared = _of_all([_directed(_shared(before, after), before, after, asked) for after in others], sides)
+    chosen = _primary(shared, sides, asked)
+    pairs = [on_one_scale(before, after, shared, asked.scales) for after in others]
+    metrics = _on_one_scale_all(pairs, others)
+    scaled = (pairs[0].before, *(pair.after for pair in pairs))
+    settings = _settings(scaled, metrics, frozenset().union(*(pair.assumed for pair in pairs)), chosen, asked)
+    notes = {}
+    for after, pair in zip(others, pairs, strict=True):
+        of_metrics = {name: tuple(_notes(name, pair, before, after)) for name in shared}
+        of_metrics[chosen] = (*dict.fromkeys(_about_all(sides, after, shared)), *of_metrics[chosen])
+        notes[after.name] = of_metrics
+    return Prepared(scaled, metrics, settings, notes)
+
+
+def compare_prepared(prepared: Prepared) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
+    """Compare sides that `prepare` brought onto the same metrics."""
+    before, *others = prepared.sides
+    candidates = {side.name: side.scores for side in others}
+    of = clusters(*prepared.sides)
+    comparison, tests = compare_scores(
+        (before.name, before.scores), candidates, prepared.metrics, prepared.settings, clusters=of
+    )
     refuse_unscored(comparison)
-    notes = {name: tuple(_notes(name, scaled, before, after)) for name in shared}
-    notes[chosen] = (*dict.fromkeys(_about_all(before, after, shared)), *notes[chosen])
-    rows = tuple(replace(row, warnings=(*row.warnings, *notes[row.metric])) for row in comparison.rows)
+    rows = tuple(
+        replace(row, warnings=(*row.warnings, *prepared.notes[row.candidate][row.metric])) for row in comparison.rows
+    )
     return replace(comparison, rows=rows), tests
+
+
+def _of_all(shared: Sequence[Mapping[str, MetricInfo]], sides: Sequence[Side]) -> dict[str, MetricInfo]:
+    """The metrics that the baseline shares with every candidate; direction and margin only where each pair has them."""
+    found = {}
+    for name, info in shared[0].items():
+        infos = [of[name] for of in shared if name in of]
+        if len(infos) == len(shared):
+            better = info.higher_is_better if all(one.higher_is_better is not None for one in infos) else None
+            margin = info.margin if all(one.margin is not None for one in infos) else None
+            found[name] = replace(info, higher_is_better=better, margin=margin)
+    if not found:
+        has = "; ".join(f"{side.name} has {some(side.metrics)}" for side in sides)
+        raise ComparisonError(f"the sides share no metric to judge by: {has}")
+    return found
+
+
+def _on_one_scale_all(pairs: Sequence[Scaled], others: Sequence[Side]) -> dict[str, MetricInfo]:
+    """The metrics of all pairs, each on one scale.
+
+    Raises:
+        ComparisonError: Beside one candidate the baseline is on another scale than beside another.
+    """
+    first = pairs[0]
+    for pair, after in zip(pairs, others, strict=True):
+        if pair.before.scores != first.before.scores or pair.metrics != first.metrics:
+            raise ComparisonError(
+                f"{others[0].name} and {after.name} are on different scales beside {first.before.name}: say them with "
+                "--scale, or compare one by one"
+            )
+    return dict(first.metrics)
 
 
 def _shared(before: Side, after: Side) -> dict[str, MetricInfo]:
@@ -206,7 +303,7 @@ def _directed(shared: Mapping[str, MetricInfo], before: Side, after: Side, asked
     return infos
 
 
-def _primary(shared: Mapping[str, MetricInfo], before: Side, after: Side, asked: Asked) -> str:
+def _primary(shared: Mapping[str, MetricInfo], sides: Sequence[Side], asked: Asked) -> str:
     """The metric that decides; it must have a direction."""
     judged = [name for name, info in shared.items() if info.higher_is_better is not None]
     undirected = [name for name in shared if name not in judged]
@@ -214,16 +311,17 @@ def _primary(shared: Mapping[str, MetricInfo], before: Side, after: Side, asked:
         raise UsageError(wrong_argument("--primary", f"one of {', '.join(judged or shared)}", asked.primary))
     wanted = asked.primary if asked.primary in undirected else None if judged else undirected[0]
     if wanted is not None:
-        raise UsageError(_no_direction(wanted, before, after))
-    return asked.primary or primary_of(judged, before.primary, after.primary)
+        raise UsageError(_no_direction(wanted, sides))
+    return asked.primary or primary_of(judged, *(side.primary for side in sides))
 
 
-def _no_direction(name: str, before: Side, after: Side) -> str:
+def _no_direction(name: str, sides: Sequence[Side]) -> str:
     """Why a metric cannot decide, and what to do."""
-    doubt = making.perplexity_doubt(before, after)
-    if name == making.PERPLEXITY and doubt is not None:
-        return f"`--primary` cannot be {name}: {doubt[0]}"
-    if before.ours or after.ours:
+    for after in sides[1:]:
+        doubt = making.perplexity_doubt(sides[0], after)
+        if name == making.PERPLEXITY and doubt is not None:
+            return f"`--primary` cannot be {name}: {doubt[0]}"
+    if any(side.ours for side in sides):
         return f"`--primary` must be a metric that is judged, got {name!r}, which describes only"
     return (
         f"whether more or less of {name} is better is not known: say --higher-is-better {name} or "
@@ -231,18 +329,20 @@ def _no_direction(name: str, before: Side, after: Side) -> str:
     )
 
 
-def _settings(scaled: Scaled, primary: str, asked: Asked) -> Settings:
+def _settings(
+    sides: Sequence[Side], metrics: Mapping[str, MetricInfo], assumed: Collection[str], primary: str, asked: Asked
+) -> Settings:
     """How to compare: what was asked for, then the runs' own configuration."""
-    runs = (side.run for side in (scaled.before, scaled.after))
+    runs = (side.run for side in sides)
     config: Mapping[str, Any] = next((run["config"] for run in runs if run is not None), {})
-    judged = [name for name, info in scaled.metrics.items() if info.higher_is_better is not None]
+    judged = [name for name, info in metrics.items() if info.higher_is_better is not None]
     for name in asked.margins:
         if name not in judged:
             raise UsageError(wrong_argument("--margin", f"of a metric that is judged ({some(judged, 20)})", name))
     inherited = {name: margin for name, margin in config.get("margins", {}).items() if name in judged}
     margins = {**inherited, **asked.margins}
     for name, margin in margins.items():
-        if name in scaled.assumed and margin > LARGE_MARGIN:
+        if name in assumed and margin > LARGE_MARGIN:
             raise UsageError(
                 f"`--margin` of {name} is {margin:g}, much of a scale of 0 to 1, in which all its values lie: say the "
                 f"scale with --scale {name}=0-1 or --scale {name}=0-100"
@@ -264,17 +364,19 @@ def _notes(name: str, scaled: Scaled, before: Side, after: Side) -> Iterator[str
     yield from making.made_differently(before.metrics[name], after.metrics[name])
 
 
-def _about_all(before: Side, after: Side, shared: Mapping[str, MetricInfo]) -> Iterator[str]:
-    """What a reader must know of the whole comparison."""
+def _about_all(sides: Sequence[Side], after: Side, shared: Mapping[str, MetricInfo]) -> Iterator[str]:
+    """What a reader must know of the whole comparison of one candidate."""
+    before = sides[0]
     yield from making.asked_differently(before, after)
-    yield from averaged(before, after)
+    yield from averaged(*sides)
     yield from (*before.notes, *after.notes)
     for side in (before, after):
         alone = [
             name for name, info in side.metrics.items() if name not in shared and info.higher_is_better is not None
         ]
         if alone:
-            yield f"Only {side.name} has {some(alone)}, so that is not compared."
+            who = f"Only {side.name} has" if len(sides) == 2 else f"Not every side has what {side.name} has:"
+            yield f"{who} {some(alone)}, so that is not compared."
     if not (before.ours or after.ours):
         undirected = [name for name, info in shared.items() if info.higher_is_better is None]
         if undirected:

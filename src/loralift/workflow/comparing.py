@@ -177,8 +177,10 @@ def write_comparison(
     findings: Sequence[Finding] = (),
     protocols: Protocols | None = None,
     sweep: Sweep | None = None,
+    *,
+    further: Mapping[str, object] | None = None,
 ) -> None:
-    """Write comparison.json."""
+    """Write comparison.json, and what `further` has to say."""
     document = comparison_document(comparison, tests)
     files.write_json(
         directory.comparison,
@@ -188,6 +190,7 @@ def write_comparison(
             "protocols": plain(protocols),
             "sweep": plain(sweep),
             "findings": plain(findings),
+            **(further or {}),
         },
     )
 

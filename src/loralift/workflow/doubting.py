@@ -1,8 +1,8 @@
-"""What can be looked into for doubts about a verdict, and what not: of a finished run, and of two sides on the disk."""
+"""What can be looked into for doubts about a verdict, and what not: of a finished run, and of sides on the disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from loralift.comparison import Settings, adjust_for_length, contributions
@@ -55,49 +55,52 @@ def evidence_of_run(directory: RunDirectory, report: Report) -> Evidence:
     return Evidence(report.confounds, report.protocols, tuple(missing))
 
 
-def evidence_of_sides(before: Side, after: Side, comparison: Comparison) -> Evidence:
-    """What two sides know: all that their run knows where they are compared as it did, else what their scores tell.
+def evidence_of_sides(sides: Sequence[Side], comparison: Comparison) -> Evidence:
+    """What sides know: all that their run knows where they are compared as it did, else what their scores tell.
 
     Args:
-        before: The baseline.
-        after: The candidate.
-        comparison: Of the two.
+        sides: The baseline and the candidates, as they were compared: on one scale.
+        comparison: Of them.
     """
-    if before.root is not None and before.root == after.root:
+    before, *others = sides
+    if before.root is not None and all(side.root == before.root for side in others):
         directory = RunDirectory(before.root)
         compared = read_comparison(directory) if directory.comparison.exists() else None
         if compared is not None and _same(comparison, compared.comparison):
             missing = _missing(comparison, compared.confounds, compared.protocols, cut=_cut(directory))
             return Evidence(compared.confounds, compared.protocols, tuple(missing))
-    confounds = _confounds(before, after, comparison) if before.ours and after.ours else Confounds()
+    confounds = _confounds(sides, comparison) if all(side.ours for side in sides) else Confounds()
+    confounds = replace(confounds, allowed={side.name: side.allowed for side in others if side.allowed})
     return Evidence(confounds, None, tuple(_missing(comparison, confounds, None, cut=False)))
 
 
 def _same(comparison: Comparison, of_run: Comparison) -> bool:
-    """Whether the run compared these two in the same way, and found the same."""
-    (candidate,) = comparison.candidates
+    """Whether the run compared these in the same way, and found the same."""
     rows = (
-        [row for row in one.rows if row.candidate == candidate and row.metric == comparison.primary]
+        [row for row in one.rows if row.candidate in comparison.candidates and row.metric == comparison.primary]
         for one in (comparison, of_run)
     )
     alike = [
         # adjusted p is of another family here
-        [replace(row, p_adjusted=None, warnings=()) for row in found]
+        {row.candidate: replace(row, p_adjusted=None, warnings=()) for row in found}
         for found in rows
     ]
     asked = ((one.baseline, one.primary, one.alpha, one.seed, one.resamples) for one in (comparison, of_run))
     return alike[0] == alike[1] and len(set(asked)) == 1
 
 
-def _confounds(before: Side, after: Side, comparison: Comparison) -> Confounds:
-    """What the scores of both sides, which LoraLift made, tell."""
-    (candidate,) = comparison.candidates
-    info, of = comparison.metrics[comparison.primary], clusters(before, after)
+def _confounds(sides: Sequence[Side], comparison: Comparison) -> Confounds:
+    """What the scores of all sides, which LoraLift made, tell."""
+    info, of = comparison.metrics[comparison.primary], clusters(*sides)
     settings = Settings(comparison.primary, {}, comparison.alpha, comparison.seed, comparison.resamples)
-    sides, named = (before.scores, {candidate: after.scores}), comparison.baseline
+    scores, named = (sides[0].scores, {side.name: side.scores for side in sides[1:]}), comparison.baseline
     flags = [name for name in UNSOUND if name in comparison.metrics]
-    lengths = adjust_for_length(*sides, {info.name: info}, clusters=of) if LENGTHS in comparison.metrics else ()
-    parts = contributions(*sides, info, flags, settings, baseline_name=named, clusters=of)
+    lengths = (
+        adjust_for_length(*scores, {info.name: info}, clusters=of, baseline_name=named)
+        if LENGTHS in comparison.metrics
+        else ()
+    )
+    parts = contributions(*scores, info, flags, settings, baseline_name=named, clusters=of)
     return Confounds(lengths=lengths, contributions=parts)
 
 

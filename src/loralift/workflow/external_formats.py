@@ -47,7 +47,7 @@ EITHER = ("answer", "answers", "response", "output", "completion")
 ambiguous otherwise."""
 
 LOG_LIKELIHOOD = "log_likelihood"
-_NO_METRIC = frozenset(
+NO_METRIC = frozenset(
     {"doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics", "doc_hash", "prompt_hash"}
     | {"target_hash", "arguments_hash", "task_hash", "schema_hash", "epoch"}
 )
@@ -83,12 +83,14 @@ class SampleLog:
         texts: The lines' texts; empty where an answer or a target is no text, as in multiple choice.
         documents: Id to the document's hash, where the log has hashes.
         notes: What was chosen and what was left out, one sentence each.
+        lines: Id to the line as it was written.
     """
 
     values: tuple[Row, ...]
     texts: tuple[Texts, ...]
     documents: Mapping[str, str]
     notes: tuple[str, ...]
+    lines: Mapping[str, Row]
 
 
 def is_sample_log(rows: Sequence[Row]) -> bool:
@@ -131,7 +133,8 @@ def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -
     texts = [_texts(row_id, row) for row_id, row in zip(ids, kept, strict=True)]
     whole = tuple(text for text in texts if text is not None)
     hashes = {row_id: str(row["doc_hash"]) for row_id, row in zip(ids, kept, strict=True) if row.get("doc_hash")}
-    return SampleLog(values, whole if len(whole) == len(kept) else (), hashes, tuple(notes))
+    lines = dict(zip(ids, kept, strict=True))
+    return SampleLog(values, whole if len(whole) == len(kept) else (), hashes, tuple(notes), lines)
 
 
 def read_texts(name: str, rows: Sequence[Row]) -> tuple[Texts, ...] | None:
@@ -298,7 +301,7 @@ def _ids(rows: Sequence[Row]) -> list[str]:
 
 
 def _numeric(row: Row) -> list[str]:
-    return [key for key, value in row.items() if key not in _NO_METRIC and not isinstance(value, str)]
+    return [key for key, value in row.items() if key not in NO_METRIC and not isinstance(value, str)]
 
 
 def _refuse_texts(name: str, row: Row, metrics: Sequence[str]) -> None:

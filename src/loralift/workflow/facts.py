@@ -52,7 +52,9 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
 def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:
     yield name
     yield from _pairs({"revision": machine.get("revision"), "": machine.get("model_class")})
-    yield f"{machine['parameters']:,} parameters"
+    # None in runs of before of several GPUs by vLLM
+    if machine["parameters"] is not None:
+        yield f"{machine['parameters']:,} parameters"
     yield sha256
 
 

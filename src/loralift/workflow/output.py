@@ -1,58 +1,122 @@
-"""A file that the user names for a result (``-o FILE``): a regular one is replaced whole, anything else written to."""
+"""Where the user wants a result (``-o``): a folder for a report, or a file for JSON.
+
+A regular file is replaced whole; a device or a pipe is written to.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from loralift import arguments
-from loralift.errors import RunDirectoryError, UsageError, wrong_argument
+from loralift.errors import RunDirectoryError, UsageError, some, wrong_argument
 from loralift.reading import reason_of
 from loralift.workflow import files
+from loralift.workflow.run_directory import LOCK
 
-RUN_FILES = ("run.json", "dataset.jsonl", "comparison.json", "report.json", "report.html", "report.md", ".lock")
+RUN_FILES = ("run.json", "dataset.jsonl", "comparison.json", "report.json", "report.html", "report.md", LOCK)
+REPORT_FILES = frozenset({"comparison.json", "report.html", "report.md", "report.json", "charts"})
 VARIANT_FILES = ("answers.jsonl", "times.jsonl", "references.jsonl", "scores.jsonl")
 
+COMPARED = "compared"
+"""The key of comparison.json that a run's does not have: what was compared."""
 
-def place(text: str, flag: str = "-o") -> Path:
-    """The file that the user names.
+
+def place(text: str) -> Path:
+    """The folder or file that the user names.
 
     Raises:
-        UsageError: It is a folder's name, or none at all.
+        UsageError: It is a name of a file that ends as a folder's, or none at all.
     """
-    path = arguments.path(flag, text, "a file")
-    if text.endswith(("/", os.sep)):
-        raise UsageError(wrong_argument(flag, "a file, not a folder", text))
+    path = arguments.path("-o", text, "a folder, or a file for JSON")
+    if text.endswith(("/", os.sep)) and not is_folder(path):
+        raise UsageError(wrong_argument("-o", "a folder, and a file of JSON ends in .json alone", text))
     return path
 
 
-def check(path: Path, inputs: Sequence[Path] = (), flag: str = "-o") -> None:
+def is_folder(path: Path) -> bool:
+    """Whether a place is a folder, or would be made as one: what is not there, unless its name ends in .json.
+
+    Raises:
+        RunDirectoryError: The place cannot be looked at.
+    """
+    with _writing(path):
+        return path.is_dir() or not (path.exists() or path.is_symlink() or path.suffix == ".json")
+
+
+def check(path: Path, inputs: Sequence[Path] = ()) -> None:
     """Refuse, before any work, what cannot be written or must not be overwritten.
 
     Args:
         path: Where a result is to be written.
         inputs: Files and folders that are read.
-        flag: What names it.
 
     Raises:
-        UsageError: It is a folder, one of the inputs, or a file of a run.
+        UsageError: It is one of the inputs, a file of a run, or a folder that holds anything but an earlier comparison.
     """
-    with _writing(path, flag):
-        if path.is_dir():
-            raise UsageError(wrong_argument(flag, "a file, not a folder", str(path)))
+    with _writing(path):
+        if is_folder(path):
+            refuse_folder(path)
+            return
         if not _replaces(path):
             return
         for place in inputs:
             folder = place if place.is_dir() else None
             if path.samefile(place) or (folder is not None and path.resolve().is_relative_to(folder.resolve())):
-                raise UsageError(wrong_argument(flag, f"another file than what is compared ({place})", str(path)))
-        if _is_of_a_run(path.resolve()):
-            raise UsageError(wrong_argument(flag, "another file than those of a run", str(path)))
+                raise UsageError(wrong_argument("-o", f"another file than what is compared ({place})", str(path)))
+        _refuse_of_a_run(path)
+
+
+def file_place(text: str, flag: str) -> Path:
+    """The file that the user names, where only a file will do.
+
+    Raises:
+        UsageError: It is a folder, or its name; a file of a run; or none at all.
+    """
+    path = arguments.path(flag, text, "a file")
+    with _writing(path, flag):
+        if text.endswith(("/", os.sep)) or path.is_dir():
+            raise UsageError(wrong_argument(flag, "a file, not a folder", text))
+        if _replaces(path):
+            _refuse_of_a_run(path, flag)
+    return path
+
+
+def _refuse_of_a_run(path: Path, flag: str = "-o") -> None:
+    if _is_of_a_run(path.resolve()):
+        raise UsageError(wrong_argument(flag, "another file than those of a run", str(path)))
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuse, before any work, a folder that holds anything but an earlier comparison.
+
+    Raises:
+        UsageError: It does, or lies in a run.
+    """
+    with _writing(folder):
+        of_run = next((place for place in (folder.resolve(), *folder.resolve().parents) if _is_run(place)), None)
+        found = sorted(path.name for path in folder.iterdir() if path.name != LOCK) if folder.exists() else []
+    if of_run is not None:
+        raise UsageError(wrong_argument("-o", f"a folder outside of a run ({of_run})", str(folder)))
+    others = [name for name in found if name not in REPORT_FILES and not name.endswith(files.TEMPORARY)]
+    if others or (found and not _is_of_comparison(folder)):
+        what = f"and it holds {some(others or found)}"
+        raise UsageError(wrong_argument("-o", f"a new folder, or that of an earlier comparison, {what}", str(folder)))
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "run.json").is_file()
+
+
+def _is_of_comparison(folder: Path) -> bool:
+    place = folder / "comparison.json"
+    document = files.read_json(place) if place.is_file() else None
+    return isinstance(document, Mapping) and COMPARED in document
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,7 +12,7 @@ from loralift.generation import Generator, refuse_misread
 from loralift.records import AdapterProof
 from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
 from loralift.workflow.asking import Asked, ask, asking_of, overruled
-from loralift.workflow.candidates import agree, inspect_candidates
+from loralift.workflow.candidates import Agreed, agree, inspect_candidates
 from loralift.workflow.checking import check_adapters
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import inspect_model, load_generator
@@ -36,6 +36,7 @@ class Ready:
         proofs: One for each adapter.
         refused: Why adapters and candidates were left out, by name.
         candidates: The whole models, as they were inspected; their weights are not loaded.
+        agreed: How they read the prompts.
     """
 
     config: RunConfig
@@ -44,6 +45,7 @@ class Ready:
     proofs: tuple[AdapterProof, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     candidates: Mapping[str, BaseModel] = field(default_factory=dict)
+    agreed: Agreed = field(default_factory=Agreed)
 
 
 def load_and_prove(context: RunContext, datasets: Sequence[DatasetRun]) -> Ready:
@@ -104,14 +106,15 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         _show_trained(own, asked, watcher)
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
-        asked = _noted(asked, agree(generator, candidates, own, asked), watcher)
+        agreed = agree(generator, candidates, own, asked)
+        asked = _noted(asked, agreed.notes, watcher)
         _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
         tasks = [dataset for dataset in datasets if dataset.task is not None]
         asked |= {dataset.part: Asked(asking_of_task(askings[dataset.protocol]), ()) for dataset in tasks}
     with clock.stage("check"):
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
-    return Ready(config, generator, asked, proofs, refused, candidates)
+    return Ready(config, generator, asked, proofs, refused, candidates, agreed)
 
 
 def _noted(asked: Mapping[str, Asked], notes: Sequence[str], watcher: Watcher) -> dict[str, Asked]:

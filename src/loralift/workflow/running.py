@@ -22,9 +22,16 @@ from loralift.workflow.prepare import load_and_prove
 from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
-from loralift.workflow.scoring import Scoring, model_of, refuse_blind, rehearse, scoring_of, with_model
+from loralift.workflow.scoring import Scoring, model_of, per_character, refuse_blind, rehearse, scoring_of, with_model
 from loralift.workflow.scoring_process import Scorer
-from loralift.workflow.sharding import Shard, kept_of, refuse_another_shard, refuse_none_left, refuse_unshared
+from loralift.workflow.sharding import (
+    Shard,
+    kept_of,
+    refuse_another_shard,
+    refuse_none_left,
+    refuse_other_tokens,
+    refuse_unshared,
+)
 from loralift.workflow.tasks import evaluate_task
 
 
@@ -141,6 +148,9 @@ def _generate(
     context = replace(context, config=ready.config)
     model = model_of(ready.generator)
     scorer.scoring = with_model(scorer.scoring, model)
+    if ready.agreed.own:
+        refuse_other_tokens(context.shard, ready.agreed.own)
+        scorer.scoring = per_character(scorer.scoring)
     of_base = {dataset.part: _of_base(context.config, dataset, scorer) for dataset in datasets}
     numbers = {name: info.numbers for name, info in ready.generator.adapters.items()}
     kept = None if context.shard is None else kept_of(context.shard, model, numbers, training)
@@ -153,10 +163,11 @@ def _generate(
         _answer(context, dataset, scorer, ready.generator, ready.asked[dataset.part])
     notes = {part: asked.asking.notes for part, asked in ready.asked.items()}
     known, asked, candidates = Known(training, ready.proofs, notes, numbers), ready.asked, ready.candidates
+    own = ready.agreed.own
     if candidates:
         before = before_release(ready.generator, asked[""].prompts)
         del ready  # and with it the base: two whole models may not fit
-        answer_candidates(context, datasets, asked, candidates, before, scorer)
+        answer_candidates(context, datasets, asked, own, candidates, before, scorer)
     return context, known
 
 

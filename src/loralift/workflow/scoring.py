@@ -215,6 +215,11 @@ def with_model(scoring: Scoring, described: str) -> Scoring:
     return _with_settings(scoring, perplexity_of=described)
 
 
+def per_character(scoring: Scoring) -> Scoring:
+    """The same scoring for variants with several tokenizers: perplexity is of characters."""
+    return _with_settings(scoring, perplexity_per="character")
+
+
 def _with_settings(scoring: Scoring, **changed: Any) -> Scoring:
     """The same scoring with other settings, and so with other signatures."""
     settings = replace(scoring.settings, **changed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,19 @@ def refuse_none_left(shard: Shard | None, rows: int) -> None:
     """
     if shard is not None and shard.of > rows:
         raise UsageError(f"`--shard` must be of {rows} shards at most, as there are {rows} questions, got {shard}")
+
+
+def refuse_other_tokens(shard: Shard | None, candidates: Collection[str]) -> None:
+    """Refuse a shard with candidates that have another tokenizer: its merge would take perplexity to be of tokens.
+
+    Raises:
+        UsageError: There are such candidates.
+    """
+    if shard is not None and candidates:
+        raise UsageError(
+            f"`--shard` must be left out with a candidate of another tokenizer ({some(sorted(candidates))}): evaluate "
+            "it in a run of its own"
+        )
 
 
 def refuse_another_shard(directory: RunDirectory, shard: Shard | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from loralift.errors import AdapterError, MissingExtraError, ModelError, UsageError
 from loralift.generation import GenerationSettings, choose_engine, inspect_adapter, inspect_base, prove
@@ -144,6 +145,14 @@ def test_what_cannot_be_merged_goes_by_request(
     assert engine.switch("base") is None
     request = engine.switch("letters")
     assert (request.lora_name, request.lora_int_id, request.lora_path) == ("letters", 1, str(tiny_adapter))
+
+
+def test_a_model_that_is_spread_over_processes_is_described_as_a_whole_one(tiny_base: Path) -> None:
+    source = inspect_base(str(tiny_base))
+    whole = AutoModelForCausalLM.from_pretrained(tiny_base)
+    wanted = {"model_class": type(whole).__name__, "parameters": whole.num_parameters()}
+    assert load._size(None, source) == wanted
+    assert load._size(whole, source) == wanted
 
 
 def test_the_start_fits_the_work() -> None:

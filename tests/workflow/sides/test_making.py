@@ -52,17 +52,10 @@ def generation(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("made", "config", "said"),
     [
-        (generation(max_new_tokens=256), {}, "max_new_tokens 64 and 256"),
-        (generation(temperature=0.7, seed=3), {}, "temperature 0.0 and 0.7; seed 0 and 3"),
-        (generation(top_p=0.9), {}, "top_p 1.0 and 0.9"),
-        (generation(stop=["\n"]), {}, r"stop none and ['\n']"),
         ({"numerics": {"engine": "vllm", "dtype": "bfloat16"}}, {}, "engine 'transformers' and 'vllm'; dtype"),
         ({"base": "sha256:bb"}, {"model": "org/other"}, "base model 'org/base' and 'org/other'"),
         ({"base": "sha256:bb"}, {}, "base model 'sha256:aa' and 'sha256:bb'"),
-        ({"prompt": {"token_ids_sha256": "q", "example": "Ask: how"}}, {}, "prompts, for example 'Q: how many?"),
-        ({"prompt": {**MADE["prompt"], "token_ids_sha256": "q"}}, {}, "prompts of other token ids"),
-        ({"prompt": {"token_ids_sha256": "q"}}, {"chat_template": True}, "chat_template False and True"),
-        ({"prompt": {"token_ids_sha256": "q"}}, {"system_prompt": "Be brief."}, "system_prompt none and 'Be brief.'"),
+        (generation(repeats=3), {}, "repeats 1 and 3"),
     ],
 )
 def test_settings_that_differ_are_said_on_the_primary_row(

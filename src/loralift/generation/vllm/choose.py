@@ -68,7 +68,7 @@ def serving_mode(source: BaseModel, infos: Sequence[AdapterInfo], free: int) -> 
     if any(low_rank.obstacle_to_merging(info) for info in infos):
         return "merged"  # neither works; refuse_unservable then says why it cannot be merged
     kept = low_rank.bytes_touched([low_rank.read_updates(info) for info in infos], 2)
-    return "merged" if start.merging_fits(free, 2 * _parameters(source.config), kept) else "request"
+    return "merged" if start.merging_fits(free, 2 * parameters_of(source.config), kept) else "request"
 
 
 def obstacle(info: AdapterInfo, *, merged: bool) -> str | None:
@@ -93,7 +93,7 @@ def refuse_unservable(infos: Sequence[AdapterInfo], *, merged: bool) -> None:
             raise error
 
 
-def _parameters(config: Any) -> int:
+def parameters_of(config: Any) -> int:
     """How many parameters a model of this configuration has; built on the meta device, without memory."""
     with quiet_loading(), torch.device("meta"):
         return int(AutoModelForCausalLM.from_config(config).num_parameters())

@@ -23,7 +23,7 @@ from loralift.generation.model.tokenization import Texts
 from loralift.generation.transformers_engine.describe import _describe_adapter
 from loralift.generation.transformers_engine.load import choose_dtype, eos_tokens, load_tokenizer
 from loralift.generation.vllm import start
-from loralift.generation.vllm.choose import refuse_unservable, serving_mode
+from loralift.generation.vllm.choose import parameters_of, refuse_unservable, serving_mode
 from loralift.generation.vllm.start import Work
 from loralift.generation.vllm.weights import SwitchedWeights
 from loralift.records import BASE
@@ -240,9 +240,12 @@ def _own_window(source: BaseModel) -> int | None:
 
 
 def _size(model: Any, source: BaseModel) -> dict[str, Any]:
-    """The class of a model and its parameters, where they are in this process."""
+    """The class of a model and its parameters; where its weights are spread over processes, by its configuration."""
     if model is None:
-        return {"model_class": (source.config.architectures or [None])[0], "parameters": None}
+        return {
+            "model_class": (source.config.architectures or [None])[0],
+            "parameters": parameters_of(source.config),
+        }
     return {
         "model_class": type(model).__name__,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

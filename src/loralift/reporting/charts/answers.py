@@ -18,8 +18,9 @@ TWENTIETHS = {"q05": 0, "q25": 4, "q50": 9, "q75": 14, "q95": 18}
 
 
 def lengths(report: Report, comparison: Comparison) -> Chart | None:
-    """Words of the references and of each variant's answers, by quantiles; None without rows."""
-    words = {"reference": [len(row.reference.split()) for row in report.rows]}
+    """Words of the references and of each variant's answers, by quantiles; None without any text of them."""
+    references = report.rows if report.has("reference") else ()
+    words = {"reference": [len(row.reference.split()) for row in references]}
     names = {"reference": REFERENCES}
     for key, variant in _variants(comparison).items():
         words[key] = [len(row.answers[variant].split()) for row in report.rows if variant in row.answers]

@@ -26,8 +26,8 @@ def difference(comparison: Comparison, info: MetricInfo) -> Chart | None:
     caption = f"The difference from {comparison.baseline} on {info.title}, in its own unit, with its 95 % CI."
     if margin is not None:
         caption += (
-            f" Inside the shaded band, ±{formatting.value(margin, info)}, a difference counts as none: an adapter is "
-            f"equivalent where its 90 % interval lies inside."
+            f" Inside the shaded band, ±{formatting.value(margin, info)}, a difference counts as none: equivalent is "
+            f"what has its 90 % interval inside."
         )
     return Chart(
         name=stem("difference", info.name),

@@ -17,13 +17,13 @@ from loralift.records import UNFINISHED, Comparison, Report, Row, conversation_o
 from loralift.reporting import formatting, judging, matrices, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
-from loralift.reporting.examples import telling_rows
+from loralift.reporting.examples import has_texts, telling_rows
 from loralift.reporting.failures import failure_modes_of, failure_table, failures
 from loralift.reporting.page import tables as tables_of_page
 from loralift.reporting.page.rows import FailureModes, PackedRows, asked_names, in_sight, pack
 from loralift.reporting.page.theme import chart_css, strips
 from loralift.reporting.page.word_differences import word_differences
-from loralift.reporting.page.words import WORDS, answer, findings_by_candidate, shown_verdict
+from loralift.reporting.page.words import WORDS, answer, answer_of_inputs, findings_by_candidate, shown_verdict
 from loralift.reporting.sweep import sweep_table
 from loralift.visible import clipped, visible
 
@@ -75,7 +75,8 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         "findings": findings_by_candidate(report),
         "strips": strips(report.comparison) if report.comparison else {},
         "formatting": formatting,
-        "examples": [_example(report, row) for row in telling_rows(report)],
+        "texts": {"references": report.has("reference"), "answers": bool(report.answering)},
+        "examples": [_example(report, row) for row in telling_rows(report)] if has_texts(report) else [],
         **_verdicts(report),
         **_tables(report),
         **_matrices(report),
@@ -98,7 +99,7 @@ def _verdicts(report: Report) -> dict[str, Any]:
         return own if comparison is report.comparison else doubts(comparison)
 
     return {
-        "answer": answer(report.comparison, in_doubt),
+        "answer": answer_of_inputs(report, own) if report.inputs else answer(report.comparison, in_doubt),
         "words": WORDS,
         "in_doubt": in_doubt,
         "shown_verdict": lambda comparison, name: shown_verdict(comparison, name, in_doubt),
@@ -242,23 +243,19 @@ def _hash(source: str) -> str:
 def _example(report: Report, row: Row) -> dict[str, Any]:
     """A row as the page shows it before its script runs: parts of texts, marked or not."""
     row = in_sight(row)
-    base, *adapters = report.variants
+    base = report.variants[0]
     first = _said(row, base)
     answers = []
-    for adapter in adapters:
-        text = _said(row, adapter)
-        found = word_differences(first, text)
-        answers.append((adapter, _parts(text, () if isinstance(found, str) else found[1])))
-    return {
-        "row": row,
-        "reference": _parts(row.reference, ()),
-        "answers": [(base, _parts(first, ())), *answers],
-    }
+    for name in report.answering:
+        text = _said(row, name)
+        found = "" if name == base or base not in report.answering else word_differences(first, text)
+        answers.append((name, _parts(text, () if isinstance(found, str) else found[1])))
+    return {"row": row, "reference": _parts(row.reference, ()), "answers": answers}
 
 
 def _said(row: Row, variant: str) -> str:
     """An answer, or that there is none."""
-    return row.answers.get(variant, f"({UNFINISHED})" if variant in row.thinking else "")
+    return row.answers.get(variant, f"({UNFINISHED})" if variant in row.thinking else "(no answer)")
 
 
 def _parts(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:

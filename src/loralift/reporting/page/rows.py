@@ -132,6 +132,9 @@ def _head(report: Report, dictionary: _Dictionary) -> dict[str, Any]:
         ],
         "parts": parts,
         "words": list(dictionary.places),
+        "called": report.of_candidates,
+        "references": report.has("reference"),
+        "answering": [name in report.answering for name in report.variants],
     }
 
 
@@ -163,8 +166,8 @@ def _answered(report: Report, asked: Row, failure_modes: FailureModes, dictionar
     base, *adapters = report.variants
     row = in_sight(asked)
     return {
-        # null: it thought and never answered
-        "answers": [row.answers.get(name, None if name in row.thinking else "") for name in report.variants],
+        # null: it thought and never answered, or what was compared has no answer
+        "answers": [row.answers.get(name) for name in report.variants],
         **({"thinking": [row.thinking.get(name) for name in report.variants]} if row.thinking else {}),
         "values": [[_number(row, variant, name, base) for name in report.metrics] for variant in report.variants],
         "modes": [[dictionary.place(mode) for mode in failure_modes(asked, variant)] for variant in report.variants],

@@ -9,7 +9,8 @@ from loralift.reporting.tables import PRIMARY_MARK, Table, primary_row
 
 def power_table(report: Report) -> Table:
     """What this many rows can find, and how many more it would take."""
-    heads = ("adapter", "n", "left out", "difference", "found 4 times in 5 from", "rows it would take")
+    called = report.of_candidates
+    heads = (called, "n", "left out", "difference", "found 4 times in 5 from", "rows it would take")
     rows = []
     if report.comparison is not None:
         for candidate in report.comparison.candidates:
@@ -29,7 +30,7 @@ def power_table(report: Report) -> Table:
     caption = (
         f"The smallest difference that an unadjusted test at {level} finds with 80 % power at this n and spread, and "
         "the rows at which one as large as the observed is found as often; "
-        "after the adjustment for all metrics and adapters it takes more"
+        "after the adjustment for all that was compared it takes more"
     )
     return Table("What these rows can tell", heads, tuple(rows), caption)
 
@@ -60,7 +61,7 @@ def sdk_table(report: Report) -> Table:
         )
         for test in report.sdk_tests
     )
-    heads = ("adapter and metric", "n", "test", "p of worse", "p of better", "note")
+    heads = (f"{report.of_candidates} and metric", "n", "test", "p of worse", "p of better", "note")
     caption = "one-sided, before adjustment; shown beside ours, and never the verdict"
     return Table("NeMo Evaluator's own paired tests", heads, rows, caption)
 
@@ -90,7 +91,8 @@ def lengths_table(report: Report, *, all_metrics: bool) -> Table:
                 else formatting.percent(at_length.explained, minus="−"),
             )
         )
-    heads = ("adapter and metric", "words, base", "words", "difference", "at equal length", "95 % CI", "explained")
+    first = (f"{report.of_candidates} and metric", f"words, {report.variants[0]}")
+    heads = (*first, "words", "difference", "at equal length", "95 % CI", "explained")
     caption = "explained: the share of the difference that goes with length; negative where length hides some of it"
     return Table("Is it only the length?", heads, tuple(rows), caption)
 
@@ -115,6 +117,7 @@ def perplexity_table(report: Report) -> Table:
                     )
                 )
     base = report.variants[0]
-    heads = ("adapter", "n", base, "adapter's", "difference", "95 % CI", "verdict")
+    called = report.of_candidates
+    heads = (called, "n", base, f"{called}'s", "difference", "95 % CI", "verdict")
     caption = "of the reference answers, teacher-forced after the prompt; lower is better"
     return Table("Perplexity", heads, tuple(rows), caption)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from loralift.records import Comparison, Finding, Report
+from loralift.reporting import tables
 from loralift.reporting.doubts import Doubt
 from loralift.reporting.tables import IN_DOUBT
+
+MOST_SAID = 3
+"""Candidates that the answer names where it gives each verdict in words."""
 
 WORDS = {
     "better": "BETTER",
@@ -64,6 +68,14 @@ def answer(comparison: Comparison | None, doubts: Mapping[str, Doubt]) -> str:
             listed = _listed(names if verdict == "depends" else [_doubted(name, doubts) for name in names])
             rest.append(f"{listed} {one if len(names) == 1 else many}")
     return f"{words} {'; '.join(rest)}." if rest else words
+
+
+def answer_of_inputs(report: Report, doubts: Sequence[Doubt]) -> str:
+    """The same of a comparison of what lay on the disk, which need not be of a LoRA: each verdict by its names."""
+    assert report.comparison is not None
+    names = report.comparison.candidates
+    said = [tables.brief(report.comparison, name, doubts) for name in names[:MOST_SAID]]
+    return f"{'; '.join(said)}{f'; and {len(names) - MOST_SAID} more' if len(names) > MOST_SAID else ''}."
 
 
 def shown_verdict(comparison: Comparison, candidate: str, doubts: Mapping[str, Doubt]) -> str:

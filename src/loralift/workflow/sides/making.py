@@ -12,7 +12,6 @@ from loralift.records import MetricInfo
 from loralift.workflow.sides.side import Side
 
 PERPLEXITY = "perplexity"
-GENERATION = ("max_new_tokens", "temperature", "top_p", "stop", "repeats")
 NUMERICS = ("engine", "dtype")
 SHOWN = 40
 _TOKENIZER = re.compile(r"tokenizer:(\w+)")
@@ -46,7 +45,7 @@ def _meaning(info: MetricInfo) -> str:
 
 
 def asked_differently(before: Side, after: Side) -> tuple[str, ...]:
-    """One sentence on settings that change answers and differ between two runs; none for other sides."""
+    """One sentence on what may differ between two runs without a word of the user; none for other sides."""
     if before.run is None or after.run is None:
         return ()
     found = list(_differences(before.run, after.run))
@@ -80,32 +79,13 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
         names = [config.get("model") for config in configs]
         same = names[0] == names[1]
         yield _said("base model", *([one["base"] for one in prints] if same else names))
-    yield from _prompts(*prints, *configs)
-    for part, settings in (("generation", GENERATION), ("numerics", NUMERICS)):
+    for part, settings in (("generation", ("repeats",)), ("numerics", NUMERICS)):
         one, other = (each.get(part, {}) for each in prints)
         yield from (_said(name, one[name], other[name]) for name in settings if _differ(one.get(name), other.get(name)))
     generations = [each.get("generation", {}) for each in prints]
     sampled = any(generation.get("temperature") for generation in generations)
     if sampled and _differ(*(generation.get("seed") for generation in generations)):
         yield _said("seed", *(generation["seed"] for generation in generations))
-
-
-def _prompts(
-    one: Mapping[str, Any], other: Mapping[str, Any], config: Mapping[str, Any], config_of_other: Mapping[str, Any]
-) -> Iterator[str]:
-    """Whether all were asked with the same prompts: their hash tells where the questions are the same."""
-    for name in ("chat_template", "system_prompt"):
-        if name in config and name in config_of_other and config[name] != config_of_other[name]:
-            yield _said(name, config[name], config_of_other[name])
-            return
-    same_data = one.get("data") == other.get("data")
-    prompts = one.get("prompt", {}), other.get("prompt", {})
-    if not same_data or not _differ(*(prompt.get("token_ids_sha256") for prompt in prompts)):
-        return
-    if prompts[0].get("example") != prompts[1].get("example"):
-        yield _said("prompts, for example", prompts[0].get("example"), prompts[1].get("example"))
-    elif one.get("base") == other.get("base"):
-        yield "prompts of other token ids"
 
 
 def _fingerprint(run: Mapping[str, Any] | None) -> Mapping[str, Any]:

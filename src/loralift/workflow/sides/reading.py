@@ -33,12 +33,15 @@ from loralift.workflow.external_formats import (
 from loralift.workflow.generating import read_answers
 from loralift.workflow.run_directory import RunDirectory, refuse_shard
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
+from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run, of_sample
 from loralift.workflow.sides.columns import LOG_SIGNATURE, column_info
 from loralift.workflow.sides.own import with_own
-from loralift.workflow.sides.side import DOC_HASH, Side, document
+from loralift.workflow.sides.side import DOC_HASH, Shown, Side, document
 from loralift.workflow.thinking import notes_of_file, notes_of_texts
 
 Rows = Sequence[Mapping[str, Any]]
+
+LOG = "a sample log of lm-evaluation-harness"
 
 
 def read_side(
@@ -68,7 +71,7 @@ def read_side(
     """
     with reading(path, ComparisonError, "see docs/compare.md for what a side may be"):
         settings = MetricSettings(tokenizer=tokenizer, thinking=thinking or Thinking(OF_MODELS))
-        side = _read_side(path, metrics, filter_name, settings)
+        side = replace(_read_side(path, metrics, filter_name, settings), place=path)
     return with_own(side, path, own)
 
 
@@ -86,14 +89,22 @@ def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | Non
     lines = numbered(rows)
     # prompts count too, though with templates: rows without ids are paired only if their prompts are exactly equal
     texts = read_texts(str(path), lines) or ()
-    documents = {text.id: document(text.question, text.reference, text.others) for text in texts}
     side = _file(path, lines, metrics, settings)
-    return replace(side, documents=documents or side.documents, no_ids=without_ids(str(path), rows))
+    documents = {text.id: document(text.question, text.reference, text.others) for text in texts}
+    return replace(_knowing(side, documents), no_ids=without_ids(str(path), rows))
 
 
 def _file(path: Path, lines: Rows, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
     texts = read_texts(str(path), lines)
-    return _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics, settings)
+    side = _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics, settings)
+    by_id = {str(line["id"]): line for line in lines}
+    return replace(_knowing(side, {row: of_row(line) for row, line in by_id.items()}), lines=by_id)
+
+
+def _knowing(side: Side, known: Mapping[str, Mapping[str, str]]) -> Side:
+    """A side that knows more of its rows."""
+    documents = {row: {**more, **side.documents.get(row, {})} for row, more in known.items()}
+    return replace(side, documents={**side.documents, **documents})
 
 
 def _refuse_refused(path: Path) -> None:
@@ -123,7 +134,8 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
     asked_by_id = _asked(directory)
     questions = {score.id: question_of(score.id) if repeated else score.id for score in scores}
     thinking = read_thinking(directory, path.name)
-    documents = {row: asked_by_id[question] for row, question in questions.items() if question in asked_by_id}
+    known = of_run(run)
+    documents = {row: {**asked_by_id.get(question, {}), **known} for row, question in questions.items()}
     every_turn = any(conversation_of(question) != question for question in questions.values())
     return Side(
         path.name,
@@ -139,6 +151,7 @@ def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
         run=run,
         root=directory.root.resolve(),
         examples=lambda: _answered(directory, path.name, questions),
+        kind="a variant of a LoraLift run",
     )
 
 
@@ -212,7 +225,18 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
         raise ComparisonError(f"{path / 'results.jsonl'} holds no metric of ours: was it made with our benchmark?")
     side = _scores(path, rows, metrics)
     infos = {name: METRICS[name].unsigned for name in side.metrics}
-    return replace(side, metrics=infos, ours=True, repeated=repeated)
+    known, ids = of_bundle(path), [row["id"] for row in rows]
+    shown = {row: _shown_of(result) for row, result in zip(ids, results, strict=True)}
+    documents = {row: {**document("", of.reference or ""), **known} for row, of in shown.items()}
+    documents = {row: of | ({TEXT: asked} if (asked := shown[row].question) else {}) for row, of in documents.items()}
+    side = replace(side, metrics=infos, ours=True, repeated=repeated, shown=shown, kind="results of nel eval run")
+    return _knowing(side, documents)
+
+
+def _shown_of(result: Mapping[str, Any]) -> Shown:
+    """What `nel` writes of a row: the prompt as it was sent, in the question's place."""
+    found = (result.get(name) for name in ("prompt", "expected_answer", "model_response"))
+    return Shown(*(text if isinstance(text, str) else None for text in found))
 
 
 def _scores(path: Path, rows: Rows, metrics: Sequence[str] | None) -> Side:
@@ -293,6 +317,7 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
         scored=True,
         examples=lambda: examples,
         thinking=settings.thinking,
+        kind="predictions",
     )
 
 
@@ -320,6 +345,8 @@ def _sample_log(
         texts = log.texts
         examples = (lambda: examples_of(texts)) if texts else None
         side = Side(name, scores_of(path, log.values), infos, examples=examples)
-    documents = {row: {DOC_HASH: digest} for row, digest in log.documents.items()}
-    notes = (*log.notes, *side.notes)
-    return replace(side, documents=documents, notes=notes, filtered=True, thinking=settings.thinking)
+    side = replace(side, notes=(*log.notes, *side.notes), filtered=True, thinking=settings.thinking, kind=LOG)
+    side = _knowing(side, {t.id: document(t.question, t.reference) for t in log.texts})
+    side = _knowing(side, {row: {DOC_HASH: digest} for row, digest in log.documents.items()})
+    documents = {row: of for row, line in log.lines.items() if isinstance(of := line.get("doc"), Mapping)}
+    return replace(_knowing(side, {row: of_sample(line) for row, line in log.lines.items()}), lines=documents)

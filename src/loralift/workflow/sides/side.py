@@ -7,10 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loralift.records import Example, MetricInfo, Score, Thinking
+from loralift.records import AllowedDifference, Example, MetricInfo, Score, Thinking
 
 DOC_HASH = "doc_hash"
 ALL_REFERENCES = "list of references"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A row's texts for a reader; None where the side does not have one."""
+
+    question: str | None = None
+    reference: str | None = None
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +33,8 @@ class Side:
         ours: Whether LoraLift made the values (a run, our benchmark, predictions scored here): then their scale,
             direction and margin are known. A file of scores only has column names.
         primary: The primary metric of its run, if it is of a run.
-        documents: Id to what the side knows of the document: its ``question``, ``reference`` and ``ALL_REFERENCES``, or
-            ``doc_hash``.
+        documents: Id to what the side knows of the document and of how it was asked: its ``question``, ``reference``
+            and ``ALL_REFERENCES``, its ``doc_hash``, and what `loralift.workflow.sides.asked` found.
         notes: What was chosen or left out when reading it, one sentence each.
         filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
@@ -38,6 +47,11 @@ class Side:
         examples: Gives the answers that the rows are of, by the rows' ids; None where there are only scores.
         own: The metrics of the user's own that were scored here, for this comparison.
         thinking: How thinking is parted from its answers.
+        allowed: Of a candidate, how it was asked otherwise than the baseline, which the user allows.
+        kind: What it is, in words.
+        place: Where it lies.
+        lines: Id to the line of its file, or to the document in it, with whatever columns that has.
+        shown: Id to the texts to read, where there are no `examples` but texts all the same.
     """
 
     name: str
@@ -57,6 +71,11 @@ class Side:
     examples: Callable[[], Sequence[Example]] | None = None
     own: frozenset[str] = frozenset()
     thinking: Thinking = field(default_factory=Thinking)
+    allowed: tuple[AllowedDifference, ...] = ()
+    kind: str = "scores"
+    place: Path = Path()
+    lines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    shown: Mapping[str, Shown] = field(default_factory=dict)
 
 
 def document(question: str, reference: str, others: Sequence[str] | None = None) -> dict[str, str]:

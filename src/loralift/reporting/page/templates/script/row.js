@@ -11,14 +11,15 @@ const OUTCOMES = { win: "▲ win", loss: "▼ loss", tie: "= tie", "": "not scor
 /** The article of a row. `open`: show everything; `on.toggle(id)` is called when its question is clicked. */
 function rowElement(data, row, choice, open, on) {
   const adapter = data.variants.indexOf(choice.adapter);
-  const button = make("button", { type: "button", "aria-expanded": String(open) }, make("bdi", { dir: "auto" }, row.question));
+  const button = make("button", { type: "button", "aria-expanded": String(open) }, make("bdi", { dir: "auto" }, row.question || `row ${row.id}`));
   button.addEventListener("click", () => on.toggle(row.id));
   const article = make("article", { class: open ? "row open" : "row" }, make("h3", {}, button), metaElement(data, row, choice, adapter));
   article.dataset.id = row.id;
   const found = adapter > 0 ? row.marks[adapter - 1] : [[], []];
   const marks = typeof found === "string" ? [[], []] : found;
-  const columns = [["Reference", row.reference, [], "ins", null], [data.base, row.answers[0], marks[0], "del", row.thinking[0]]];
-  if (adapter > 0) columns.push([choice.adapter, row.answers[adapter], marks[1], "ins", row.thinking[adapter]]);
+  const columns = data.references ? [["Reference", row.reference, [], "ins", null]] : [];
+  if (data.answering[0]) columns.push([data.base, row.answers[0], marks[0], "del", row.thinking[0]]);
+  if (adapter > 0 && data.answering[adapter]) columns.push([choice.adapter, row.answers[adapter], marks[1], "ins", row.thinking[adapter]]);
   article.append(make("div", { class: "answers" }, ...columns.map((column) => answerElement(...column, open))));
   if (open && found in UNMARKED) article.append(make("p", { class: "note" }, UNMARKED[found]));
   if (open) article.append(valuesElement(data, row, adapter), linkElement(row, choice));
@@ -49,7 +50,7 @@ function answerElement(title, text, lengths, tag, thinking, open) {
     shown.before(make("details", { class: "thinking" }, make("summary", {}, "Thinking, not scored"), thought));
   }
   if (text === null) {
-    shown.append(make("i", { class: "note" }, "(thinking never finished: no answer)"));
+    shown.append(make("i", { class: "note" }, typeof thinking === "string" ? "(thinking never finished: no answer)" : "(no answer in what was compared)"));
   } else if (text === "") {
     shown.append(make("i", { class: "note" }, "(empty)"));
   } else if (!open && text.length > PREVIEW) {

@@ -166,7 +166,7 @@ function fillOptions(data) {
   }
   if (byId("asked")) byId("asked").append(...data.asked.map((name) => option(name, name)));
   const modes = (of) => [...new Set(data.rows.flatMap((row) => row.ways.flatMap((way) => of(way.modes).flat())))].sort();
-  for (const [who, label, found] of [["adapter", "of the adapter", modes((all) => all.slice(1))], ["base", "of the base", modes((all) => [all[0]])]]) {
+  for (const [who, label, found] of [["adapter", `of the ${data.called}`, modes((all) => all.slice(1))], ["base", "of the base", modes((all) => [all[0]])]]) {
     if (found.length) byId("mode").append(make("optgroup", { label }, ...found.map((mode) => option(JSON.stringify([who, mode]), mode))));
   }
 }
