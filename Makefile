@@ -10,7 +10,7 @@ TESTS  := pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not real"
 # of each of the fuzzed targets; with the slow ones' shares a million in all
 RUNS   ?= 60000
 
-.PHONY: help setup demo fiqa real real-model test lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
+.PHONY: help setup demo fiqa real real-model test package release lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,6 +44,23 @@ real-model: setup
 
 test: setup      ## all tests, on two workers
 	$(PYTHON) -m $(TESTS)
+
+# what `pip install loralift` brings, in an environment with nothing else
+package: | $(UV) ## build wheel and sdist, check what an index shows of them, and try the wheel without its extras
+	rm -rf dist .package
+	$(UV) build --quiet
+	$(UV) tool run --quiet --from 'twine>=6' twine check --strict dist/*
+	$(UV) venv --quiet --python 3.12 .package
+	$(UV) pip install --quiet --python .package/bin/python -c requirements.txt dist/*.whl
+	.package/bin/python tools/try_light.py
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+release: | $(UV) ## check, test, build and send a tagged commit to the package index, for who may (UV_PUBLISH_TOKEN)
+	@test -z "$$(git status --porcelain)" || { echo "commit first: what is released is a commit"; exit 2; }
+	@test "$$(git describe --exact-match --match 'v*' 2> /dev/null)" = "v$(VERSION)" \
+		|| { echo "tag this commit first: git tag v$(VERSION)"; exit 2; }
+	$(MAKE) check test package
+	$(UV) publish dist/*
 
 lowest: .lowest/.ready  ## all tests on the lowest torch, transformers and PEFT that pyproject.toml admits
 	.lowest/bin/python -m $(TESTS)
@@ -104,15 +121,15 @@ notebook: setup  ## execute the notebook from scratch and save it with its outpu
 
 lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest, -lowest.txt for make lowest, the benchmarks' rivals, the fuzzer
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
+		--no-emit-index-url --no-emit-find-links --extra run pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra dev --extra offline --extra bertscore --extra bitsandbytes --extra gguf --extra lm-eval \
+		--no-emit-index-url --no-emit-find-links --extra run --extra dev --extra offline --extra bertscore --extra bitsandbytes --extra gguf --extra lm-eval \
 		-c requirements.txt pyproject.toml -o requirements-dev.txt
 	python3 tools/only_the_rest.py requirements.txt requirements-dev.txt
 	cp requirements.txt requirements-lowest.txt  # uv keeps the pins that it finds there, where it can
 	sed -nE 's/^ *"(torch|transformers|peft)>=([0-9.]+),.*/\1==\2/p' pyproject.toml | $(UV) pip compile --quiet --universal \
 		--python-version 3.12 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		pyproject.toml - -o requirements-lowest.txt
+		--extra run pyproject.toml - -o requirements-lowest.txt
 	python3 tools/only_the_rest.py requirements.txt requirements-lowest.txt
 	echo 'lm-eval[hf]' rouge-score | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt - -o benchmarks/requirements-rivals.txt
@@ -120,4 +137,4 @@ lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o benchmarks/requirements-fuzzing.txt
 
 clean:           ## remove what make made
-	rm -rf $(VENV) .uv .bench .lowest .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .uv .bench dist .package .lowest .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loralift import arguments
 from loralift.config import parse
 from loralift.metrics import own_metrics as metrics_of
 from loralift.records import Comparison
+from loralift.versions import need_run
 from loralift.workflow.compare_inputs import Asked, compare_sides
-from loralift.workflow.concluding import RunResult
 from loralift.workflow.progress import Watcher
-from loralift.workflow.running import run
+
+if TYPE_CHECKING:
+    from loralift.workflow.concluding import RunResult
 
 SIDE = "a path: a run's variant, or a .jsonl"
 
@@ -33,6 +35,9 @@ def evaluate(*, resume: bool = False, watcher: Watcher | None = None, **config: 
     Raises:
         LoraLiftError: One line on what is wrong.
     """
+    need_run("`loralift.evaluate`")
+    from loralift.workflow.running import run
+
     return run(parse(config), resume=resume, watcher=watcher)
 
 

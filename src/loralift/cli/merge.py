@@ -36,6 +36,9 @@ def merge(shards: Sequence[Path], output_dir: str | None, device: str | None) ->
     if output_dir is None:
         raise UsageError("`--output-dir` must be given: the new folder of the whole run")
     place = arguments.path("--output-dir", output_dir, "a folder")
+    from loralift.versions import need_run
+
+    need_run("`loralift merge`")
     from loralift.cli.progress import TerminalWatcher
     from loralift.workflow.merging import merge as merge_shards
 

@@ -36,13 +36,16 @@ def report(run_dir: Path, fmt: str | None, fail_on: Sequence[str], min_paired: s
     if fmt is not None and fmt not in FORMATS:
         raise UsageError(wrong_argument("--format", " or ".join(FORMATS), fmt))
 
+    from loralift.reporting.charts.apart import drawable
     from loralift.workflow.doubting import evidence_of_run
     from loralift.workflow.reporting import build_report, write_report
     from loralift.workflow.run_directory import RunDirectory
 
     directory = RunDirectory(run_dir)
     built = build_report(directory)
-    if fmt is None:
+    if fmt is None and not drawable():
+        _show_alone(built)
+    elif fmt is None:
         written = write_report(directory, built)
         show(written.report, written.files, written.unwritten)
     else:
@@ -53,6 +56,16 @@ def report(run_dir: Path, fmt: str | None, fail_on: Sequence[str], min_paired: s
         judge(built.comparison, evidence_of_run(directory, built), asked, least, refused=built.refused)
     else:
         raise ComparisonError(f"{run_dir} has nothing to judge: no adapter was compared with its base")
+
+
+def _show_alone(built: Report) -> None:
+    """Print the tables; a page with charts is not replaced by one without."""
+    from loralift.reporting.charts.apart import NOT_INSTALLED
+    from loralift.reporting.console import Terminal
+    from loralift.reporting.terminal import print_report
+
+    print_report(built, Terminal())
+    click.echo(f"loralift: the run's pages and charts stay as they are, since {NOT_INSTALLED}", err=True)
 
 
 def _print(built: Report, run_dir: Path, fmt: str) -> None:

@@ -47,6 +47,9 @@ def run(config_file: Path | None, resume: bool, shard: str | None, **options: An
 
     With --judge the answers are then judged too, as `loralift judge` does it.
     """
+    from loralift.versions import need_run
+
+    need_run("`loralift run`")
     from loralift.config import load
 
     of_judge, of_run = parted(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -123,6 +123,12 @@ class Metric:
 
     def info(self, settings: MetricSettings) -> MetricInfo:
         """What a comparison and a report must know of the metric under these settings."""
+        kept = "thinking:kept|" if self._keeps(settings) else ""
+        return replace(self.unsigned, signature=kept + self.signature(settings))
+
+    @property
+    def unsigned(self) -> MetricInfo:
+        """What is known of it whoever calculated its values, with whatever package: no signature."""
         return MetricInfo(
             name=self.name,
             title=self.title,
@@ -133,7 +139,6 @@ class Metric:
             unit=self.unit,
             decimals=self.decimals,
             corpus=self.aggregate is not None,
-            signature=("thinking:kept|" if self._keeps(settings) else "") + self.signature(settings),
         )
 
     def _keeps(self, settings: MetricSettings) -> bool:

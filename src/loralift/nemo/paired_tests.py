@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nemo_evaluator.engine.comparison import compare_results
-
 from loralift.records import LARGEST, MetricInfo, Score, SdkPairedTest
+from loralift.versions import installed
 
 # The SDK's permutation test holds 10,000 sign flips of every pair at once: about 160 KB a pair.
 MOST_PAIRS = 5_000
 FEWEST_PAIRS = 10
+
+NOT_INSTALLED = "not run: NeMo Evaluator is not installed: pip install 'loralift[run]'"
 
 Records = dict[tuple[int, int], dict[str, float]]
 
@@ -65,6 +66,8 @@ def _paired_test(
     if not FEWEST_PAIRS <= n <= MOST_PAIRS:
         note = f"not run: {n} pairs, and it is sound and affordable from {FEWEST_PAIRS} to {MOST_PAIRS}"
         return SdkPairedTest(metric=info.name, candidate=candidate, n=n, note=note)
+    if not installed("nemo_evaluator"):
+        return SdkPairedTest(metric=info.name, candidate=candidate, n=n, note=NOT_INSTALLED)
     sign = 1.0 if info.higher_is_better else -1.0
     before = _records([(question, sign * base) for question, base, _ in pairs])
     after = _records([(question, sign * other) for question, _, other in pairs])
@@ -98,6 +101,8 @@ def _records(rewards: Sequence[tuple[str, float]]) -> Records:
 
 def _one_sided(before: Records, after: Records) -> dict[str, Any]:
     """The SDK's test of whether `after` is worse than `before`."""
+    from nemo_evaluator.engine.comparison import compare_results
+
     rewards = [record["reward"] for record in before.values()]
     binary = {*rewards, *(record["reward"] for record in after.values())} <= {0.0, 1.0}
     threshold = 0.5 if binary else statistics.median(rewards)

@@ -7,12 +7,10 @@ import threading
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from nemo_evaluator import run_evaluation
-
 from loralift.errors import LoraLiftError
 from loralift.metrics import MetricSettings, score_examples
-from loralift.nemo.environment import CONCURRENT_ROWS, RecordedAnswers, ScoringEnvironment
 from loralift.records import Example, Score
+from loralift.versions import need_run
 
 
 def score_recorded(
@@ -38,8 +36,14 @@ def score_recorded(
         One Score a row in the order of the examples, and the SDK's bundle of the run.
 
     Raises:
+        MissingExtraError: The SDK, or what metrics need, is not installed.
         LoraLiftError: A metric raised it; passed on unchanged.
     """
+    need_run("scoring answers")
+    from nemo_evaluator import run_evaluation
+
+    from loralift.nemo.environment import CONCURRENT_ROWS, RecordedAnswers, ScoringEnvironment
+
     environment = ScoringEnvironment(benchmark, examples, lambda rows: score_examples(metrics, rows, settings), primary)
     solver = RecordedAnswers([example.answer for example in examples], variant)
     evaluation = run_evaluation(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loralift.errors import MOST_CHARACTERS
-from loralift.records import UNFINISHED, Report, Row
+from loralift.records import UNFINISHED, Comparison, Report, Row
 from loralift.reporting import judging, matrices, tables
-from loralift.reporting.doubts import doubts, doubts_of
+from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 from loralift.reporting.examples import has_texts, telling_rows, told
 from loralift.reporting.failures import failure_table
 from loralift.reporting.sweep import sweep_table
@@ -41,22 +41,45 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
         parts += [f"**{escape(sentence)}**" for _, sentence in judging.judge_sentences(report)]
         parts.append(_findings(report))
         parts += [f"![{escape(alt)}]({path})" for alt, path in (charts or {}).items()]
-        parts += [_table(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
-        parts += [_table(sweep_table(report)), _table(tables.ranking_table(comparison))]
-        parts += [_table(table) for table in (*matrices.asked_tables(report), *judging.judging_tables(report))]
+        parts += [table_text(tables.comparison_table(comparison, name, against)) for name in comparison.candidates]
+        parts += [table_text(sweep_table(report)), table_text(tables.ranking_table(comparison))]
+        parts += [table_text(table) for table in (*matrices.asked_tables(report), *judging.judging_tables(report))]
     for name, further in report.also.items():
         parts.append(f"## Forgetting: {escape(name)}")
         further_against = doubts(further)
         parts += [f"**{escape(tables.headline(further, one, further_against))}**" for one in further.candidates]
-        parts += [_table(tables.comparison_table(further, one, further_against)) for one in further.candidates]
-    parts += [_table(tables.contributions_table(report)), _table(tables.slices_table(report))]
-    parts += [_table(tables.proofs_table(report)), _table(tables.summary_table(report))]
-    parts += [_table(tables.description_table(report)), _table(failure_table(report))]
+        parts += [table_text(tables.comparison_table(further, one, further_against)) for one in further.candidates]
+    parts += [table_text(tables.contributions_table(report)), table_text(tables.slices_table(report))]
+    parts += [table_text(tables.proofs_table(report)), table_text(tables.summary_table(report))]
+    parts += [table_text(tables.description_table(report)), table_text(failure_table(report))]
     parts += _warnings(report)
     if report.rows and has_texts(report):
         parts += ["## Read for yourself", escape(told(report))]
         parts += [_example(report, row) for row in telling_rows(report)]
     parts.append(_facts(report))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def render_comparison(comparison: Comparison, against: Sequence[Doubt], notes: Sequence[str] = ()) -> str:
+    """One comparison without a run around it, as GitHub-flavoured Markdown: what the terminal is shown of it.
+
+    Args:
+        comparison: What to show.
+        against: What speaks against its verdicts.
+        notes: What a reader must know first, one sentence each.
+    """
+    parts = [f"**{escape(tables.headline(comparison, name, against))}**" for name in comparison.candidates]
+    first = strongest(against).values()  # which the sentences say
+    further = [doubt for doubt in against if doubt not in first]
+    parts.append("\n".join(f"- ⚠ {escape(f'{doubt.candidate}: {doubt.words}')}" for doubt in further))
+    for name in comparison.candidates:
+        parts.append(table_text(tables.comparison_table(comparison, name, against), "###"))
+        parts.append(table_text(tables.described_table(comparison, name), "###"))
+        shared = tables.shared_warnings(comparison, name).items()
+        said = [*notes, *tables.primary_row(comparison, name).warnings]
+        said += [*(f"{', '.join(titles)}: {warning}" for warning, titles in shared)]
+        said += tables.blind_spots(comparison, name)
+        parts.append("\n".join(f"- {escape(sentence)}" for sentence in said))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -70,11 +93,12 @@ def escape(text: str) -> str:
     return _REFERENCE.sub(rf"\g<0>{_NOTHING}", _MARKUP.sub(r"\\\1", shown))
 
 
-def _table(table: tables.Table) -> str:
+def table_text(table: tables.Table, heading: str = "##") -> str:
+    """A table under its title; empty where it has no rows."""
     if not table.rows:
         return ""
     lines = [
-        f"## {escape(table.title)}",
+        f"{heading} {escape(table.title)}",
         "",
         "| " + " | ".join(map(escape, table.columns)) + " |",
         "| --- |" + " ---: |" * (len(table.columns) - 1),

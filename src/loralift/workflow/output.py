@@ -69,8 +69,27 @@ def check(path: Path, inputs: Sequence[Path] = ()) -> None:
             folder = place if place.is_dir() else None
             if path.samefile(place) or (folder is not None and path.resolve().is_relative_to(folder.resolve())):
                 raise UsageError(wrong_argument("-o", f"another file than what is compared ({place})", str(path)))
-        if _is_of_a_run(path.resolve()):
-            raise UsageError(wrong_argument("-o", "another file than those of a run", str(path)))
+        _refuse_of_a_run(path)
+
+
+def file_place(text: str, flag: str) -> Path:
+    """The file that the user names, where only a file will do.
+
+    Raises:
+        UsageError: It is a folder, or its name; a file of a run; or none at all.
+    """
+    path = arguments.path(flag, text, "a file")
+    with _writing(path, flag):
+        if text.endswith(("/", os.sep)) or path.is_dir():
+            raise UsageError(wrong_argument(flag, "a file, not a folder", text))
+        if _replaces(path):
+            _refuse_of_a_run(path, flag)
+    return path
+
+
+def _refuse_of_a_run(path: Path, flag: str = "-o") -> None:
+    if _is_of_a_run(path.resolve()):
+        raise UsageError(wrong_argument(flag, "another file than those of a run", str(path)))
 
 
 def refuse_folder(folder: Path) -> None:
@@ -101,7 +120,12 @@ def _is_of_comparison(folder: Path) -> bool:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write one JSON document where the user wants it.
+    """Write one JSON document where the user wants it, as `write` does."""
+    write(path, files.json_text(value))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text where the user wants it.
 
     A regular file is replaced atomically and keeps its permissions, behind a link too; missing folders are made. A
     device, a pipe, or what standard output goes to is written to.
@@ -109,7 +133,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         RunDirectoryError: It cannot be written; the message says why.
     """
-    content = files.encoded(files.json_text(value))
+    content = files.encoded(text)
     with _writing(path):
         if _is_printed_to(path):
             sys.stdout.flush()
@@ -152,8 +176,8 @@ def _write_to(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path, flag: str = "-o") -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name with a null character
-        raise RunDirectoryError(f"cannot write {path}: {reason_of(error)}; give another -o FILE") from error
+        raise RunDirectoryError(f"cannot write {path}: {reason_of(error)}; give another {flag} FILE") from error

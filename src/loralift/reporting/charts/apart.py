@@ -20,12 +20,15 @@ from loralift.errors import first_line
 from loralift.records import Report
 from loralift.reporting import charts
 from loralift.reporting.charts.chart import Chart
+from loralift.versions import installed
 from loralift.visible import one_line
 
 SECONDS = 600
 """Longest that all pictures may take; a hundred thousand rows take one of them."""
 
 MOST_CHARACTERS = 200
+
+NOT_INSTALLED = "what draws them is not installed: pip install 'loralift[run]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,17 @@ class Drawing:
     missing: tuple[str, ...] = ()
 
 
+def drawable() -> bool:
+    """Whether what draws is installed."""
+    return installed("altair") and installed("vl_convert")
+
+
 def draw_apart(report: Report) -> Drawing:
     """Every chart that the report's data allow, as far as they could be drawn; never raises for a chart's sake."""
     if report.comparison is None:
         return Drawing()
+    if not drawable():
+        return Drawing(missing=(f"The charts are left out: {NOT_INSTALLED}.",))
     # the same modules as here, whatever the folder is in which we were started
     code = f"import sys; sys.path[:] = {sys.path!r}; from loralift.reporting.charts.apart import main; main()"
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loralift.metrics import FAMILIES, METRICS, MetricSettings
+from loralift.metrics import FAMILIES, METRICS
 from loralift.metrics import bare as bare_name
 from loralift.records import MetricInfo
 from loralift.workflow.sides.directions import direction_of
@@ -30,10 +30,10 @@ def column_info(name: str, signature: str = "") -> MetricInfo:
     """
     ours = like_ours(name)
     if ours is not None and METRICS[ours].higher_is_better is not None:
-        info = METRICS[ours].info(MetricSettings())
+        info = METRICS[ours].unsigned
         title = info.title if name == ours and not signature else name  # maybe another implementation
         return replace(info, name=name, title=title, margin=None, signature=signature)
     if name in METRICS:
-        return replace(METRICS[name].info(MetricSettings()), signature=signature)
+        return replace(METRICS[name].unsigned, signature=signature)
     better = direction_of(name).higher_is_better
     return MetricInfo(name, name, low=None, high=None, higher_is_better=better, signature=signature)

@@ -224,7 +224,7 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
     if not rows or all(row.keys() == {"id"} for row in rows):
         raise ComparisonError(f"{path / 'results.jsonl'} holds no metric of ours: was it made with our benchmark?")
     side = _scores(path, rows, metrics)
-    infos = {name: replace(METRICS[name].info(MetricSettings()), signature="") for name in side.metrics}
+    infos = {name: METRICS[name].unsigned for name in side.metrics}
     known, ids = of_bundle(path), [row["id"] for row in rows]
     shown = {row: _shown_of(result) for row, result in zip(ids, results, strict=True)}
     documents = {row: {**document("", of.reference or ""), **known} for row, of in shown.items()}
