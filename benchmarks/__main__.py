@@ -66,7 +66,7 @@ def main() -> None:
     work = workload.make_real() if given.real else workload.make()
     rows = len(workload.read_rows(work.questions)[: given.rows])
     idle = machine.load()
-    ways = processes.ways_of(work, given.max_new_tokens)
+    ways = processes.ways_of(work, given.max_new_tokens, large=given.real)
     timings = processes.measure(ways, rows, given.rounds, lambda line: print(line, flush=True))
     results = {
         "machine": {**machine.describe(), "load_before": idle},

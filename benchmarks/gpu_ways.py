@@ -92,7 +92,7 @@ def generate(folder: Path, questions: Path, new_tokens: int, rows: int, static: 
     from loralift.generation.transformers_engine.stopping import left_pad
 
     base = folder / "base"
-    model = random_llama.random_base(
+    model, _ = random_llama.random_base(
         argparse.Namespace(config=AutoConfig.from_pretrained(base)), torch.bfloat16, "cuda"
     )
     config = GenerationConfig(

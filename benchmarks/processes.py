@@ -55,8 +55,23 @@ class Way:
     remembers: bool = False
 
 
-def ways_of(work: Workload, new_tokens: int) -> dict[str, Way]:
-    """Every way by its name, the plan's loop first."""
+def ways_of(work: Workload, new_tokens: int, *, large: bool = False) -> dict[str, Way]:
+    """Every way by its name, the plan's loop first.
+
+    Args:
+        work: What is evaluated.
+        new_tokens: Most tokens of an answer.
+        large: Whether the model is so large that fewer ways must do, and the loop fewer rows.
+    """
+    if large:
+        return {
+            LOOP: Way(_loop(work, new_tokens), _read_loop, few=8, once=True),
+            OURS_ALL: Way(_ours(work, new_tokens), _read_ours),
+            OURS_ROUGE: Way(_ours(work, new_tokens, "--metrics", "rougeL"), _read_ours),
+        } | {
+            f"{LM_EVAL_ROUGE}, batch {batch}": Way(_lm_eval(work, new_tokens, batch), _read_lm_eval, once=True)
+            for batch in ("128", "32")
+        }
     return {
         LOOP: Way(_loop(work, new_tokens), _read_loop, few=16, once=True),
         OURS_ALL: Way(_ours(work, new_tokens), _read_ours),

@@ -101,9 +101,12 @@ def _save_adapter(folder: Path, config: Any) -> None:
 
 def use_random_weights() -> None:
     """Make both engines of this process fill their models with random numbers on the GPU, which takes 0.3 s."""
+    from loralift.generation.model import base_model
+    from loralift.generation.model.build import Limit
     from loralift.generation.transformers_engine import load
     from loralift.generation.vllm import load as vllm_load
 
+    base_model.limit_of = lambda held: Limit()  # type: ignore[attr-defined]  # its folder has no weights, by which a base's size is bounded
     load._load_base = random_base
     start = vllm_load._start
 
@@ -117,7 +120,7 @@ def use_random_weights() -> None:
 
 
 def random_base(source: Any, dtype: Any, device: Any, device_map: str | None = None) -> Any:
-    """A base of the configuration's shape, in place of `load._load_base`."""
+    """A base of the configuration's shape, in place of `load._load_base`; none of its files is unused."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -125,7 +128,7 @@ def random_base(source: Any, dtype: Any, device: Any, device_map: str | None = N
     with torch.device(device):
         base = AutoModelForCausalLM.from_config(source.config, dtype=dtype)
     randomise(base)
-    return base.eval().requires_grad_(False)
+    return base.eval().requires_grad_(False), 0
 
 
 def randomise(model: Any) -> None:
