@@ -17,6 +17,7 @@ from loralift.data import files as tables
 from loralift.errors import ComparisonError, MissingExtraError, RunDirectoryError
 from loralift.workflow import files
 from loralift.workflow.external_formats import EITHER, IDS, PREDICTIONS, QUESTIONS, REFERENCES, Row
+from loralift.workflow.sides.columns import column_info
 
 EXTRA = "run"
 """The extra that brings pyarrow."""
@@ -42,11 +43,13 @@ class Content:
         path: The file.
         rows: Its JSON lines, or a table's rows; of one JSON object on one line that object.
         whole: One JSON object, or a zip's members by name; empty where the file is no such thing.
+        notes: What a reader must know of how it was read, one sentence each.
     """
 
     path: Path
     rows: Sequence[Row] = ()
     whole: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def read_content(path: Path) -> Content:
@@ -57,12 +60,13 @@ def read_content(path: Path) -> Content:
         MissingExtraError: It is a parquet, or packed by Zstandard, and pyarrow is not installed.
     """
     if read := _SEPARATED.get(path.suffix.lower()):
-        return Content(path, _typed([dict(row.values) for row in read(path)]))
+        rows = [{column: str(text) for column, text in row.values.items()} for row in read(path)]
+        return Content(path, _typed(path, rows), notes=tuple(_empty(path, rows)))
     content = reading.read_bytes(path, RunDirectoryError, piped=True)
     if content.startswith(_PARQUET):
         need_pyarrow(f"{path}, a parquet,")
-        rows = [dict(row.values) for row in tables.read_parquet(path)]
-        return Content(path, [{name: of for name, of in row.items() if not _INDEX.fullmatch(name)} for row in rows])
+        found = [row.values for row in tables.read_parquet(path)]
+        return Content(path, [{name: of for name, of in row.items() if not _INDEX.fullmatch(name)} for row in found])
     if content.startswith(_ZIP):
         return Content(path, whole=Members(path, content))
     text = reading.decode(content, path, RunDirectoryError)
@@ -94,16 +98,34 @@ def _is_json(line: str) -> bool:
     return True
 
 
-def _typed(rows: Sequence[Row]) -> list[Row]:
+def _typed(path: Path, rows: Sequence[Mapping[str, str]]) -> list[Row]:
     """Rows of a table whose cells are all texts: numbers and truth values as such, an empty cell as null.
 
     Ids, questions, answers and references stay texts: the answer ``07`` is no 7. A column without a name is the index
     that pandas writes, and no metric.
+
+    Raises:
+        ComparisonError: There is but one column.
     """
-    return [{column: _cell(column, text) for column, text in row.items() if column} for row in rows]
+    header = list(rows[0]) if rows else []
+    if len(header) == 1:
+        raise ComparisonError(f"{path} has one column, {header[0]!r}: separate cells by commas, or in a .tsv by tabs")
+    columns = {name: [_cell(name, row[name]) for row in rows] for name in header if name}
+    for name, cells in columns.items():
+        # a category, some of whose names are numbers; of a metric such cells are refused later
+        if any(isinstance(cell, str) for cell in cells) and column_info(name).higher_is_better is None:
+            columns[name] = [row[name] or None for row in rows] if name not in _TEXTS else cells
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
-def _cell(column: str, text: str) -> object:
+def _empty(path: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """One sentence on answers that are empty cells, which is also how a table writes that there is none."""
+    for column in dict.fromkeys(column for row in rows[:1] for column in row if column in {*PREDICTIONS, *EITHER}):
+        if empty := sum(not row[column].strip() for row in rows):
+            yield f"{path.name}: {empty} cells of {column} are empty, and read as empty answers."
+
+
+def _cell(column: str, text: str) -> str | float | None:
     if column in _TEXTS:
         return text if text or column not in IDS else None
     bare = text.strip()

@@ -83,9 +83,14 @@ def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | Non
     content = read_content(path)
     if (log := read_log(content, filter_name)) is not None:
         return _logged(path, log, metrics, settings)
-    rows = content.rows
-    if content.whole and not rows:
+    if content.whole and not content.rows:
         raise ComparisonError(f"{path} is one JSON object ({some(content.whole)}), and no log that is known")
+    side = _of_rows(path, content.rows, metrics, settings)
+    return replace(side, notes=(*content.notes, *side.notes))
+
+
+def _of_rows(path: Path, rows: Rows, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
+    """Lines of scores or of predictions, with ids or without."""
     if not rows or has_ids(rows):
         return _file(path, with_ids(str(path), rows), metrics, settings)
     lines = numbered(rows)
