@@ -58,7 +58,7 @@ def test_an_empty_answer_is_said_since_a_table_has_no_null(tmp_path: Path) -> No
 
 def test_cells_of_scores(tmp_path: Path) -> None:
     path = written(tmp_path, "id,a,b,c,d\n01,1,True,-.5e-1,x\n02,,false,nan,7x\n")
-    assert [dict(row) for row in read_content(path).rows][0] == {"id": "01", "a": 1.0, "b": True, "c": -0.05, "d": "x"}
+    assert dict(read_content(path).rows[0]) == {"id": "01", "a": 1.0, "b": True, "c": -0.05, "d": "x"}
     side = read_side(path, None)
     assert [score.id for score in side.scores] == ["01", "02"]
     assert [score.values["a"] for score in side.scores] == [1.0, None]

@@ -30,7 +30,7 @@ def log(path: Path, order: list[int], right: set[int], **changes: Any) -> Path:
 def test_shuffled_rows_are_paired_by_their_input(tmp_path: Path) -> None:
     base = log(tmp_path / "base.jsonl", list(range(12)), {1, 2})
     mine = log(tmp_path / "mine.jsonl", list(range(12))[::-1], {1, 2, 3, 4, 5, 6, 7, 8})
-    before, after = read_sides(base, mine, None)
+    _, after = read_sides(base, mine, None)
     assert after.notes[0] == SAID
     assert {score.id: score.values for score in after.scores}["3"] == {"exact_match": 1.0}
     assert (after.documents["3"]["question"], after.lines["3"]["n"]) == (QUESTIONS[3], 3)

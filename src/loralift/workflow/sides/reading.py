@@ -353,5 +353,5 @@ def _logged(path: Path, log: Log, metrics: Sequence[str] | None, settings: Metri
     side = replace(
         side, kind=f"a log of {log.tool}", repeated=log.repeated, no_ids=log.no_ids, lines=log.lines, logged=True
     )
-    side = _knowing(side, {t.id: document(t.question, t.reference) for t in log.texts})
+    side = _knowing(side, {t.id: document("" if t.prompt else t.question, t.reference) for t in log.texts})
     return _knowing(side, log.known)

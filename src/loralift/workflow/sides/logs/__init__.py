@@ -7,12 +7,17 @@ itself wrote, and compares the values with what the tool printed.
 from __future__ import annotations
 
 from loralift.workflow.sides.contents import Content
-from loralift.workflow.sides.logs import inspect_ai, lm_eval
+from loralift.workflow.sides.logs import (
+    inspect_ai,
+    lighteval,
+    lm_eval,
+)
 from loralift.workflow.sides.logs.log import Log, Tool
 
 TOOLS: tuple[Tool, ...] = (
     lm_eval.TOOL,
     inspect_ai.TOOL,
+    lighteval.TOOL,
 )
 """Every tool whose logs are read; no file has the shape of two."""
 

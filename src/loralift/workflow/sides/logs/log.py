@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from loralift.errors import ComparisonError, shown, some
@@ -179,6 +180,18 @@ def wanted[Kind](place: str, holder: object, name: str, kind: type[Kind]) -> Kin
 
 
 _KINDS: Mapping[type, str] = {str: "text", dict: "an object", list: "a list", int: "an integer", bool: "true or false"}
+
+
+def model_folder(path: Path, above: str, deep: int) -> str:
+    """The model's name where a tool makes a folder of it, ``ABOVE/MODEL/…/FILE``; empty where the file lies elsewhere.
+
+    Args:
+        path: The file.
+        above: The folder that holds the models'.
+        deep: How many folders below that the file lies.
+    """
+    folders = path.resolve().parents
+    return folders[deep - 1].name if len(folders) > deep and folders[deep].name == above else ""
 
 
 def graded(name: str, signature: str) -> MetricInfo:
