@@ -11,6 +11,7 @@ from loralift.workflow.sides.logs import (
     inspect_ai,
     lighteval,
     lm_eval,
+    promptfoo,
 )
 from loralift.workflow.sides.logs.log import Log, Tool
 
@@ -18,6 +19,7 @@ TOOLS: tuple[Tool, ...] = (
     lm_eval.TOOL,
     inspect_ai.TOOL,
     lighteval.TOOL,
+    promptfoo.TOOL,
 )
 """Every tool whose logs are read; no file has the shape of two."""
 
