@@ -11,6 +11,7 @@ from loralift.workflow.sides.logs import (
     inspect_ai,
     lighteval,
     lm_eval,
+    mlflow,
     promptfoo,
 )
 from loralift.workflow.sides.logs.log import Log, Tool
@@ -20,6 +21,7 @@ TOOLS: tuple[Tool, ...] = (
     inspect_ai.TOOL,
     lighteval.TOOL,
     promptfoo.TOOL,
+    mlflow.TOOL,
 )
 """Every tool whose logs are read; no file has the shape of two."""
 
