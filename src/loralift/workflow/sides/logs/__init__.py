@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from loralift.workflow.sides.contents import Content
 from loralift.workflow.sides.logs import (
+    deepeval,
     inspect_ai,
     lighteval,
     lm_eval,
@@ -22,6 +23,7 @@ TOOLS: tuple[Tool, ...] = (
     lighteval.TOOL,
     promptfoo.TOOL,
     mlflow.TOOL,
+    deepeval.TOOL,
 )
 """Every tool whose logs are read; no file has the shape of two."""
 
