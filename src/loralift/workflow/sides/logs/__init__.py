@@ -9,6 +9,7 @@ from __future__ import annotations
 from loralift.workflow.sides.contents import Content
 from loralift.workflow.sides.logs import (
     deepeval,
+    evalscope,
     inspect_ai,
     lighteval,
     lm_eval,
@@ -24,6 +25,7 @@ TOOLS: tuple[Tool, ...] = (
     promptfoo.TOOL,
     mlflow.TOOL,
     deepeval.TOOL,
+    evalscope.TOOL,
 )
 """Every tool whose logs are read; no file has the shape of two."""
 
