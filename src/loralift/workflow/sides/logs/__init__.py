@@ -14,6 +14,7 @@ from loralift.workflow.sides.logs import (
     lighteval,
     lm_eval,
     mlflow,
+    opencompass,
     promptfoo,
 )
 from loralift.workflow.sides.logs.log import Log, Tool
@@ -26,6 +27,7 @@ TOOLS: tuple[Tool, ...] = (
     mlflow.TOOL,
     deepeval.TOOL,
     evalscope.TOOL,
+    opencompass.TOOL,
 )
 """Every tool whose logs are read; no file has the shape of two."""
 
