@@ -110,7 +110,7 @@ def read_sides(
 
     Args:
         baseline: A run's variant, what `nel` wrote of our benchmark, or a .jsonl: of scores, of predictions, or an
-            lm-evaluation-harness sample log.
+            log of another tool.
         candidate: Likewise.
         metrics: As in `compare_sides`.
         filter_name: Which filter of a sample log; None: the first in it.

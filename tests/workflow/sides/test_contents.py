@@ -99,7 +99,7 @@ def test_a_torn_parquet_is_refused_and_one_without_pyarrow_says_what_to_install(
 
 def test_one_object_that_is_no_log_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, '{\n "f1": 0.5\n}\n', "a.json")
-    with pytest.raises(ComparisonError, match=r"a.json is one JSON object \(f1\), and no log that is known"):
+    with pytest.raises(ComparisonError, match=r"a.json holds f1, and is no log of a tool that is known"):
         read_side(path, None)
     with pytest.raises(LoraLiftError, match=r"a.json: not JSON: .* at line 2, column 9: it must be JSON lines, or"):
         read_side(written(tmp_path, '{\n "f1": 0.', "a.json"), None)

@@ -12,6 +12,7 @@ from loralift.errors import ComparisonError
 from loralift.workflow.compare_inputs import compare_sides, read_sides
 
 SAID = "The ids of the two sides are not of the same rows, so 12 rows are paired by equal input."
+LOGS = Path(__file__).parent / "logs"
 QUESTIONS = [f"What is {n} plus {n}?" for n in range(12)]
 
 
@@ -47,6 +48,15 @@ def test_a_shorter_side_is_paired_with_the_rows_that_it_has(tmp_path: Path) -> N
     mine = log(tmp_path / "mine.jsonl", [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], set(range(12)))
     _, after = read_sides(base, mine, None)
     assert {score.id for score in after.scores} == {str(n) for n in range(10)}
+
+
+def test_logs_of_two_tools_are_paired_by_input() -> None:
+    """promptfoo's rows have ids of their own, and lighteval's the positions."""
+    before, after = read_sides(LOGS / "promptfoo" / "base.json", LOGS / "lighteval" / "mine.parquet", ["exact_match"])
+    assert after.notes[0] == SAID
+    assert {score.id for score in before.scores} == {score.id for score in after.scores}
+    right = {score.id for score in after.scores if score.values["exact_match"]}
+    assert right == {f"q{n:02}" for n in range(1, 12)}
 
 
 @pytest.mark.parametrize(

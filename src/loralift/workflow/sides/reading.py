@@ -1,4 +1,4 @@
-"""Read a side: a run's variant, results of `nel`, a file of scores or of predictions, or a sample log."""
+"""Read a side: a run's variant, results of `nel`, a file of scores or of predictions, or a log of another tool."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | Non
     if (log := read_log(content, filter_name)) is not None:
         return _logged(path, log, metrics, settings)
     if content.whole and not content.rows:
-        raise ComparisonError(f"{path} is one JSON object ({some(content.whole)}), and no log that is known")
+        raise ComparisonError(f"{path} holds {some(content.whole)}, and is no log of a tool that is known")
     side = _of_rows(path, content.rows, metrics, settings)
     return replace(side, notes=(*content.notes, *side.notes))
 
