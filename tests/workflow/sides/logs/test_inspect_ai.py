@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from loralift.errors import ComparisonError, LoraLiftError, MissingExtraError
-from loralift.workflow.compare_inputs import compare_sides
+from loralift.errors import ComparisonError, LoraLiftError, MissingExtraError, UsageError
+from loralift.workflow.compare_inputs import Asked, compare_sides
 from loralift.workflow.sides.reading import read_side
 
 HERE = Path(__file__).parent
@@ -107,6 +107,18 @@ def mixed(document: Any) -> None:
 def unended(document: Any) -> None:
     document["status"] = "cancelled"
     document["samples"] = document["samples"][:4]
+
+
+def test_a_name_that_one_side_alone_gives_a_direction_has_none(tmp_path: Path) -> None:
+    """Of a column "exact" in a file of scores nobody knows whether it is the letters that Inspect calls so."""
+    rows = [{"id": f"q{n:02}", "exact": n / 12, "f1": n / 12} for n in range(1, 13)]
+    path = tmp_path / "scores.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for sides in ((BASE, path), (path, BASE)):
+        with pytest.raises(UsageError, match="whether more or less of exact is better is not known"):
+            compare_sides(*sides, None, Asked(primary="exact"))
+        comparison, _ = compare_sides(*sides)
+        assert comparison.primary == "f1"
 
 
 def test_a_log_that_did_not_end_or_says_another_mean_says_so(tmp_path: Path) -> None:
