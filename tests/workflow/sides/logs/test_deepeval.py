@@ -51,7 +51,7 @@ def cases(document: Any) -> Any:
     [
         (lambda d: cases(d)[0]["metricsData"][0].update(success=True), "on both sides of the threshold of Exact Match"),
         (lambda d: cases(d)[2]["metricsData"][0].update(score="high"), "test case 3: Exact Match must be a number"),
-        (lambda d: cases(d)[2]["metricsData"].extend(cases(d)[2]["metricsData"]), "the metric Exact Match is there twice"),
+        (lambda d: cases(d)[2]["metricsData"].extend(cases(d)[2]["metricsData"]), "the metric Exact Match is there tw"),
         (lambda d: cases(d)[2].pop("metricsData"), r"test case 3: must have metricsData \(a list\)"),
         (lambda d: cases(d)[2].update(name="q01"), "the id q01 is there more than once"),
         (lambda d: d.update(conversationalTestCases=[{}]), "holds conversations, which are not read"),

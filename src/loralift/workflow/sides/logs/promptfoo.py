@@ -92,7 +92,7 @@ def _named(place: str, name: str, row: Row) -> float | None:
     weight = number(place, f"the weight of {name}", (row["gradingResult"].get("namedScoreWeights") or {}).get(name, 1))
     if weight != 1 and total is not None:
         raise ComparisonError(
-            f"{place}: {name} is a sum of weight {weight or 0:g}: give each assertion a metric and a weight of its own, 1"
+            f"{place}: {name} is a sum of weight {weight or 0:g}: give each assertion a metric of its own, and weight 1"
         )
     return total
 
