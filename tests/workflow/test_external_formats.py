@@ -5,14 +5,9 @@ from typing import Any
 import pytest
 
 from loralift.errors import ComparisonError, UsageError
-from loralift.workflow.external_formats import (
-    Texts,
-    is_sample_log,
-    read_sample_log,
-    read_texts,
-    with_ids,
-    without_texts,
-)
+from loralift.workflow.external_formats import Texts, read_texts, with_ids, without_texts
+from loralift.workflow.sides.logs.lm_eval import is_sample_log, read_sample_log
+from loralift.workflow.sides.side import DOC_HASH
 
 
 def line(doc_id: int, answer: str = "18", filter_name: str = "strict-match", **changes: Any) -> dict[str, Any]:
@@ -51,7 +46,7 @@ def test_a_log_gives_values_texts_and_hashes() -> None:
     log = read_sample_log("a.jsonl", [line(0), line(1, "17")])
     assert log.values == ({"id": "0", "exact_match": 1.0}, {"id": "1", "exact_match": 0.0})
     assert log.texts[1] == Texts("1", "17", "It is 18.\n#### 18", "How many are 1?")
-    assert log.documents == {"0": "hash0", "1": "hash1"}
+    assert {row: known[DOC_HASH] for row, known in log.known.items()} == {"0": "hash0", "1": "hash1"}
     assert log.notes == ()
 
 
@@ -73,7 +68,7 @@ def test_an_old_log_without_filter_names_gives_the_first_line_of_each_document()
         del row["filter"], row["metrics"], row["doc_hash"]
     log = read_sample_log("a.jsonl", rows)
     assert log.values == ({"id": "0", "exact_match": 1.0}, {"id": "1", "exact_match": 1.0})
-    assert log.documents == {}
+    assert not any(DOC_HASH in known for known in log.known.values())
     assert "the first is taken" in log.notes[0]
 
 

@@ -69,7 +69,7 @@ def compare(baseline: Path, candidates: tuple[Path, ...], **options: Any) -> Non
     """Compare each CANDIDATE with BASELINE, on rows paired by id.
 
     Each side is a variant of a run (RUN/base), a .jsonl of {"id", METRIC: value, …} or of
-    {"id", "prediction", "reference"}, or a sample log of lm-evaluation-harness (--log_samples).
+    {"id", "prediction", "reference"}, or a log of another tool, known by its shape: docs/compare.md lists them.
 
     \b
     A file of scores says only its columns' names, so what they do not tell must be said:

@@ -110,7 +110,7 @@ def read_sides(
 
     Args:
         baseline: A run's variant, what `nel` wrote of our benchmark, or a .jsonl: of scores, of predictions, or an
-            lm-evaluation-harness sample log.
+            log of another tool.
         candidate: Likewise.
         metrics: As in `compare_sides`.
         filter_name: Which filter of a sample log; None: the first in it.
@@ -275,6 +275,8 @@ def _shared(before: Side, after: Side) -> dict[str, MetricInfo]:
             shared[name] = known if alike else replace(known, margin=None)
             if alike:
                 making.refuse_other_meaning(info, after.metrics[name])
+            elif not (before.ours or after.ours) and info.higher_is_better != after.metrics[name].higher_is_better:
+                shared[name] = replace(shared[name], higher_is_better=None)  # two tools may mean two things by a name
     judged = any(info.higher_is_better is not None for info in shared.values())
     if not shared or ((before.ours or after.ours) and not judged):
         has = "; ".join(f"{side.name} has {some(side.metrics) or 'no metric'}" for side in (before, after))

@@ -17,12 +17,13 @@ from loralift.version import VERSION
 from loralift.workflow.compare_inputs import Prepared
 from loralift.workflow.comparing import corpus_aggregates, write_comparison
 from loralift.workflow.doubting import Evidence
-from loralift.workflow.external_formats import EITHER, IDS, NO_METRIC, PREDICTIONS, QUESTIONS, REFERENCES
+from loralift.workflow.external_formats import EITHER, IDS, PREDICTIONS, QUESTIONS, REFERENCES
 from loralift.workflow.output import COMPARED, refuse_folder
 from loralift.workflow.reporting import Written, write_report
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.sides.asked import COLUMNS, DATA, DECODING, FIELDS, GREEDY, NONE, NOTHING
 from loralift.workflow.sides.differing import field_of
+from loralift.workflow.sides.logs.lm_eval import NO_METRIC
 from loralift.workflow.sides.pairing import clusters, unpaired
 from loralift.workflow.sides.side import Shown, Side
 

@@ -154,7 +154,19 @@ def read_jsonl(path: Path, *, torn: bool = False) -> list[dict[str, Any]]:
     content = reading.read_bytes(path, RunDirectoryError, piped=True)
     if torn:  # before decoding, since the last character may be incomplete too
         content = content[: content.rfind(b"\n") + 1]
-    text = reading.decode(content, path, RunDirectoryError)
+    return jsonl_rows(path, reading.decode(content, path, RunDirectoryError))
+
+
+def jsonl_rows(path: Path, text: str) -> list[dict[str, Any]]:
+    """JSON lines of a text; blank lines are passed over.
+
+    Args:
+        path: Where they are from, for messages.
+        text: All of them.
+
+    Raises:
+        RunDirectoryError: A line is no JSON object; it names the line.
+    """
     rows = []
     # not splitlines(), which also splits at U+2028, valid inside a JSON string
     for number, line in enumerate(text.split("\n"), start=1):

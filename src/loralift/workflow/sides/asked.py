@@ -33,7 +33,7 @@ GREEDY = "of no effect"
 NONE = "none"
 
 _LIMITS = ("max_gen_toks", "max_new_tokens", "max_tokens")
-_STOPS = ("until", "stop")
+_STOPS = ("until", "stop", "stop_seqs")
 COLUMNS = (*_LIMITS, *_STOPS, "temperature", "top_p")
 # what is read apart, or says nothing of the answers
 _APART = {*_LIMITS, *_STOPS, "temperature", "top_p", "do_sample", "seed"}

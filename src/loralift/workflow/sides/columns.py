@@ -9,8 +9,6 @@ from loralift.metrics import bare as bare_name
 from loralift.records import MetricInfo
 from loralift.workflow.sides.directions import direction_of
 
-LOG_SIGNATURE = "tool:lm-evaluation-harness"
-
 _LIKE_OURS = {bare_name(name): name for name in METRICS} | {
     bare_name(name): of[0] for name, of in FAMILIES.items() if len(of) == 1
 }

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from loralift.comparison import clusters_of, question_of
 from loralift.errors import ComparisonError, some
-from loralift.records import conversation_of
+from loralift.records import Example, conversation_of
+from loralift.workflow.sides.asked import TEXT
 from loralift.workflow.sides.differing import asked_alike, other_document
 from loralift.workflow.sides.side import Side
 
@@ -21,15 +22,27 @@ def same_rows(before: Side, after: Side, sides: str, allowed: Collection[str] = 
         sides: What error messages call the two.
         allowed: What may differ, of `loralift.workflow.sides.asked.FIELDS`.
 
+    Where the ids of a log fail - it has none, none is on both sides, or one is of another question on the other side -
+    rows are paired by what they were asked, if that is unique and every row of the smaller side is found on the other.
+    Ids in a file are its writer's own, and one that is of two questions there is refused.
+
     Returns:
-        The candidate, with what differs and a note where they are paired by position.
+        The candidate, with what differs and a note where they are not paired by id.
 
     Raises:
         ComparisonError: They are of different data or were asked otherwise, or a side has no ids and they cannot be
             paired by position.
     """
     if before.no_ids or after.no_ids:
-        after = _by_position(before, after)
+        try:
+            after = _by_position(before, after)
+        except ComparisonError:
+            found = _by_input(before, after)
+            if found is None:
+                raise
+            after = found
+    elif (before.logged or after.logged) and _ids_fail(before, after):
+        after = _by_input(before, after) or after
     return asked_alike(before, after, sides, allowed)
 
 
@@ -77,6 +90,72 @@ def unpaired(before: Side, after: Side) -> str | None:
         only = [score.id for score in side.scores if score.id in ids - other]
         lone.append(f"{len(only)} only in {side.name}" + (f" ({some(only, 3)})" if only else ""))
     return f"{len(left & right)} rows are paired by id; could not be paired: {'; '.join(lone)}"
+
+
+def _ids_fail(before: Side, after: Side) -> bool:
+    """Whether the ids cannot be those of the same questions: none is on both sides, or one is of two questions."""
+    left, right = ({question_of(score.id): score.id for score in side.scores} for side in (before, after))
+    both = left.keys() & right.keys()
+    asked = [(_input(before, left[row]), _input(after, right[row])) for row in both]
+    return not both or any(one and other and one != other for one, other in asked)
+
+
+def _input(side: Side, row: str) -> str:
+    """What a row was asked; empty where the side does not say it."""
+    document = side.documents.get(row, {})
+    return document.get("question") or document.get(TEXT, "")
+
+
+def _inputs(side: Side) -> dict[str, str] | None:
+    """What was asked to the question's id; None where a row does not say it, or two questions are the same."""
+    found: dict[str, str] = {}
+    for score in side.scores:
+        asked, question = _input(side, score.id), question_of(score.id)
+        if not asked or found.setdefault(asked, question) != question:
+            return None
+    return found
+
+
+def _by_input(before: Side, after: Side) -> Side | None:
+    """The candidate's rows under the ids that the baseline's rows of the same input have; None where that fails.
+
+    A run's rows keep their ids, by which its folder is read.
+    """
+    left, right = _inputs(before), _inputs(after)
+    if not (before.logged or after.logged) or after.root is not None or not left or not right:
+        return None
+    shared = left.keys() & right.keys()
+    if len(shared) < min(len(left), len(right)):
+        return None
+    renamed = {old: left.get(asked, f"{after.name}:{old}") for asked, old in right.items()}
+    note = f"The ids of the two sides are not of the same rows, so {len(shared)} rows are paired by equal input."
+    return _renamed(after, renamed, note)
+
+
+def _renamed(side: Side, names: Mapping[str, str], note: str) -> Side:
+    """A side whose questions have other ids."""
+
+    def name(row: str) -> str:
+        return names[question_of(row)] + row.removeprefix(question_of(row)) if question_of(row) in names else row
+
+    examples = side.examples
+    again = None if examples is None else lambda: [_called(example, name) for example in examples()]
+    return replace(
+        side,
+        scores=[replace(score, id=name(score.id)) for score in side.scores],
+        documents={name(row): of for row, of in side.documents.items()},
+        lines={name(row): of for row, of in side.lines.items()},
+        shown={name(row): of for row, of in side.shown.items()},
+        examples=again,
+        notes=(note, *side.notes),
+    )
+
+
+def _called(example: Example, name: Callable[[str], str]) -> Example:
+    question, answer = example.question, example.answer
+    return replace(
+        example, question=replace(question, id=name(question.id)), answer=replace(answer, id=name(answer.id))
+    )
 
 
 def _by_position(before: Side, after: Side) -> Side:

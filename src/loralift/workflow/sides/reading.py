@@ -1,4 +1,4 @@
-"""Read a side: a run's variant, results of `nel`, a file of scores or of predictions, or a sample log."""
+"""Read a side: a run's variant, results of `nel`, a file of scores or of predictions, or a log of another tool."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ from loralift.workflow.codec import UNSCORED, decode, scores_of
 from loralift.workflow.external_formats import (
     Texts,
     has_ids,
-    is_sample_log,
     numbered,
     numbers_as_texts,
-    read_sample_log,
     read_texts,
     with_ids,
     without_ids,
@@ -33,15 +31,16 @@ from loralift.workflow.external_formats import (
 from loralift.workflow.generating import read_answers
 from loralift.workflow.run_directory import RunDirectory, refuse_shard
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
-from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run, of_sample
-from loralift.workflow.sides.columns import LOG_SIGNATURE, column_info
+from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run
+from loralift.workflow.sides.columns import column_info
+from loralift.workflow.sides.contents import read_content
+from loralift.workflow.sides.logs import read_log
+from loralift.workflow.sides.logs.log import Log
 from loralift.workflow.sides.own import with_own
-from loralift.workflow.sides.side import DOC_HASH, Shown, Side, document
+from loralift.workflow.sides.side import Shown, Side, document
 from loralift.workflow.thinking import notes_of_file, notes_of_texts
 
 Rows = Sequence[Mapping[str, Any]]
-
-LOG = "a sample log of lm-evaluation-harness"
 
 
 def read_side(
@@ -81,9 +80,17 @@ def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | Non
         return _nel_results(path, metrics)
     if path.is_dir():
         return _variant(path, metrics)
-    rows = files.read_jsonl(path)
-    if is_sample_log(rows):
-        return _sample_log(path, rows, metrics, filter_name, settings)
+    content = read_content(path)
+    if (log := read_log(content, filter_name)) is not None:
+        return _logged(path, log, metrics, settings)
+    if content.whole and not content.rows:
+        raise ComparisonError(f"{path} holds {some(content.whole)}, and is no log of a tool that is known")
+    side = _of_rows(path, content.rows, metrics, settings)
+    return replace(side, notes=(*content.notes, *side.notes))
+
+
+def _of_rows(path: Path, rows: Rows, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
+    """Lines of scores or of predictions, with ids or without."""
     if not rows or has_ids(rows):
         return _file(path, with_ids(str(path), rows), metrics, settings)
     lines = numbered(rows)
@@ -328,25 +335,23 @@ def examples_of(texts: Sequence[Texts]) -> list[Example]:
     ]
 
 
-def _sample_log(
-    path: Path, rows: Rows, metrics: Sequence[str] | None, filter_name: str | None, settings: MetricSettings
-) -> Side:
+def _logged(path: Path, log: Log, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
     """The log's own metrics, or ours computed on its answers if it lacks one of those that are asked for."""
-    log = read_sample_log(str(path), rows, filter_name)
-    name = path.resolve().parent.name or path.stem  # the harness makes one folder for each model
-    own = [metric for metric in log.values[0] if metric != "id"]
-    if metrics and log.texts and not set(metrics) <= set(own):
+    name = log.name or path.stem
+    own = list(log.metrics)
+    if log.texts and (log.answers_alone or (metrics and not set(metrics) <= set(own))):
         side = _predictions(name, log.texts, metrics, settings)
     else:
         asked = _spelled(own if metrics is None else metrics)
         wanted = [metric for metric in own if metric in asked]
         _refuse_none(path, wanted, own, "" if log.texts else "; its answers are no texts that --metrics could score")
-        infos = {metric: column_info(metric, LOG_SIGNATURE) for metric in wanted}
         texts = log.texts
         examples = (lambda: examples_of(texts)) if texts else None
-        side = Side(name, scores_of(path, log.values), infos, examples=examples)
-    side = replace(side, notes=(*log.notes, *side.notes), filtered=True, thinking=settings.thinking, kind=LOG)
-    side = _knowing(side, {t.id: document(t.question, t.reference) for t in log.texts})
-    side = _knowing(side, {row: {DOC_HASH: digest} for row, digest in log.documents.items()})
-    documents = {row: of for row, line in log.lines.items() if isinstance(of := line.get("doc"), Mapping)}
-    return replace(_knowing(side, {row: of_sample(line) for row, line in log.lines.items()}), lines=documents)
+        side = Side(name, scores_of(path, log.values), {metric: log.metrics[metric] for metric in wanted})
+        side = replace(side, examples=examples)
+    side = replace(side, notes=(*log.notes, *side.notes), filtered=log.filtered, thinking=settings.thinking)
+    side = replace(
+        side, kind=f"a log of {log.tool}", repeated=log.repeated, no_ids=log.no_ids, lines=log.lines, logged=True
+    )
+    side = _knowing(side, {t.id: document("" if t.prompt else t.question, t.reference) for t in log.texts})
+    return _knowing(side, log.known)

@@ -44,6 +44,7 @@ class Side:
         scored: Whether its answers were scored here, with a tokenizer that could be chosen.
         no_ids: Where the rows have no ids, so that their ids are their positions: the sentence that refuses it; empty
             where they have some.
+        logged: Whether it is another tool's log, whose ids may be positions that the tool counted.
         examples: Gives the answers that the rows are of, by the rows' ids; None where there are only scores.
         own: The metrics of the user's own that were scored here, for this comparison.
         thinking: How thinking is parted from its answers.
@@ -68,6 +69,7 @@ class Side:
     root: Path | None = None
     scored: bool = False
     no_ids: str = ""
+    logged: bool = False
     examples: Callable[[], Sequence[Example]] | None = None
     own: frozenset[str] = frozenset()
     thinking: Thinking = field(default_factory=Thinking)
