@@ -136,7 +136,7 @@ def test_a_metric_that_is_not_judged(refused: Callable[..., str], arguments: lis
         (["--metrics", ","], "`--metrics` must be a list of metric names, each once, got ','"),
         (["--revision", ""], "`--revision` must be a branch, tag or commit of the model's repository, got ''"),
         (["--column", "question="], "`--column` must be question|reference|id=COLUMN, got 'question='"),
-        (["--engine", "magic"], "`--engine` must be auto, transformers or vllm, got 'magic'"),
+        (["--engine", "magic"], "`--engine` must be auto, transformers, vllm or endpoint, got 'magic'"),
         (["--no-such-flag"], "No such option '--no-such-flag'"),
         (["--eval-indices", "a.json", "--eval-fraction", "0.1"], "exclude each other"),
     ],
