@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from loralift.errors import ModelError
-from loralift.generation.transformers_engine import likelihood
+from loralift.generation.transformers_engine import likelihood, prefix
 from loralift.records import Prompt
 from tests.generation.transformers_engine.test_generator import plain_model
 from tests.models import PROMPTS, TEXTS
@@ -51,7 +51,7 @@ def test_what_all_rows_begin_with_is_computed_once_a_variant(generator, asked, m
         return real(base, tokens)
 
     monkeypatch.setattr(likelihood, "share", share)
-    monkeypatch.setattr(likelihood, "FEWEST_SHARED", 1)
+    monkeypatch.setattr(prefix, "FEWEST_SHARED", 1)
     variants = ("base", "letters")
     # two at a time, so that between two results the other variant acts
     both = zip(*(generator.reference_likelihoods(variant, asked, REFERENCES, " ") for variant in variants), strict=True)
@@ -59,7 +59,7 @@ def test_what_all_rows_begin_with_is_computed_once_a_variant(generator, asked, m
     assert len(computed) == 2
     assert computed[0] == computed[1]
     assert all(prompt.token_ids[: len(computed[0])] == computed[0] for prompt in asked)
-    monkeypatch.setattr(likelihood, "FEWEST_SHARED", 10_000)
+    monkeypatch.setattr(prefix, "FEWEST_SHARED", 10_000)
     for place, variant in enumerate(variants):
         whole = {row.id: row for row in generator.reference_likelihoods(variant, asked, REFERENCES, " ")}
         for rows in found:
@@ -81,7 +81,7 @@ def test_what_all_rows_begin_with_is_computed_once_a_variant(generator, asked, m
 )
 def test_how_many_tokens_all_rows_share(texts, references, count):
     rows = [likelihood.Pair(text, tuple(map(ord, text)), own) for text, own in zip(texts, references, strict=True)]
-    assert likelihood.count_shared(rows) == count
+    assert len(prefix.shared_tokens([row.prompt for row in rows])) == count
 
 
 def test_differs_between_base_and_adapter(generator, asked):

@@ -40,6 +40,7 @@ from loralift.generation.transformers_engine.load import Loaded, context_window,
 from loralift.generation.transformers_engine.loop.packed_likelihood import score_packed
 from loralift.generation.transformers_engine.loop.scheduler import ContinuousBatch, Scheduler
 from loralift.generation.transformers_engine.plain import PlainModel
+from loralift.generation.transformers_engine.prefix import shared_tokens
 from loralift.generation.transformers_engine.rope import meeting, restart
 from loralift.generation.transformers_engine.self_check import checked_capability
 from loralift.generation.transformers_engine.variants import Switch, free_memory
@@ -321,13 +322,14 @@ class TransformersGenerator:
         budget = likelihood.CPU_LOGITS_BYTES if on_cpu else likelihood.LOGITS_BYTES
 
         together = self._together()
+        plain = self._capability.loop and not self._capability.packed
+        prefix = shared_tokens([pair.prompt for pair in rows]) if plain else ()
         shared: list[likelihood.Shared] = []
 
         def begin() -> None:
             self._switch.to(variant)
-            count = likelihood.count_shared(rows) if self._capability.loop and not self._capability.packed else 0
-            if count and not shared:
-                shared.append(likelihood.share(base, rows[0].token_ids[:count]))
+            if prefix and not shared:
+                shared.append(likelihood.share(base, prefix))
 
         def fits(rest: Sequence[likelihood.Pair]) -> int:
             return likelihood.rows_that_fit(rest[: together(rest)], columns, keeps, budget)

@@ -24,9 +24,6 @@ LOGITS_BYTES = 2 << 30
 # each, 7.0 s at 32 MiB, 6.3 s at 16 MiB, 6.5 s at 8 MiB.
 CPU_LOGITS_BYTES = 16 << 20
 
-# Fewest tokens at the beginning of all rows that are computed once.
-FEWEST_SHARED = 8
-
 type Encode = Callable[[Sequence[str], bool], list[tuple[int, ...]]]
 
 
@@ -43,6 +40,11 @@ class Pair:
     id: str
     token_ids: tuple[int, ...]
     reference: int
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        """The tokens before its reference."""
+        return self.token_ids[: len(self.token_ids) - self.reference]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,6 @@ class Shared:
         for number, (keys, values) in enumerate(self.layers):
             cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), number)
         return cache
-
-
-def count_shared(pairs: Sequence[Pair]) -> int:
-    """With how many tokens all rows begin alike, one less than any has before its reference; 0 if hardly any."""
-    if len(pairs) < 2:
-        return 0
-    first, last = (choose(pair.token_ids for pair in pairs) for choose in (min, max))
-    most = min(len(pair.token_ids) - pair.reference for pair in pairs) - 1
-    count = next((place for place in range(most) if first[place] != last[place]), max(most, 0))
-    return count if count >= FEWEST_SHARED else 0
 
 
 def share(base: Any, tokens: Sequence[int]) -> Shared:

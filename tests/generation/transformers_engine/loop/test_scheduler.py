@@ -22,8 +22,8 @@ from loralift.generation.transformers_engine.loop.scheduler import (
     ContinuousBatch,
     Scheduler,
     cache_columns,
-    shared_tokens,
 )
+from loralift.generation.transformers_engine.prefix import shared_tokens
 from loralift.records import Prompt
 
 VOCABULARY = 97
@@ -129,7 +129,7 @@ def test_every_answer_is_that_of_the_row_alone(model, slots, shared):
     # so many tokens end an answer that rows end at random lengths
     eos = tuple(range(0, VOCABULARY, 9))
     prompts = [replace(one, token_ids=(*range(20, 20 + shared), *one.token_ids)) for one in random_prompts(20)]
-    assert len(shared_tokens(prompts)) == shared
+    assert len(shared_tokens([prompt.token_ids for prompt in prompts])) == shared
     answers = answer_all(model, prompts, GenerationSettings(max_new_tokens=30), slots, eos)
     assert set(answers) == {prompt.id for prompt in prompts}
     for prompt in prompts:
@@ -237,7 +237,7 @@ def test_rows_in_memory():
 
 def test_shared_tokens_leave_each_prompt_its_last_and_are_none_when_few():
     def shared(*rows):
-        return shared_tokens([Prompt(str(n), "", tuple(row)) for n, row in enumerate(rows)])
+        return shared_tokens([tuple(row) for row in rows])
 
     assert shared(range(20), [*range(12), 5, 6]) == tuple(range(12))
     assert shared(range(20), range(12)) == tuple(range(11))

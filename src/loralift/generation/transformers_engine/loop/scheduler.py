@@ -19,6 +19,7 @@ from loralift.cores import side_by_side, sides
 from loralift.generation.base import GenerationSettings
 from loralift.generation.transformers_engine.loop.block_slots import BlockSlots, attending
 from loralift.generation.transformers_engine.loop.packed_slots import PackedSlots
+from loralift.generation.transformers_engine.prefix import shared_tokens
 from loralift.generation.transformers_engine.sampling import Sampler
 from loralift.generation.transformers_engine.stopping import REPORT_EVERY, Decode, finish_row, stop_tail
 from loralift.records import Answer, Prompt
@@ -34,21 +35,10 @@ MOST_ENDED = 1 / 8
 PREFILL_TOKENS = 256
 PREFILL_TOKENS_ACCELERATED = 16384
 
-# Fewest tokens of a prefix that is computed once for all prompts.
-FEWEST_SHARED = 8
-
 # Decode steps between two reads of the new tokens (on a CPU, on a GPU). The host needs them only to see which rows have
 # ended, and reading makes it wait for the GPU.
 READ_EVERY = 1
 READ_EVERY_ACCELERATED = 8
-
-
-def shared_tokens(prompts: Sequence[Prompt]) -> tuple[int, ...]:
-    """The common prefix of all prompts, shorter than each of them; empty if it has fewer than FEWEST_SHARED tokens."""
-    first, last = (choose(prompts, key=lambda prompt: prompt.token_ids).token_ids for choose in (min, max))
-    most = min(len(first), len(last)) - 1
-    count = next((place for place in range(most) if first[place] != last[place]), max(most, 0))
-    return first[:count] if len(prompts) > 1 and count >= FEWEST_SHARED else ()
 
 
 def cache_columns(prompts: Sequence[Prompt], settings: GenerationSettings) -> int:
@@ -103,7 +93,7 @@ class ContinuousBatch:
         self._waiting = deque(prompts)
         self._rows: list[_Row | None] = []
         self._ended: list[_Row] = []
-        self._shared = shared_tokens(prompts)
+        self._shared = shared_tokens([prompt.token_ids for prompt in prompts])
         sampler = Sampler(settings, self.slots, model.device)
         self._state: BlockSlots | PackedSlots = (
             PackedSlots(model, self.slots, cache_columns(prompts, settings), sampler, self._shared, records=records)
