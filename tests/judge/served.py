@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.listening import listening
 
 PARTS = re.compile(
     r"\[The question\]\n(.*)\n\[The end of the question\]\n\n\[Answer A\]\n(.*)\n\[The end of answer A\]\n\n"
@@ -87,28 +89,12 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, *_: Any) -> None:
-        """A client that was killed is no news."""
-
-
 @contextmanager
 def serving(script: Script, trouble: Trouble | None = None) -> Iterator[Served]:
     """The judge's URL answers until the context ends."""
     served = Served(script) if trouble is None else Served(script, trouble)
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"served": served}))
-    served.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(type("Handler", (_Handler,), {"served": served})) as served.url:
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def words(text: str) -> set[str]:

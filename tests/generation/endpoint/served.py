@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Protocol
 
 from loralift.generation import GenerationSettings
 from loralift.records import Prompt
+from tests.listening import listening
 
 Asked = str | list[int]
 
@@ -215,28 +216,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    allow_reuse_address = True
-
-    def handle_error(self, *_: Any) -> None:
-        """A client that went away is no news."""
-
-
 @contextmanager
 def serving(served: Served, port: int = 0) -> Iterator[Served]:
     """The server answers until the context ends."""
-    server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"served": served}))
-    served.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with listening(type("Handler", (_Handler,), {"served": served}), port) as served.url:
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 __all__ = ["Served", "Tiny", "replace", "serving"]
