@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -42,23 +44,26 @@ def connected(**behaviour: Any) -> Iterator[tuple[Served, EndpointGenerator]]:
 
 
 class Noisy:
-    """Answers and log-probabilities that are the base's for every name, and move by chance."""
+    """Answers and log-probabilities that are the base's for every name, and move by chance.
+
+    The chance is of how often the very same was asked, so that requests side by side in any order draw the same.
+    """
 
     def __init__(self, *, share: float) -> None:
-        self.share, self.number = share, 0
+        self.share, self.times = share, Counter[str]()
 
     def tokens(self, text: Any) -> list[str]:
         return str(text).split()
 
-    def _chance(self) -> float:
-        self.number += 1
-        return (self.number * 0.6180339887) % 1
+    def _chance(self, *asked: Any) -> float:
+        self.times[key := repr(asked)] += 1
+        return random.Random(f"{key} {self.times[key]}").random()
 
     def answer(self, model: str, text: Any, most: int, stop: Any) -> tuple[str, str, int]:
-        return ("otherwise" if self._chance() < self.share else "plainly"), "stop", 1
+        return ("otherwise" if self._chance(model, text) < self.share else "plainly"), "stop", 1
 
     def top(self, model: str, text: Any, most: int) -> dict[str, float]:
-        return {"a": -1.0 - 0.01 * self._chance(), "b": -2.0}
+        return {"a": -1.0 - 0.01 * self._chance(model, text), "b": -2.0}
 
     def echo(self, model: str, text: Any) -> list[float | None]:
-        return [None, *(-1.0 - 0.01 * self._chance() for _ in self.tokens(text)[1:])]
+        return [None, *(-1.0 - 0.01 * self._chance(model, text) for _ in self.tokens(text)[1:])]

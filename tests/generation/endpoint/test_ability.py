@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from loralift.errors import AdapterError, LoraLiftError, ModelError, UsageError
 from loralift.generation import GenerationSettings, prove
-from loralift.generation.endpoint.proof import divergence
+from loralift.generation.endpoint.generator import EndpointGenerator
+from loralift.generation.endpoint.proof import chance, divergence
+from loralift.generation.endpoint.reply import Reply
+from loralift.records import Prompt
 from tests.generation.endpoint.asking import GREEDY, TEXTS, Noisy, asked, connect, connected
 from tests.generation.endpoint.served import Served, serving
 
@@ -85,12 +90,54 @@ def test_answers_prove_where_there_are_no_log_probabilities() -> None:
         assert served.bodies[-1][1]["max_tokens"] == 32
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
 @pytest.mark.parametrize("top", [True, False], ids=["by tokens", "by answers"])
-def test_chance_alone_proves_nothing(top: bool) -> None:
-    with connected(backend=Noisy(share=0.1), top=top) as (_, generator):
+def test_chance_alone_proves_nothing(top: bool, share: float) -> None:
+    with connected(backend=Noisy(share=share), top=top) as (_, generator):
         with pytest.raises(AdapterError, match="acts on nothing"):
             prove(generator, asked(generator))
         assert not generator.ability.echoes
+
+
+class Drawn:
+    """A server that answers a share of all requests otherwise by chance, and the first few prompts by the model."""
+
+    def __init__(self, generator: EndpointGenerator, share: float, seed: int = 0, changed: int = 0) -> None:
+        self.generator, self.share, self.changed, self._random = generator, share, changed, random.Random(seed)
+
+    def __call__(
+        self, variant: str, prompts: Sequence[Prompt], body: Mapping[str, Any], at_a_time: int
+    ) -> dict[str, Reply]:
+        return {prompt.id: Reply(self._text(variant, prompt), None, None, None, None) for prompt in prompts}
+
+    def acts(self, monkeypatch: pytest.MonkeyPatch) -> bool:
+        with monkeypatch.context() as patch:
+            patch.setattr(self.generator, "ask", self)
+            try:
+                return bool(prove(self.generator, asked(self.generator)))
+            except AdapterError:
+                return False
+
+    def _text(self, variant: str, prompt: Prompt) -> str:
+        other = variant != "base" and int(prompt.id[1:]) < self.changed
+        return f"{other} {self._random.random() < self.share}"
+
+
+@pytest.mark.parametrize("share", [0.03, 0.1, 0.25, 0.5])
+def test_chance_in_answers_seldom_looks_like_an_adapter(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(top=False) as (_, generator):
+        taken = sum(Drawn(generator, share, seed).acts(monkeypatch) for seed in range(500))
+    assert taken <= 10
+
+
+def test_one_changed_answer_of_a_steady_server_is_an_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(top=False) as (_, generator):
+        assert Drawn(generator, share=0.0, changed=1).acts(monkeypatch)
+
+
+@pytest.mark.parametrize(("changed", "mixed", "expected"), [(0, 0, 1), (1, 0, 1 / 3), (4, 0, 1 / 81), (1, 1, 5 / 9)])
+def test_the_chance_of_changed_answers(changed: int, mixed: int, expected: float) -> None:
+    assert chance(changed, mixed) == pytest.approx(expected)
 
 
 def test_a_server_that_samples_in_spite_of_temperature_0_is_refused() -> None:
