@@ -15,6 +15,7 @@ import torch
 from loralift import config as configuration
 from loralift.data import load_questions
 from loralift.errors import RunDirectoryError, UsageError
+from loralift.records import Answer, Example
 from loralift.workflow import scoring_process
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.datasets import DatasetRun
@@ -156,6 +157,23 @@ def test_a_process_that_is_gone_is_done_without(tmp_path, scoring, monkeypatch):
         assert len(scorer.scores(part, "base")) == len(ROWS)
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_other_answers_are_scored_there_as_here(tmp_path, scoring, monkeypatch, capsys, gone):
+    part = part_of(tmp_path)
+    examples = [Example(question, Answer(question.id, "It is so.")) for question in part.questions[::2]]
+    with Scorer(scoring, print) as scorer:
+        wanted = scorer.anew(part, "base", examples)
+        assert [score.id for score in wanted] == [example.question.id for example in examples]
+        monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+        scorer.score_beside(ON_A_GPU)
+        if gone:
+            scorer._process.kill()
+        else:
+            monkeypatch.setattr(scoring_process, "score_anew", lambda *job: pytest.fail("scored here"))
+        assert scorer.anew(part, "base", examples) == wanted
+    assert ("base: scoring beside failed (its process ended" in capsys.readouterr().out) == gone
+
+
 @pytest.mark.parametrize(("generator", "cores"), [(ON_A_CPU, 64), (ON_A_GPU, 2)])
 def test_where_generating_needs_the_processor_there_is_no_process(tmp_path, scoring, generator, cores, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: cores)
@@ -235,7 +253,8 @@ if int(sys.argv[2]):
     from tests.workflow.test_scoring_process import part_of
     many = [{"id": str(n), "question": f"{n}?", "reference": "It is so. " * 200} for n in range(2000)]
     part = part_of(Path(sys.argv[1]), rows=many, answers=many)
-    scoring_process._send(process.stdin, (part, "base", scoring_of(config.parse({"metrics": ["rouge", "chrf"]}))))
+    scoring = scoring_of(config.parse({"metrics": ["rouge", "chrf"]}))
+    scoring_process._send(process.stdin, ("score", (part, "base", scoring)))
 time.sleep(60)
 """
 

@@ -18,13 +18,13 @@ from loralift.workflow.comparing import compare_scores, corpus_aggregates, write
 from loralift.workflow.confounds import confounds_of
 from loralift.workflow.cutting import cuts_of
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import answers_twice
+from loralift.workflow.generating import AGAIN, again_of
 from loralift.workflow.judging import recall
 from loralift.workflow.progress import RunContext
 from loralift.workflow.provenance import finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import Scoring, read_summaries, score_again, settings_of
+from loralift.workflow.scoring import Scoring, read_summaries, settings_of
 from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.sweeps import sweep_of
 from loralift.workflow.tasks import score_task, with_warnings
@@ -114,7 +114,7 @@ def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer,
             watcher.say(f"{dataset.name}: {note}")
         if config.compared:
             with clock.stage(stage_of("compare", dataset)):
-                _compare(config, dataset, scoring, of_task, known, said)
+                _compare(config, dataset, scorer, scoring, of_task, known, said)
         return
     scorer.share(dataset, variants)
     for variant in variants:
@@ -124,12 +124,13 @@ def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer,
             scores[variant] = scorer.scores(dataset, variant)
     if config.compared:
         with clock.stage(stage_of("compare", dataset)):
-            _compare(config, dataset, scorer.scoring, scores, known)
+            _compare(config, dataset, scorer, scorer.scoring, scores, known)
 
 
 def _compare(
     config: RunConfig,
     dataset: DatasetRun,
+    scorer: Scorer,
     scoring: Scoring,
     scores: Mapping[str, Sequence[Score]],
     known: Known,
@@ -155,9 +156,9 @@ def _compare(
         scoring,
         scores,
         settings,
-        again=score_again(dataset, scoring, config) if answers_twice(config, dataset) else (),
+        again=scorer.anew(dataset, AGAIN, again_of(dataset, config)),
         training=known.training if dataset.decides else (),
-        cuts=() if dataset.name else cuts_of(dataset, scoring, scores, settings),
+        cuts=() if dataset.name else cuts_of(dataset, scorer, scores, settings),
     )
     summaries = {variant: read_summaries(dataset.directory, variant)[1] for variant in scores}
     proofs, lost = (known.proofs, known.lost) if dataset.decides else ((), ())

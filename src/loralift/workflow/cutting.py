@@ -16,7 +16,8 @@ from loralift.workflow.asking import marker_of
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.generating import read_records
-from loralift.workflow.scoring import PERPLEXITY, Scoring, parting_settings
+from loralift.workflow.scoring import PERPLEXITY, Scoring
+from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.thinking import thinking_of
 
 LEAST_SHORTER = 0.01
@@ -34,13 +35,13 @@ class _Cut:
 
 
 def cuts_of(
-    dataset: DatasetRun, scoring: Scoring, scores: Mapping[str, Sequence[Score]], settings: Settings
+    dataset: DatasetRun, scorer: Scorer, scores: Mapping[str, Sequence[Score]], settings: Settings
 ) -> tuple[CutComparison, ...]:
     """The primary comparison with answers that end before a next question, and with answers of half the length.
 
     Args:
         dataset: The answers.
-        scoring: The metrics.
+        scorer: Scores the answers that were cut.
         scores: Variant to the scores of its whole answers, the base's among them.
         settings: The comparison's own.
 
@@ -61,11 +62,11 @@ def cuts_of(
         }
         if max(len(shorter[variant]) / len(answers[variant]) for variant in answers) >= LEAST_SHORTER:
             cut_scores = {
-                variant: _cut_scores(dataset, scoring, variant, scores[variant], texts)
+                variant: _cut_scores(dataset, scorer, variant, scores[variant], texts)
                 for variant, texts in shorter.items()
             }
             shares = {variant: len(texts) / len(answers[variant]) for variant, texts in shorter.items()}
-            found += _compared(dataset, scoring, settings, cut, cut_scores, shares)
+            found += _compared(dataset, scorer.scoring, settings, cut, cut_scores, shares)
     return tuple(found)
 
 
@@ -80,19 +81,12 @@ def _cuts(protocol: Protocol, answers: Mapping[str, Mapping[str, Answer]], how: 
 
 
 def _cut_scores(
-    dataset: DatasetRun, scoring: Scoring, variant: str, scores: Sequence[Score], texts: Mapping[str, str]
+    dataset: DatasetRun, scorer: Scorer, variant: str, scores: Sequence[Score], texts: Mapping[str, str]
 ) -> list[Score]:
     """A variant's scores, those of the shortened answers made anew; references are as likely as before."""
-    from loralift.nemo.scoring import score_recorded
-
-    names = [name for name in scoring.judged if name != PERPLEXITY]
-    asked = {question.id: question for question in dataset.questions if question.id in texts}
-    examples = [Example(question, Answer(key, texts[key])) for key, question in asked.items()]
-    if not names or not examples:
-        return list(scores)
-    settings = parting_settings(dataset.directory, scoring)
-    anew, _ = score_recorded(examples, names, settings, primary=names[0], variant=variant)
-    new = {score.id: score for score in anew}
+    shorter = [question for question in dataset.questions if question.id in texts]
+    examples = [Example(question, Answer(question.id, texts[question.id])) for question in shorter]
+    new = {score.id: score for score in scorer.anew(dataset, variant, examples)}
     return [_merged(score, new[score.id]) if score.id in new else score for score in scores]
 
 

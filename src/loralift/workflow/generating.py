@@ -14,7 +14,7 @@ from loralift.comparison import repeat_id
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
 from loralift.generation import Generator
-from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
+from loralift.records import BASE, Answer, Example, Prompt, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.asking import Asked, generation_settings
 from loralift.workflow.codec import decode, plain
@@ -180,6 +180,14 @@ def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
 def answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
     """Whether the base answers some questions a second time; not with repeats, which show the noise themselves."""
     return bool(config.noise_rows and config.compared and config.repeats == 1 and dataset.decides)
+
+
+def again_of(dataset: DatasetRun, config: RunConfig) -> list[Example]:
+    """The base's second answers, without a likelihood, which depends on no answer; empty where it answered once."""
+    if not answers_twice(config, dataset):
+        return []
+    answers = read_records(dataset.directory.answers(AGAIN), Answer)
+    return [Example(question, answers[question.id]) for question in asked_again(dataset.data.questions, config)]
 
 
 def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator, prompts: Sequence[Prompt]) -> None:

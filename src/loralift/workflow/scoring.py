@@ -44,7 +44,7 @@ from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import DatasetRun, of_task
-from loralift.workflow.generating import AGAIN, asked_again, read_answers, read_records
+from loralift.workflow.generating import read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.thinking import decode_thinking, thinking_of
 
@@ -326,16 +326,16 @@ def write_values(
     return summaries
 
 
-def score_again(dataset: DatasetRun, scoring: Scoring, config: RunConfig) -> list[Score]:
-    """Score the base's second answers on the judged metrics; without perplexity, which does not depend on answers."""
+def score_anew(dataset: DatasetRun, variant: str, scoring: Scoring, examples: Sequence[Example]) -> list[Score]:
+    """Score other answers than those of a run, on the judged metrics but perplexity; writes nothing."""
     from loralift.nemo.scoring import score_recorded
 
-    answers = read_records(dataset.directory.answers(AGAIN), Answer)
-    examples = [Example(question, answers[question.id]) for question in asked_again(dataset.data.questions, config)]
-    judged = [info.name for info in scoring.metrics.values() if info.higher_is_better is not None]
+    names = [name for name in scoring.judged if name != PERPLEXITY]
+    if not names or not examples:
+        return []
     with _answers_are_kept():
         settings = parting_settings(dataset.directory, scoring)
-        return score_recorded(examples, judged, settings, primary=scoring.primary, variant=AGAIN)[0]
+        return score_recorded(examples, names, settings, primary=names[0], variant=variant)[0]
 
 
 def read_scores(directory: RunDirectory, variant: str) -> list[Score]:

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from importlib.util import find_spec
@@ -29,10 +29,10 @@ from loralift.config import RunConfig
 from loralift.cores import cores
 from loralift.errors import first_line
 from loralift.generation import Generator
-from loralift.records import Question, Score
+from loralift.records import Example, Question, Score
 from loralift.workflow import memory
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.scoring import Scored, Scoring, score_variant, try_metrics, write_scored
+from loralift.workflow.scoring import Scored, Scoring, score_anew, score_variant, try_metrics, write_scored
 
 # Fewest CPU cores for a second process: generating on a GPU needs one, scoring another, and libraries have threads.
 FEWEST_CORES = 4
@@ -41,8 +41,10 @@ FEWEST_CORES = 4
 MANY_ROWS = 5_000
 
 
-type Job = tuple[Literal["score", "try"], tuple[Any, ...]]
+type Job = tuple[Literal["score", "anew", "try"], tuple[Any, ...]]
 """What is asked of the process, and the arguments of the function that does it."""
+
+DOES: Mapping[str, Callable[..., Any]] = {"score": score_variant, "anew": score_anew, "try": try_metrics}
 
 type Found = Scored | str
 """What scoring gave, or why it failed."""
@@ -137,6 +139,20 @@ class Scorer:
         write_scored(dataset, variant, self.scoring, scored)
         return scored.scores
 
+    def anew(self, dataset: DatasetRun, variant: str, examples: Sequence[Example]) -> list[Score]:
+        """The scores of other answers than the run's, in the process if there is one, which has its models loaded.
+
+        Raises:
+            LoraLiftError: What `score_anew` raises.
+        """
+        given = (dataset, variant, self.scoring, list(examples))
+        if self._process is not None and examples:
+            found = self._thread.submit(_ask, self._process, ("anew", given)).result()
+            if not isinstance(found, str):
+                return list(found)
+            self._say(f"{variant}: scoring beside failed ({found}), so it is scored here")
+        return score_anew(*given)
+
     def _scored(self, dataset: DatasetRun, variant: str) -> Scored:
         begun = self._begun.pop((dataset.part, variant), None)
         if begun is None or begun.cancel():
@@ -188,7 +204,7 @@ def main() -> None:
         job = jobs.get()
         try:
             does, given = job
-            found: Any = score_variant(*given) if does == "score" else try_metrics(*given)
+            found: Any = DOES[does](*given)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other process scores again and raises it
             found = f"{type(error).__name__}: {first_line(error)}"
         _send(answers, found)
