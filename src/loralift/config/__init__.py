@@ -185,7 +185,7 @@ class RunConfig(ServedFields):
     )
     engine: Literal["auto", "transformers", "vllm", "endpoint"] = Field(
         "auto",
-        title="What generates; auto takes vllm where it is installed and a GPU is there, endpoint asks a server.",
+        title="What generates; auto takes what is expected to be done sooner, endpoint asks a server.",
         description="auto, transformers, vllm or endpoint",
     )
     decoding: Literal["auto", "loop", "generate"] = Field(

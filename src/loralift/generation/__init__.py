@@ -6,7 +6,7 @@ Importing this room costs nothing: torch, transformers and peft are imported by 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from loralift.generation.transformers_engine.generator import TransformersGenerator
     from loralift.generation.transformers_engine.plain import PlainModel
     from loralift.generation.vllm.generator import VllmGenerator
+    from loralift.generation.vllm.start import Work
 
 __all__ = [
     "Decoding",
@@ -188,7 +189,10 @@ def load_vllm(
         UsageError: An argument is not what it must be.
     """
     base = inspect_base(model, revision)
-    return _start_vllm(base, inspect_adapters(base, adapters), dtype, rows, tensor_parallel)
+    from loralift.generation.vllm import start
+
+    work = start.Work(tuple(rows), 1 + len(adapters or {}), tensor_parallel)
+    return _start_vllm(base, inspect_adapters(base, adapters), dtype, work)
 
 
 def load_generator(
@@ -201,7 +205,9 @@ def load_generator(
     device_map: str | None = None,
     decoding: Decoding = "auto",
     rows: Sequence[int] = (),
+    new_tokens: int = 0,
     tensor_parallel: int = 1,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Generator:
     """Load a base and its adapters into the engine that was asked for, or that fits.
 
@@ -214,7 +220,9 @@ def load_generator(
         device_map: ``auto``: the base's layers are spread over all GPUs; chooses the transformers engine.
         decoding: As of `load_transformers`; anything but ``auto`` chooses the transformers engine.
         rows: As of `load_vllm`.
-        tensor_parallel: Likewise; above 1 chooses vLLM.
+        new_tokens: Most tokens of an answer, by which ``auto`` chooses; 0: not known.
+        tensor_parallel: As of `load_vllm`; above 1 chooses vLLM.
+        say: Told why ``auto`` does not take vLLM, which could run it.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -223,6 +231,7 @@ def load_generator(
         UsageError: An argument is not what it must be, or two of them exclude each other.
     """
     from loralift.generation.transformers_engine import generator
+    from loralift.generation.vllm import start
 
     if tensor_parallel > 1:
         engine = _parallel(engine, device_map, decoding)
@@ -232,8 +241,9 @@ def load_generator(
         if device not in ("auto", "cuda"):
             raise UsageError(f"`--device-map` spreads the base over all GPUs: leave out --device, got {device!r}")
         engine = "transformers"
-    if choose_engine(engine, base, infos, dtype=dtype, device=device, decoding=decoding) == "vllm":
-        return _start_vllm(base, infos, dtype, rows, tensor_parallel)
+    work = start.Work(tuple(rows), 1 + len(infos), tensor_parallel, new_tokens)
+    if choose_engine(engine, base, infos, dtype=dtype, device=device, decoding=decoding, work=work, say=say) == "vllm":
+        return _start_vllm(base, infos, dtype, work)
     return generator.load(base, infos, dtype=dtype, device=device, device_map=device_map, decoding=decoding)
 
 
@@ -254,8 +264,10 @@ def choose_engine(
     dtype: str = "auto",
     device: str = "auto",
     decoding: Decoding = "auto",
+    work: Work | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> str:
-    """``transformers`` or ``vllm``: what was asked for, or for ``auto`` vLLM where it can do the work.
+    """``transformers`` or ``vllm``: as asked, or for ``auto`` as `loralift.generation.vllm.choose` expects of the work.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -268,16 +280,12 @@ def choose_engine(
         if engine == "vllm":
             raise UsageError("`--decoding` is for the transformers engine: leave it out with --engine vllm")
         return "transformers"
+    return choose.choose_engine(engine, base, infos, dtype, device, work, say)
 
-    return choose.choose_engine(engine, base, infos, dtype, device)
 
+def _start_vllm(base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, work: Work) -> VllmGenerator:
+    from loralift.generation.vllm import generator, load
 
-def _start_vllm(
-    base: BaseModel, infos: Sequence[AdapterInfo], dtype: str, rows: Sequence[int], gpus: int
-) -> VllmGenerator:
-    from loralift.generation.vllm import generator, load, start
-
-    work = start.Work(tuple(rows), 1 + len(infos), gpus)
     return generator.VllmGenerator(load.load_engine(base, infos, dtype, work))
 
 

@@ -37,7 +37,11 @@ MADE_WITH = "made_with"
 
 
 def load_generator(
-    config: RunConfig, watcher: Watcher, rows: Sequence[int] = (), base: BaseModel | None = None
+    config: RunConfig,
+    watcher: Watcher,
+    rows: Sequence[int] = (),
+    base: BaseModel | None = None,
+    new_tokens: int = 0,
 ) -> Generator:
     """Load the base model and its adapters.
 
@@ -46,6 +50,7 @@ def load_generator(
         watcher: Told what is being loaded.
         rows: For each data set, how many answers each variant will give; empty: a few.
         base: As `inspect_model` found it; None: it is inspected here.
+        new_tokens: Most tokens of an answer, by which ``--engine auto`` chooses; 0: not known.
 
     Raises:
         ModelError: The base cannot be found or loaded.
@@ -53,13 +58,15 @@ def load_generator(
     """
     watcher.say(f"model: loading {config.model}")
     base = base or inspect_model(config)
-    generator = _served(config, base) if config.endpoint is not None else _loaded(config, base, rows)
+    generator = (
+        _served(config, base) if config.endpoint is not None else _loaded(config, watcher, base, rows, new_tokens)
+    )
     for note in generator.notes:
         watcher.say(f"model: {note}")
     return generator
 
 
-def _loaded(config: RunConfig, base: BaseModel, rows: Sequence[int]) -> Generator:
+def _loaded(config: RunConfig, watcher: Watcher, base: BaseModel, rows: Sequence[int], new_tokens: int) -> Generator:
     return generation.load_generator(
         config.engine,
         base,
@@ -69,7 +76,9 @@ def _loaded(config: RunConfig, base: BaseModel, rows: Sequence[int]) -> Generato
         device_map=config.device_map,
         decoding=config.decoding,
         rows=rows,
+        new_tokens=new_tokens,
         tensor_parallel=config.tensor_parallel,
+        say=lambda why: watcher.say(f"model: {why}"),
     )
 
 

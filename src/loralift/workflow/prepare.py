@@ -141,7 +141,8 @@ def _generator(config: RunConfig, watcher: Watcher, own: Sequence[DatasetRun], b
             )
             watcher.say(f"model: transformers runs it, since {why}")
         config = config.model_copy(update={"engine": "transformers"})
-    return load_generator(config, watcher, [len(dataset.questions) for dataset in own], base)
+    most = max(dataset.protocol.max_new_tokens for dataset in own)
+    return load_generator(config, watcher, [len(dataset.questions) for dataset in own], base, most)
 
 
 def _show_trained(own: Sequence[DatasetRun], asked: Mapping[str, Asked], watcher: Watcher) -> None:

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM
 from loralift.errors import AdapterError, MissingExtraError, ModelError, UsageError
 from loralift.generation import GenerationSettings, choose_engine, inspect_adapter, inspect_base, prove
 from loralift.generation.base import sampling_seed
-from loralift.generation.vllm import load, start
+from loralift.generation.expected import expected_seconds
+from loralift.generation.vllm import choose, load, start
 from loralift.generation.vllm.generator import VllmGenerator
 from loralift.generation.vllm.start import Work, capture_sizes, compilation, memory_share, merging_fits, request_rank
 from loralift.records import Prompt
@@ -187,6 +188,34 @@ def test_auto_takes_vllm_where_it_can(
     assert choose_engine("auto", base, infos) == "transformers"
     with pytest.raises(UsageError, match="`--engine` must be transformers where torch finds no CUDA GPU, got 'vllm'"):
         choose_engine("vllm", base, infos)
+
+
+@pytest.mark.parametrize(
+    ("model_type", "rows", "engine"),
+    [
+        ("llama", 648, "transformers"),
+        ("llama", 100_000, "vllm"),
+        ("cohere2", 648, "vllm"),
+        ("cohere2", 8, "transformers"),
+    ],
+)
+def test_auto_takes_what_is_expected_to_be_done_sooner(
+    fake: Any, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, model_type: str, rows: int, engine: str
+) -> None:
+    monkeypatch.setattr(choose, "parameters_of", lambda config: 8.03e9)
+    base = inspect_base(str(tiny_base))
+    monkeypatch.setattr(base.config, "model_type", model_type)
+    said: list[str] = []
+    assert choose_engine("auto", base, [], work=Work((rows,), 2, new_tokens=256), say=said.append) == engine
+    assert [line.split(",")[0] for line in said] == ["transformers runs it"] * (engine == "transformers")
+    assert choose_engine("vllm", base, [], work=Work((rows,), 2, new_tokens=256), say=pytest.fail) == "vllm"
+
+
+def test_expected_seconds_are_those_that_were_measured() -> None:
+    tokens = 2 * 648 * 256
+    for way, rate, ready in (("vllm", 23_655, 22.5), ("loop", 19_421, 5.3)):  # benchmarks/results/h200.md
+        assert expected_seconds(way, 8.03e9, tokens) == pytest.approx(ready + tokens / rate)
+    assert expected_seconds("loop", 1e8, tokens) == expected_seconds("loop", 1e9, tokens)
 
 
 def test_vllm_that_is_missing_is_named(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,8 +11,10 @@ from transformers import AutoModelForCausalLM
 from loralift.errors import AdapterError, UsageError, wrong_argument
 from loralift.generation.adapter import low_rank
 from loralift.generation.adapter.info import AdapterInfo
+from loralift.generation.expected import expected_seconds
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.quiet import quiet_loading
+from loralift.generation.transformers_engine import capability
 from loralift.generation.vllm import start
 
 # Settings of mixture-of-experts models: vLLM fuses their experts into one tensor, into which we cannot merge.
@@ -22,8 +24,28 @@ _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 _FIRST_GPU = ("auto", "cuda", "cuda:0")
 
 
-def choose_engine(engine: str, source: BaseModel, infos: Sequence[AdapterInfo], dtype: str, device: str) -> str:
-    """``transformers`` or ``vllm``; ``auto`` takes vLLM where it is installed and can run the model as asked.
+def choose_engine(
+    engine: str,
+    source: BaseModel,
+    infos: Sequence[AdapterInfo],
+    dtype: str,
+    device: str,
+    work: start.Work | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> str:
+    """``transformers`` or ``vllm``; ``auto`` takes the one that is expected to be done sooner with the work.
+
+    Of a machine that cannot run the model by vLLM as asked, or has none, that is transformers; where the work is not
+    known, vLLM.
+
+    Args:
+        engine: ``auto``, ``transformers`` or ``vllm``.
+        source: The base.
+        infos: Its adapters.
+        dtype: As of `load_transformers`.
+        device: Likewise.
+        work: What is asked of the engine; None: not known.
+        say: Told why vLLM, which could, does not run it.
 
     Raises:
         MissingExtraError: vLLM was asked for and is not installed.
@@ -42,7 +64,29 @@ def choose_engine(engine: str, source: BaseModel, infos: Sequence[AdapterInfo], 
         return "transformers"
     free, _ = torch.cuda.mem_get_info()
     merged = serving_mode(source, infos, free) == "merged"
-    return "vllm" if all(obstacle(info, merged=merged) is None for info in infos) else "transformers"
+    if not all(obstacle(info, merged=merged) is None for info in infos):
+        return "transformers"
+    if work is not None and work.tokens and (why := _sooner_without(source, work)):
+        say(why)
+        return "transformers"
+    return "vllm"
+
+
+def _sooner_without(source: BaseModel, work: start.Work) -> str | None:
+    """Why the transformers engine is expected to be done sooner than vLLM; None where it is not."""
+    parameters = parameters_of(source.config)
+    # the loop's other conditions are of loaded weights, and kept by models of these types but for rare settings
+    own_loop = source.config.model_type in capability.TESTED and not source.quantization
+    takes = {
+        way: expected_seconds(way, parameters, work.tokens) for way in ("vllm", "loop" if own_loop else "generate")
+    }
+    vllm, transformers = takes.values()
+    if vllm < transformers:
+        return None
+    return (
+        f"transformers runs it, expected to need {transformers:.0f} s for at most {work.tokens:,} tokens of answers on "
+        f"a card like an H200, and vLLM {vllm:.0f} s, most of them to start; --engine vllm takes vLLM"
+    )
 
 
 def only_transformers(source: BaseModel) -> str | None:

@@ -48,11 +48,13 @@ class Work:
         calls: How many prompts each call of ``generate`` has; empty where that is not known.
         variants: How many variants answer them.
         gpus: How many hold the base together, each a part of every layer (tensor parallelism).
+        new_tokens: Most tokens of an answer; 0 where that is not known.
     """
 
     calls: Sequence[int] = ()
     variants: int = 1
     gpus: int = 1
+    new_tokens: int = 0
 
     @property
     def at_once(self) -> int:
@@ -63,6 +65,11 @@ class Work:
     def answers(self) -> int:
         """Answers of all variants and calls together."""
         return sum(self.calls) * self.variants
+
+    @property
+    def tokens(self) -> int:
+        """Most tokens of all answers together; 0 where that is not known."""
+        return self.answers * self.new_tokens
 
 
 def capture_sizes(rows: int) -> list[int]:
