@@ -96,14 +96,22 @@ def _spread(config: RunConfig, watcher: Watcher, base: BaseModel, rows: Sequence
     infos = generation.inspect_adapters(base, config.adapters)  # refused here, before any process is started
     device = None if config.device == "auto" else config.device
     given = load.Given(config.workers or "auto", config.ray_address, device, config.tensor_parallel)
-    loads = partial(_loaded_in_worker, config, tuple(rows), new_tokens)
+    loads = partial(loaded_in_worker, config, tuple(rows), new_tokens)
     return load.load(base, infos, given, loads, lambda line: watcher.say(f"model: {line}"))
 
 
-def _loaded_in_worker(
+def loaded_in_worker(
     config: RunConfig, rows: Sequence[int], new_tokens: int, room: Room, say: Callable[[str], None]
 ) -> Generator:
-    """What each worker loads, from the files that it finds itself."""
+    """What each Ray worker loads, from the files that it finds itself.
+
+    Args:
+        config: The run's configuration.
+        rows: For each data set, how many answers all workers together give.
+        new_tokens: Most tokens of an answer.
+        room: What the worker got.
+        say: Told what a user must know.
+    """
     config = config.model_copy(update={"device": room.device, "workers": None, "ray_address": None})
     share = [math.ceil(count / room.workers) for count in rows]
     return _loaded(config, say, inspect_model(config), share, new_tokens)

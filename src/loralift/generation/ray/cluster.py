@@ -25,7 +25,7 @@ STORE_BYTES = 128 << 20
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leaves CUDA_VISIBLE_DEVICES as it is; Ray warns where that is not said
-    "RAY_agent_register_timeout_ms": "120000",  # on a busy machine Ray's own start takes longer than it waits
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # of what it cannot do without it says on standard error
 }
 """Variables that Ray reads when it is imported."""
 
@@ -136,6 +136,11 @@ class Cluster:
         except exceptions.RayTaskError as error:
             if isinstance(error.cause, LoraLiftError):
                 raise error.cause from None
+            if isinstance(error.cause, exceptions.RaySystemError):
+                raise ModelError(
+                    f"a worker lacks what this process has ({str(error.cause).splitlines()[0]}): install the same "
+                    "packages, LoraLift too, on all machines of the cluster"
+                ) from error
             raise
         except exceptions.RayError as error:
             return Died(why(str(error)))
@@ -213,7 +218,10 @@ def _start(ray: Any, address: str | None) -> str:
         context = ray.init(**options, log_to_driver=False, logging_level="ERROR", job_config=job)
     except Exception as error:  # what Ray raises when it does not start is of no class of its own
         if address is None:
-            raise ModelError(f"`--workers`: Ray does not start here: {first_line(error)}") from error
+            raise ModelError(
+                f"`--workers`: Ray does not start here: {first_line(error)}; on a busy machine start "
+                "it before by `ray start --head`, and give --ray-address auto"
+            ) from error
         raise ModelError(
             f"`--ray-address`: no Ray cluster of this version answers at {address}: {first_line(error)}; start one "
             "with `ray start --head`, or leave the flag out for workers on this machine"
