@@ -22,6 +22,12 @@ from tests.models import PROMPTS
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'loralift[ray]'")
 from loralift.generation.ray import load
 
+# Ray leaves its daemons' pipes and log files to the garbage collector
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 SETTINGS = GenerationSettings(max_new_tokens=24)
 
 

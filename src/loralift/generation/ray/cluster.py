@@ -25,7 +25,6 @@ STORE_BYTES = 128 << 20
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # leaves CUDA_VISIBLE_DEVICES as it is; Ray warns where that is not said
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # of what it cannot do without it says on standard error
 }
 """Variables that Ray reads when it is imported."""
 
