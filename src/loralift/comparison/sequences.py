@@ -68,6 +68,8 @@ class ConfidenceSequence:
         inside, outside = -self.reach, self.reach
         for _ in range(HALVINGS):
             middle = (inside + outside) / 2
+            if middle == outside:  # nothing was ever won: even the largest mean stands
+                break
             won = wealth(self.reach - values, self.reach - middle, self.looks)
             if won.max(initial=0.0) >= -np.log(error):
                 outside = middle

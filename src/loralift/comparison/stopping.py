@@ -115,9 +115,9 @@ def stopped(
 ) -> Comparison:
     """A comparison of rows that were asked until a verdict was sure, with what holds of such rows and nothing else.
 
-    The metric that decides has the sequence's figures, or those of the last analysis where rows ran out. No other
-    metric has a verdict, since alpha is spent, or a test. Where it has bounds, its interval is a sequence's of the same
-    level, which holds wherever one stops; others have none.
+    The metric that decides has the sequence's figures, or those of the last analysis where rows ran out. The others
+    describe: alpha is spent, so they have no verdict and no test. Where one has bounds, its interval is a sequence's of
+    the same level, which holds wherever one stops; others have none.
 
     Args:
         comparison: As `compare` made it of these rows.
@@ -141,7 +141,11 @@ def stopped(
             row = replace(row, interval=Interval(low, high, 1 - error, BETTING))
         rows.append(row)
     verdicts = {row.candidate: row.verdict for row in rows if row.metric == comparison.primary and row.verdict}
-    return replace(comparison, rows=tuple(rows), verdicts=verdicts, ranking=None, stopping=stopping)
+    described = {
+        name: info if name == comparison.primary else replace(info, higher_is_better=None)
+        for name, info in comparison.metrics.items()
+    }
+    return replace(comparison, rows=tuple(rows), verdicts=verdicts, metrics=described, ranking=None, stopping=stopping)
 
 
 _NOTHING: Mapping[str, Any] = {
