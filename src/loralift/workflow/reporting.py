@@ -140,9 +140,9 @@ def _of_stopping(compared: Compared) -> Iterator[str]:
     yield (
         f"{said(stopping)[0].upper()}{said(stopping)[1:]}. Only {title} is judged: looking at it chose the rows of all "
         "metrics, so the others are described, by intervals that hold wherever one stops, or by none. Where one stops "
-        "early a difference looks too large, on the whole: read its interval. Tests of slices, lengths and failures, the "
-        "ranking and NeMo Evaluator's paired tests are left out; those that `nel` makes of these bundles do not know of "
-        "the stopping, nor do the intervals of one variant alone."
+        "early a difference looks too large, on the whole: read its interval. Tests of slices, lengths and failures, "
+        "the ranking and NeMo Evaluator's paired tests are left out; those that `nel` makes of these bundles do not "
+        "know of the stopping, nor do the intervals of one variant alone."
     )
 
 
