@@ -138,6 +138,15 @@ def test_its_rows_are_not_compared_as_others_are(stopped_run: Path, cli: Callabl
     assert "no ordinary interval or test of them holds" in done.err
 
 
+def test_its_base_is_not_that_of_a_run_that_asks_all(
+    stopped_run: Path, command: list[str], cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    usual = [one for one in command if one != "--stop-when-sure"]
+    done = cli(*usual, "--base-from", stopped_run, "-o", tmp_path / "whole")
+    assert done.code == 2
+    assert "stopping: was" in done.err
+
+
 def test_its_rows_are_not_judged_by_a_judge(stopped_run: Path, cli: Callable[..., Outcome]) -> None:
     done = cli("judge", stopped_run, "--judge", "http://localhost:9/v1", "--judge-model", "j")
     assert done.code == 2

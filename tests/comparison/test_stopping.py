@@ -11,7 +11,7 @@ from scipy import stats
 from benchmarks.stopping import ALPHA, simulate
 from loralift.comparison import Settings, compare, with_margins
 from loralift.comparison.sequences import ABOVE, INSIDE, SHARES, UNKNOWN, ConfidenceSequence, sides, wealth
-from loralift.comparison.stopping import CONTRADICTION, drawn, looks_of, reach_of, stopped, sure_so_far
+from loralift.comparison.stopping import CONTRADICTION, SURE_BEFORE, drawn, looks_of, reach_of, stopped, sure_so_far
 from loralift.errors import ComparisonError, UsageError
 from loralift.records import Comparison, MetricInfo, Score, Stopping
 from tests.comparison.shapes import LOSS, PERPLEXITY, QUALITY, RIGHT, WORDS, rows
@@ -194,6 +194,34 @@ def test_rows_that_contradict_each_other_decide_nothing() -> None:
     row = judged(np.zeros(400), {"mine": drift}, stopping(400, 648, 200, 400)).rows[0]
     assert (row.verdict, row.interval) == ("inconclusive", None)
     assert CONTRADICTION in row.warnings
+
+
+def test_what_was_sure_and_is_not_by_the_final_scores_is_said() -> None:
+    base = np.random.default_rng(6).uniform(0.3, 0.5, 64)
+    left, right = rows(quality=base), rows(quality=base[::-1])
+    found = compare("base", left, {"mine": right}, {"quality": QUALITY}, SETTINGS)
+    row = stopped(found, {"base": left, "mine": right}, stopping(64, 648), SETTINGS).rows[0]
+    assert (row.verdict, SURE_BEFORE in row.warnings) == ("inconclusive", True)
+
+
+def test_a_metric_beyond_its_own_bounds_that_does_not_decide_has_no_interval() -> None:
+    base = np.full(64, 0.3)
+    left, right = rows(quality=base, right=base), rows(quality=base + 0.3, right=base + 3)
+    infos = {info.name: info for info in (QUALITY, RIGHT)}
+    found = compare("base", left, {"mine": right}, infos, SETTINGS)
+    quality, beyond = stopped(found, {"base": left, "mine": right}, stopping(64, 648), SETTINGS).rows
+    assert (quality.verdict, beyond.interval) == ("better", None)
+
+
+def test_where_nothing_was_ever_won_every_mean_stands() -> None:
+    assert ConfidenceSequence(np.full(30, 1.0), 1.0, (30,)).ends(0.025)[1] == 1.0
+
+
+def test_without_a_scored_pair_nothing_is_sure() -> None:
+    left = [Score(f"q{i:05}", {"quality": None}) for i in range(64)]
+    found = compare("base", left, {"mine": left}, {"quality": QUALITY}, SETTINGS)
+    row = stopped(found, {"base": left, "mine": left}, stopping(64, 64), SETTINGS).rows[0]
+    assert (row.verdict, row.interval, row.difference) == ("inconclusive", None, None)
 
 
 @pytest.mark.parametrize("info", [LOSS, PERPLEXITY, replace(QUALITY, high=float("inf"))])

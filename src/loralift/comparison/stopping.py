@@ -40,6 +40,8 @@ CONTRADICTION = (
     "The rows contradict that they were drawn at random from one population: what was sure early is excluded later."
 )
 
+SURE_BEFORE = "The verdict was sure when the run stopped, and by the scores of its end it is not: ask all rows instead."
+
 BETTING = "betting"
 """The name of the sequence's intervals, and of its test."""
 
@@ -125,20 +127,20 @@ def stopped(
         stopping: How they were asked.
         settings: The comparison's own, with its margins.
     """
-    rows = []
-    base = scores[comparison.baseline]
+    rows, base, alpha = [], scores[comparison.baseline], settings.alpha / len(comparison.candidates)
     for row in comparison.rows:
         info = comparison.metrics[row.metric]
         of = sample(pair(base, scores[row.candidate]), info)
         row = replace(row, **_NOTHING)
-        if row.metric == comparison.primary:
-            seen = _sequence(of, info, base, stopping)
+        if row.metric != comparison.primary:
+            row = _described(row, of, info, base, stopping, ON_THE_WAY * alpha)
+        elif row.difference is None:
+            row = replace(row, verdict="inconclusive")
+        else:
             left = None if stopping.rows < stopping.of else of
-            row = _judged(row, seen, left, info, settings, settings.alpha / len(comparison.candidates))
-        elif row.difference is not None and not info.corpus and _span(info) < math.inf:
-            error = ON_THE_WAY * settings.alpha / len(comparison.candidates)
-            low, high = _sequence(of, info, base, stopping).ends(error / 2)
-            row = replace(row, interval=Interval(low, high, 1 - error, BETTING))
+            row = _judged(row, _sequence(of, info, base, stopping), left, info, settings, alpha)
+        if row.verdict == "inconclusive" and stopping.sure:
+            row = replace(row, warnings=(*row.warnings, SURE_BEFORE))
         rows.append(row)
     verdicts = {row.candidate: row.verdict for row in rows if row.metric == comparison.primary and row.verdict}
     described = {
@@ -154,6 +156,17 @@ _NOTHING: Mapping[str, Any] = {
     "test": "",
 }
 """What an ordinary analysis says, and what does not hold of rows at which one stopped."""
+
+
+def _described(
+    row: MetricComparison, of: Sample, info: MetricInfo, base: Sequence[Score], stopping: Stopping, error: float
+) -> MetricComparison:
+    """The row of a metric that does not decide, with an interval where it keeps to bounds."""
+    bounded = _span(info) < math.inf and bool((np.abs(row_differences(of)) <= _span(info)).all())
+    if row.difference is None or info.corpus or not bounded:
+        return row
+    low, high = _sequence(of, info, base, stopping).ends(error / 2)
+    return replace(row, interval=Interval(low, high, 1 - error, BETTING))
 
 
 def _judged(

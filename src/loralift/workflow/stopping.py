@@ -7,7 +7,7 @@ it: what was looked at is not looked at again, so that nothing is decided twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +75,7 @@ def answer_until_sure(
     ids = [question.id for question in dataset.data.questions]
     order, looks = drawn(ids, seed), looks_of(len(ids), BLOCK)
     stopping = stopping_of(directory.read_run()) or Stopping(0, len(ids), seed, (), sure=False)
+    scored: dict[str, dict[str, Score]] = {}
     for number, end in enumerate(looks, start=1):
         if end < stopping.rows:  # a resume: it was looked at, and went on
             continue
@@ -84,7 +85,7 @@ def answer_until_sure(
         if end > stopping.rows:
             stopping = Stopping(end, len(ids), seed, looks[:number], sure=False)
             with context.clock.stage("look"):
-                stopping = _looked(context, dataset, scoring, order[:end], stopping)
+                stopping = _looked(context, dataset, scoring, order[:end], stopping, scored)
             files.write_json(directory.run, {**directory.read_run(), "stopping": plain(stopping)})
         if stopping.sure:
             break
@@ -93,12 +94,20 @@ def answer_until_sure(
 
 
 def _looked(
-    context: RunContext, dataset: DatasetRun, scoring: Scoring, ids: Sequence[str], stopping: Stopping
+    context: RunContext,
+    dataset: DatasetRun,
+    scoring: Scoring,
+    ids: Sequence[str],
+    stopping: Stopping,
+    scored: dict[str, dict[str, Score]],
 ) -> Stopping:
-    """How far one is after one look more."""
+    """How far one is after one look more; `scored` holds each variant's rows by id, and is added to."""
     settings, info = settings_of(context.config, scoring), scoring.metrics[scoring.primary]
-    base, candidates = _scores(dataset, BASE, scoring, ids), context.config.compared
-    scores = {name: _scores(dataset, name, scoring, ids) for name in candidates}
+    for variant in (BASE, *context.config.compared):
+        rows = scored.setdefault(variant, {})
+        rows |= _scores(dataset, variant, scoring, {row for row in ids if row not in rows})
+    base, *others = (list(scored[variant].values()) for variant in (BASE, *context.config.compared))
+    scores = dict(zip(context.config.compared, others, strict=True))
     verdicts = sure_so_far(base, scores, info, settings, stopping)
     told = ", ".join(
         f"{name} {'not sure' if verdict == 'inconclusive' else verdict}" for name, verdict in verdicts.items()
@@ -107,11 +116,12 @@ def _looked(
     return replace(stopping, sure="inconclusive" not in verdicts.values())
 
 
-def _scores(dataset: DatasetRun, variant: str, scoring: Scoring, ids: Sequence[str]) -> list[Score]:
-    """A variant's rows on the metric that decides; all of them anew, so that they are what the end will find."""
-    answers, wanted = read_answers(dataset.directory, variant, signed=True), set(ids)
-    examples = [Example(one, answers[one.id]) for one in dataset.data.questions if one.id in wanted]
-    return score_examples([scoring.primary], examples, parting_settings(dataset.directory, scoring))
+def _scores(dataset: DatasetRun, variant: str, scoring: Scoring, ids: Collection[str]) -> dict[str, Score]:
+    """A variant's rows on the metric that decides, by id."""
+    answers = read_answers(dataset.directory, variant, signed=True)
+    examples = [Example(one, answers[one.id]) for one in dataset.data.questions if one.id in ids]
+    scores = score_examples([scoring.primary], examples, parting_settings(dataset.directory, scoring))
+    return {score.id: score for score in scores}
 
 
 def cut(dataset: DatasetRun, stopping: Stopping) -> DatasetRun:
