@@ -101,6 +101,7 @@ simulate: setup  ## the simulations behind docs/statistics.md, three quarters of
 	$(PYTHON) -m benchmarks.verdicts
 	$(PYTHON) -m benchmarks.protocols
 	$(PYTHON) -m benchmarks.sweeping
+	$(PYTHON) -m benchmarks.stopping
 
 # atheris has no part in LoraLift, and no wheel for every system: it lies beside the environment
 fuzz: setup .fuzz/.ready  ## feed everything that reads or shows with spoiled inputs; RUNS of each target, FUZZ=--plain without atheris

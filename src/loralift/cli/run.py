@@ -110,8 +110,11 @@ def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:
     """Refuse, before hours of generation, a judge that could not be asked then.
 
     Raises:
-        UsageError: There is nothing to judge, or the judge is elsewhere and no network is to be reached.
+        UsageError: There is nothing to judge, or rows are asked until they are sure, or the judge is elsewhere
+            and no network is to be reached.
     """
+    if config.stop_when_sure:
+        raise UsageError("`--judge` and `--stop-when-sure` exclude each other: it would look at the same rows again")
     if not config.compared:
         raise UsageError("`--judge` judges answers of adapters against the base's: give an --adapter")
     offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE

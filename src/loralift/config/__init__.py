@@ -47,6 +47,7 @@ from loralift.config.fields import (
 from loralift.config.names import TASKS, USABLE_NAMES, folder_of, is_usable
 from loralift.config.protocols import CHAT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of, refuse_unused_shots
 from loralift.config.served import ServedFields, refuse_unserved
+from loralift.config.stopping import StoppingFields, refuse_unstoppable
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.records import TRAINING
 from loralift.yaml_file import read_yaml
@@ -54,7 +55,7 @@ from loralift.yaml_file import read_yaml
 DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 
 
-class RunConfig(ServedFields):
+class RunConfig(StoppingFields, ServedFields):
     """Everything that `loralift run` can be told; see `docs/configuration.md`.
 
     Raises:
@@ -322,6 +323,7 @@ class RunConfig(ServedFields):
             )
         refuse_unused_shots(self.protocols, self.model_fields_set, self.shots, self.train_data)
         refuse_unserved(self, self.engine, self.model_fields_set, self.tasks)
+        refuse_unstoppable(self, self.model_fields_set, self.compared)
         refuse_beside(self.candidates, self.adapters, self.engine, self.device_map, self.tasks)
         if self.base_from is not None and not self.compared:
             raise whole_line("`--base-from` spares asking the base beside an adapter, and there is none: give one")

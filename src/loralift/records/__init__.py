@@ -31,6 +31,7 @@ from loralift.records.figures import (
     Place,
     Ranking,
     SdkPairedTest,
+    Stopping,
     Verdict,
 )
 from loralift.records.judging import (
@@ -147,6 +148,7 @@ __all__ = [
     "Score",
     "SdkPairedTest",
     "SliceComparison",
+    "Stopping",
     "Style",
     "Sweep",
     "Tags",
