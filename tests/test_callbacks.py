@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
@@ -22,7 +23,7 @@ from transformers import (
 
 from loralift import callbacks, evaluate
 from loralift.callbacks import LoraLiftCallback
-from loralift.errors import LoraLiftError, ModelError, UsageError
+from loralift.errors import ModelError, UsageError
 from loralift.reporting.charts import apart
 from loralift.workflow import in_training, reporting
 from tests.models import PAIRS, SUBJECTS
@@ -140,9 +141,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return sorted(made, key=lambda row: row["id"])
 
 
-def test_training_goes_on_as_if_nobody_had_looked(
-    looked: Any, trainer_of: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_training_goes_on_as_if_nobody_had_looked(looked: Any, trainer_of: Callable[..., Any], tmp_path: Path) -> None:
     alone = trainer_of(tmp_path, eval_on_start=True)
     alone.train()
     ours, theirs = looked.model.state_dict(), alone.model.state_dict()
@@ -169,7 +168,8 @@ def test_a_base_that_was_written_to_is_refused(looked: Any, capsys: pytest.Captu
         looked.model.base_model.model.model.layers[0].self_attn.q_proj.lora_B["default"].weight.add_(1e-3)
         weight.data[0, 0] += 1e-6
     assert "eval_loralift_rouge1" not in looked.evaluate()
-    assert "NO LOOK: 1 weights of the base in memory (model.embed_tokens.weight) have changed" in capsys.readouterr().out
+    said = "step 6: NO LOOK: 1 weights of the base in memory (model.embed_tokens.weight) have changed"
+    assert said in capsys.readouterr().out
     weight.data.copy_(was)
 
 
@@ -184,9 +184,7 @@ def test_a_base_that_was_written_to_is_refused(looked: Any, capsys: pytest.Captu
     ],
     ids=["modules_to_save", "embeddings", "tokens", "dora"],
 )
-def test_the_base_is_found_under_what_peft_wraps(
-    lora: dict[str, Any], tiny_base: Path, tmp_path: Path
-) -> None:
+def test_the_base_is_found_under_what_peft_wraps(lora: dict[str, Any], tiny_base: Path, tmp_path: Path) -> None:
     model = peft_model(tiny_base, **lora)
     tokens = torch.arange(8)[None]
     with torch.no_grad(), model.disable_adapter():
@@ -276,6 +274,25 @@ def test_early_stopping_and_the_best_checkpoint_see_the_figures(
 
 
 @pytest.mark.usefixtures("canned")
+def test_trl(tiny_base: Path, tmp_path: Path) -> None:
+    trl = pytest.importorskip("trl", reason="needs loralift[dev]")
+    rows = [{"prompt": prompt, "completion": answer} for prompt, answer in PAIRS]
+    how = {"max_steps": 2, "eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1, **RATE}
+    settings = trl.SFTConfig(str(tmp_path), report_to=[], use_cpu=True, bf16=False, load_best_model_at_end=True, **how)
+    lora = LoraConfig(task_type="CAUSAL_LM", r=4, target_modules="all-linear")
+    data = Dataset.from_list(rows)
+    trainer = trl.SFTTrainer(str(tiny_base), args=settings, train_dataset=data, eval_dataset=data, peft_config=lora)
+    assert PAIRS[0][1].strip() in callbacks._training_texts(trainer)[0]
+    looking = in_training.begin(trainer.model, in_training.config_of({}), tmp_path, "adapter")
+    assert (looking.config.model, looking.config.dtype) == (str(tiny_base), "float32")
+    trainer.add_callback(LoraLiftCallback(trainer, metrics=["rouge1"]))
+    trainer.train()
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-1")
+    logged = [entry["step"] for entry in trainer.state.log_history if "eval_loralift_rouge1_difference" in entry]
+    assert logged == [1, 2]
+
+
+@pytest.mark.usefixtures("canned")
 def test_one_look_at_the_end(trainer_of: Callable[..., Any], tmp_path: Path) -> None:
     trainer = trainer_of(tmp_path, eval_strategy="no")
     trainer.add_callback(LoraLiftCallback(trainer, at="end"))
@@ -290,7 +307,11 @@ def test_one_look_at_the_end(trainer_of: Callable[..., Any], tmp_path: Path) -> 
         ({"eval_strategy": "no"}, {}, "`eval_strategy` must be steps or epoch"),
         ({**RATE, "greater_is_better": False}, {}, "`greater_is_better` must be True for loralift_rouge1_difference"),
         ({"metric_for_best_model": "loralift_perplexity", "greater_is_better": True}, {}, "must be False for"),
-        ({"metric_for_best_model": "eval_loralift_rouge1_diff"}, {}, "`metric_for_best_model` must be one of eval_lora"),
+        (
+            {"metric_for_best_model": "eval_loralift_rouge1_dif"},
+            {},
+            "`metric_for_best_model` must be one of eval_lora",
+        ),
         (RATE, {"at": "end"}, "`at` must be evaluate for metric_for_best_model"),
         ({}, {"at": "start"}, "`at` must be evaluate or end, got 'start'"),
         ({}, {"dtype": "float32"}, "`dtype` must be left out: the training decides it"),
