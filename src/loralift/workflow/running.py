@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loralift.config import RunConfig
 from loralift.data import read_training_texts
@@ -35,9 +36,18 @@ from loralift.workflow.sharding import (
 from loralift.workflow.stopping import answer_until_sure, refuse_dependent, rule_of
 from loralift.workflow.tasks import evaluate_task
 
+if TYPE_CHECKING:
+    from loralift.generation.model.base_model import BaseModel
+
 
 def run(
-    config: RunConfig, *, resume: bool = False, watcher: Watcher | None = None, command: str = "loralift.evaluate"
+    config: RunConfig,
+    *,
+    resume: bool = False,
+    watcher: Watcher | None = None,
+    command: str = "loralift.evaluate",
+    base: BaseModel | None = None,
+    notes: tuple[str, ...] = (),
 ) -> RunResult:
     """Evaluate the base and every adapter, compare, report.
 
@@ -48,6 +58,8 @@ def run(
         resume: Whether to go on with the run in `config.output_dir`.
         watcher: Told what is being done; None: nobody.
         command: What was called, for run.json.
+        base: The configuration's base, where its weights are in memory already.
+        notes: What the report's reader must know besides, one sentence each.
 
     Raises:
         LoraLiftError: One line on what is wrong; whatever was generated before stays on the disk.
@@ -55,6 +67,7 @@ def run(
     scoring = scoring_of(config)
     rule_of(config, scoring)  # refuses what it cannot decide by, before anything is loaded
     with _begun(config, scoring, None, watcher, resume=resume) as (context, directory, resume):
+        context = replace(context, base=base, notes=notes)
         with Scorer(scoring, context.watcher.say) as scorer:
             datasets, training = _load(context, directory, scorer, resume=resume)
             context, datasets, known = _generate(context, datasets, scorer, training, resume=resume, command=command)
@@ -108,7 +121,7 @@ def _load(
     """The parts of the run and the texts of the training data; the scorer tries the metrics on what is to be scored."""
     config, clock = context.config, context.clock
     with clock.stage("data"):
-        datasets = load_datasets(config, directory, resume=resume)
+        datasets = [_noted(dataset, context.notes) for dataset in load_datasets(config, directory, resume=resume)]
         refuse_none_left(context.shard, len(datasets[0].data.questions))
         training = read_training_texts(config.train_data) if config.train_data else []
         refuse_dependent(config, datasets[0])
@@ -120,6 +133,10 @@ def _load(
         questions = [question for dataset in own for question in dataset.data.questions]
         scorer.begin_to_try(config, questions, datasets[0].data.questions)
     return datasets, training
+
+
+def _noted(dataset: DatasetRun, notes: tuple[str, ...]) -> DatasetRun:
+    return replace(dataset, data=replace(dataset.data, notes=(*dataset.data.notes, *notes)))
 
 
 def _directory(config: RunConfig, resume: bool) -> RunDirectory:
