@@ -114,7 +114,8 @@ def _whole(report: Report, names: Names, against: Mapping[str, Doubt]) -> Tracke
     words |= {f"verdict/{names.variant(name)}": f"refused: {why}" for name, why in report.refused.items()}
     for place, (_, sentence) in enumerate(judging.judge_sentences(report), start=1):
         words[f"judges/{place}"] = sentence
-    settings = {names.other(label): fact for label, fact in report.facts.items()}
+    # its own name, too: a run that was followed had another before
+    settings = {"evaluation": report.title, **{names.other(label): fact for label, fact in report.facts.items()}}
     title = one_line(report.title, MOST_OF_A_SETTING)
     return TrackedRun(title, _lines(settings), figures, _lines(words, MOST_OF_WORDS), _tables(report))
 

@@ -75,11 +75,20 @@ def export(root: Path, name: str, tracker: Tracker, *, again: bool = False, live
     with asking(name):
         if not again and live is None and (there := tracker.find(made.key)) is not None:
             raise UsageError(f"the same figures are in {name} already ({there}): --again exports them once more")
-        return Exported(_send(tracker, made, live), made.left_out)
+        return Exported(send(tracker, made, live), made.left_out)
 
 
-def _send(tracker: Tracker, made: Export, live: OpenRun | None) -> str:
-    """Write every run; the last one carries the key, so that only a whole export is found again."""
+def send(tracker: Tracker, made: Export, live: OpenRun | None) -> str:
+    """Write every run; the last one carries the key, so that only a whole export is found again.
+
+    Args:
+        tracker: The tracker.
+        made: What it is given.
+        live: The run of the whole, if it was begun before.
+
+    Returns:
+        Where it can be looked at. Whatever the tracker's client raises comes out as it is.
+    """
     opened = whole = live or tracker.start(made.whole.name, {})
     try:
         whole.write(made.whole)

@@ -53,9 +53,11 @@ class Following:
                 advance(rows, output_tokens)
 
             yield counted
-        figures = {"rows": total, "output_tokens": tokens, "seconds": time.monotonic() - began}
+        figures = {"rows": float(total), "seconds": time.monotonic() - began}
+        if tokens:  # likelihoods and a task's requests do not say how many
+            figures["output_tokens"] = tokens
         name = "/".join(plain_name(part) for part in description.split(": "))
-        self._progress({f"progress/{name}/{what}": float(value) for what, value in figures.items()})
+        self._progress({f"progress/{name}/{what}": value for what, value in figures.items()})
 
     def _progress(self, figures: dict[str, float]) -> None:
         if self.lost:
