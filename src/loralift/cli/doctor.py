@@ -25,6 +25,9 @@ EXTRAS = {
     "gguf": ("gguf", "bases in a GGUF file"),
     "bertscore": ("bert_score", "the metric bert_score"),
     "lm-eval": ("lm_eval", "--also lm-eval:TASK"),
+    "mlflow": ("mlflow", "export and --track to MLflow"),
+    "wandb": ("wandb", "export and --track to Weights & Biases"),
+    "trackio": ("trackio", "export and --track to Trackio"),
 }
 HUB_SECONDS = 5.0
 

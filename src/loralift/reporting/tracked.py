@@ -19,12 +19,12 @@ from loralift.records import Comparison, Export, MetricComparison, MetricSummary
 from loralift.reporting import judging, matrices, tables
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 from loralift.reporting.sweep import sweep_table
-from loralift.visible import one_line
+from loralift.visible import clipped, one_line
 
 MOST_OF_A_NAME = 60
 """Characters of each part of a figure's name: MLflow allows 250 in all."""
 
-MOST_OF_A_SETTING, MOST_OF_WORDS = 450, 4_000
+MOST_OF_A_SETTING, MOST_OF_WORDS = 420, 4_000
 """Characters of a value: MLflow's servers of some years ago allow 500 of a param, 5,000 of a tag."""
 
 PASSING = ("command", "began", "time", "machine", "git revision of the working directory")
@@ -45,7 +45,12 @@ def plain_name(name: str) -> str:
     ('F1_ 50 _', 'unnamed')
     """
     # what begins with _ is W&B's and Trackio's own, and a part of dots alone would be a folder
-    return _FORBIDDEN.sub("_", one_line(name, MOST_OF_A_NAME)).lstrip("_. ").rstrip() or "unnamed"
+    return _FORBIDDEN.sub("_", line(name, MOST_OF_A_NAME)).lstrip("_. ").rstrip() or "unnamed"
+
+
+def line(text: str, most: int = MOST_OF_A_SETTING) -> str:
+    """A text on one line; with its escapes, and with what says how much is left out, at most 60 characters more."""
+    return clipped(one_line(text, most), most + 30)
 
 
 @dataclass(slots=True)
@@ -116,7 +121,7 @@ def _whole(report: Report, names: Names, against: Mapping[str, Doubt]) -> Tracke
         words[f"judges/{place}"] = sentence
     # its own name, too: a run that was followed had another before
     settings = {"evaluation": report.title, **{names.other(label): fact for label, fact in report.facts.items()}}
-    title = one_line(report.title, MOST_OF_A_SETTING)
+    title = line(report.title)
     return TrackedRun(title, _lines(settings), figures, _lines(words, MOST_OF_WORDS), _tables(report))
 
 
@@ -145,7 +150,7 @@ def _variant(report: Report, name: str, names: Names, doubt: Doubt | None, left_
             "decides": names.metric(row.metric),
         }
     settings = _lines({"variant": name, "evaluation": report.title, **_own_facts(report, name)})
-    return TrackedRun(one_line(name, MOST_OF_A_SETTING), settings, _finite(figures), _lines(words, MOST_OF_WORDS))
+    return TrackedRun(line(name), settings, _finite(figures), _lines(words, MOST_OF_WORDS))
 
 
 def _comparisons(
@@ -219,4 +224,4 @@ def _finite(figures: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def _lines(values: Mapping[str, str], most: int = MOST_OF_A_SETTING) -> dict[str, str]:
-    return {name: one_line(value, most) for name, value in values.items()}
+    return {name: line(value, most) for name, value in values.items()}

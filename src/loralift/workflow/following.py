@@ -10,9 +10,8 @@ from pathlib import Path
 
 from loralift.config import RunConfig
 from loralift.errors import LoraLiftError, TrackingError
-from loralift.reporting.tracked import MOST_OF_A_SETTING, plain_name
+from loralift.reporting.tracked import line, plain_name
 from loralift.tracking import OpenRun, Tracker, asking
-from loralift.visible import one_line
 from loralift.workflow.exporting import Exported, export
 from loralift.workflow.progress import Advance, Watcher
 
@@ -87,7 +86,7 @@ def following(track: Track, config: RunConfig, watcher: Watcher) -> Iterator[Fol
         TrackingError: It cannot be opened, which is known before anything is generated.
     """
     values = config.model_dump(mode="json", exclude_defaults=True)
-    settings = {f"config/{name}": one_line(str(value), MOST_OF_A_SETTING) for name, value in values.items()}
+    settings = {f"config/{name}": line(str(value)) for name, value in values.items()}
     with asking(track.name):
         live = track.tracker.start(f"loralift run {time.strftime('%Y-%m-%d %H:%M:%S')}", settings)
     follow = Following(track, live, watcher)
