@@ -151,11 +151,13 @@ def test_a_run_is_followed_and_exported(ran: Any, finished: Path, cli: Callable[
 
 def test_a_tracker_that_is_lost_costs_the_run_nothing(ran: Any, finished: Path, cli: Callable[..., Any]) -> None:
     fake.FAILS.update(("progress followed", "write base"))
-    done = cli("run", "--adapter", "letters=x", "--track", "fake")
+    done = cli("run", "--adapter", "letters=x", "--track", "fake", "--project", "my qa")
     assert done.code == 0
     said = " ".join(done.err.split())
     assert said.count("the run goes on without telling it") == 1
-    assert f"the run is whole, `loralift export {finished} --to fake` exports it later" in said.replace("/ ", "/")
+    later = f"the run is whole, and `loralift export {finished} --to fake --project 'my qa'` exports it later"
+    assert later in said.replace("/ ", "/")
+    assert [run.ended for run in fake.KEPT] == [False, False]
     assert "hunter22" not in done.err + done.out
     assert "exported:" not in done.out
 

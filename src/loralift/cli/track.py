@@ -49,7 +49,7 @@ def asked_track(track: str | None, project: str | None) -> Track | None:
     offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
     if offline and not tracker.local:
         raise UsageError("`--track` is not on this machine, and --offline reaches no network: leave one of them out")
-    return Track(track, tracker)
+    return Track(track, tracker, project)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import wandb
-from wandb.errors import CommError
+from wandb.errors import CommError  # ./wandb, the folder that it writes, passes for the package, and has none
 
 from loralift.errors import TrackingError
 from loralift.records import TrackedRun
@@ -28,8 +28,6 @@ def connect(project: str | None) -> WandbTracker:
     Raises:
         TrackingError: W&B is switched off.
     """
-    if not hasattr(wandb, "init"):  # ./wandb, the folder that it writes, is found as a package where it is missing
-        raise ImportError("wandb")
     settings = wandb.setup().settings
     if settings.mode not in ("online", "offline"):
         raise TrackingError(

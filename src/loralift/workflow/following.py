@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,10 +24,17 @@ class Track:
     Attributes:
         name: Of the tracker.
         tracker: The tracker.
+        project: As it was asked for; None: the tracker's own.
     """
 
     name: str
     tracker: Tracker
+    project: str | None = None
+
+    def later(self, root: Path) -> str:
+        """The command that exports a run there later."""
+        project = () if self.project is None else ("--project", self.project)
+        return shlex.join(["loralift", "export", str(root), "--to", self.name, *project])
 
 
 class Following:
@@ -71,11 +79,12 @@ class Following:
 
     def export(self, root: Path, tell: Callable[[Exported], None]) -> None:
         """Export the finished run; a failure is said with the line that exports it later."""
-        self.done = True
         try:
-            tell(export(root, self.track.name, self.track.tracker, live=self.live))
+            exported = export(root, self.track.name, self.track.tracker, live=self.live)
+            self.done = True
+            tell(exported)
         except LoraLiftError as error:
-            self.say(f"{error}; the run is whole, `loralift export {root} --to {self.track.name}` exports it later")
+            self.say(f"{error}; the run is whole, and `{self.track.later(root)}` exports it later")
 
 
 @contextmanager
