@@ -81,14 +81,14 @@ class WandbTracker:
             settings=quiet,
             reinit="create_new",
         )
-        return WandbRun(run, group)
+        return WandbRun(run, group, last=bool(key))
 
 
 class WandbRun:
     """One run."""
 
-    def __init__(self, run: Any, group: str) -> None:
-        self.run, self.group = run, group
+    def __init__(self, run: Any, group: str, *, last: bool) -> None:
+        self.run, self.group, self.last = run, group, last
         self.place = str(Path(run.dir).parent) if run.offline else str(run.url)
 
     def progress(self, figures: Mapping[str, float], step: int) -> None:
@@ -115,3 +115,6 @@ class WandbRun:
     def end(self, *, whole: bool) -> None:
         """Close it; see `OpenRun`."""
         self.run.finish(exit_code=0 if whole else 1)
+        if self.last or not whole:
+            # finish() returns before W&B's own process has written the file: of six offline runs two had none of theirs
+            wandb.teardown()
