@@ -24,6 +24,9 @@ EXTRAS = {
     "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
     "gguf": ("gguf", "bases in a GGUF file"),
     "lm-eval": ("lm_eval", "--also lm-eval:TASK"),
+    "mlflow": ("mlflow", "export and --track to MLflow"),
+    "wandb": ("wandb", "export and --track to Weights & Biases"),
+    "trackio": ("trackio", "export and --track to Trackio"),
 }
 HUB_SECONDS = 5.0
 

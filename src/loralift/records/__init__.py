@@ -88,6 +88,7 @@ from loralift.records.thinking import (
     part,
 )
 from loralift.records.ties import ROUNDING, tied
+from loralift.records.tracking import Export, TrackedRun, TrackedTable
 
 __all__ = [
     "AS_USUAL",
@@ -113,6 +114,7 @@ __all__ = [
     "Contribution",
     "CutComparison",
     "Example",
+    "Export",
     "Finding",
     "FinishReason",
     "Interval",
@@ -153,6 +155,8 @@ __all__ = [
     "Sweep",
     "Tags",
     "Thinking",
+    "TrackedRun",
+    "TrackedTable",
     "Turn",
     "Verdict",
     "Whichever",
