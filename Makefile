@@ -10,7 +10,7 @@ TESTS  := pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not real"
 # of each of the fuzzed targets; with the slow ones' shares a million in all
 RUNS   ?= 60000
 
-.PHONY: help setup demo fiqa real real-model test package release lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
+.PHONY: help setup demo fiqa real real-model test package trackers release lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -53,6 +53,16 @@ package: | $(UV) ## build wheel and sdist, check what an index shows of them, an
 	$(UV) venv --quiet --python 3.12 .package
 	$(UV) pip install --quiet --python .package/bin/python -c requirements.txt dist/*.whl
 	.package/bin/python tools/try_light.py
+
+trackers: .trackers/.ready  ## write to MLflow, W&B (offline) and Trackio and read back by their own clients
+	.trackers/bin/python -m pytest --confcutdir=tests/tracking tests/tracking
+
+# the light package and the trackers, nothing else; apart, since Trackio wants an older pillow than the rest
+.trackers/.ready: requirements-trackers.txt pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes -r requirements-trackers.txt
+	$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
+	@touch $@
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 release: | $(UV) ## check, test, build and send a tagged commit to the package index, for who may (UV_PUBLISH_TOKEN)
@@ -101,6 +111,7 @@ simulate: setup  ## the simulations behind docs/statistics.md, three quarters of
 	$(PYTHON) -m benchmarks.verdicts
 	$(PYTHON) -m benchmarks.protocols
 	$(PYTHON) -m benchmarks.sweeping
+	$(PYTHON) -m benchmarks.stopping
 
 # atheris has no part in LoraLift, and no wheel for every system: it lies beside the environment
 fuzz: setup .fuzz/.ready  ## feed everything that reads or shows with spoiled inputs; RUNS of each target, FUZZ=--plain without atheris
@@ -123,7 +134,7 @@ lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra run pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra run --extra dev --extra offline --extra bertscore --extra bitsandbytes --extra gguf --extra lm-eval \
+		--no-emit-index-url --no-emit-find-links --extra run --extra dev --extra offline --extra bitsandbytes --extra gguf --extra lm-eval \
 		-c requirements.txt pyproject.toml -o requirements-dev.txt
 	python3 tools/only_the_rest.py requirements.txt requirements-dev.txt
 	cp requirements.txt requirements-lowest.txt  # uv keeps the pins that it finds there, where it can
@@ -131,10 +142,13 @@ lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest
 		--python-version 3.12 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		--extra run pyproject.toml - -o requirements-lowest.txt
 	python3 tools/only_the_rest.py requirements.txt requirements-lowest.txt
+	echo pytest pytest-timeout | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links --extra mlflow --extra wandb --extra trackio -c requirements.txt \
+		pyproject.toml - -o requirements-trackers.txt
 	echo 'lm-eval[hf]' rouge-score | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt - -o benchmarks/requirements-rivals.txt
 	echo atheris | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o benchmarks/requirements-fuzzing.txt
 
 clean:           ## remove what make made
-	rm -rf $(VENV) .uv .bench dist .package .lowest .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .uv .bench dist .package .lowest .trackers .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -107,7 +107,7 @@ def use_random_weights() -> None:
     from loralift.generation.vllm import load as vllm_load
 
     base_model.limit_of = lambda held: Limit()  # type: ignore[attr-defined]  # its folder has no weights, by which a base's size is bounded
-    load._load_base = random_base
+    load.load_base = random_base
     start = vllm_load._start
 
     def start_random(source: Any, dtype: str, window: int, work: Any, kept: int, options: Any) -> Any:
@@ -120,7 +120,7 @@ def use_random_weights() -> None:
 
 
 def random_base(source: Any, dtype: Any, device: Any, device_map: str | None = None) -> Any:
-    """A base of the configuration's shape, in place of `load._load_base`; none of its files is unused."""
+    """A base of the configuration's shape, in place of `load.load_base`; none of its files is unused."""
     import torch
     from transformers import AutoModelForCausalLM
 

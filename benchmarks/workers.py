@@ -30,7 +30,7 @@ def rows_a_second(arguments: list[str], workers: int, folder: Path) -> float:
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     seconds = sum(took for stage, took in run["seconds"].items() if stage.startswith("generate "))
     answers = sum(len(path.read_bytes().splitlines()) for path in folder.glob("*/answers.jsonl"))
-    return answers / seconds
+    return float(answers / seconds)
 
 
 def main() -> None:

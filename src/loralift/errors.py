@@ -12,6 +12,7 @@
     ├── AdapterError            an adapter that cannot be, or was not, applied
     ├── RunDirectoryError       a run directory that cannot be read, written or resumed
     ├── JudgeError              a judge that cannot be asked, or that does not judge
+    ├── TrackingError           an experiment tracker that cannot be reached, or refuses what it is sent
     └── ComparisonError         scores that cannot be compared
 
 The command line prints the message and exits with 2; anything outside this tree is a bug: exit code 3.
@@ -97,6 +98,10 @@ class RunDirectoryError(LoraLiftError):
 
 class JudgeError(LoraLiftError):
     """A judge cannot be asked, or is not believed as it does not judge."""
+
+
+class TrackingError(LoraLiftError):
+    """An experiment tracker cannot be reached, or refuses what it is sent; no credentials are in the message."""
 
 
 class ComparisonError(LoraLiftError):

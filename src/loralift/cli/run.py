@@ -15,12 +15,14 @@ from click.core import ParameterSource
 from loralift.cli.judge_options import asked_judge, judge_options, parted
 from loralift.cli.offline import offline_option
 from loralift.cli.options import Once, config_options, given, one_config
+from loralift.cli.track import asked_track, follow, track_options
 from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
 from loralift.visible import visible
 
 if TYPE_CHECKING:
     from loralift.config import RunConfig
     from loralift.records import Report
+    from loralift.workflow.following import Track
     from loralift.workflow.judging import Asked as AskedOfJudge
     from loralift.workflow.sharding import Shard
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     help="Ask only the I-th of N parts of the questions, from 0, for `loralift merge`; none: all of them [default: as "
     "NEL_SHARD_IDX or a Slurm array says, else none].",
 )
+@track_options
 @offline_option
 def run(config_file: Path | None, resume: bool, shard: str | None, **options: Any) -> None:
     """Evaluate a base model and its adapters; say whether each adapter is better.
@@ -45,26 +48,31 @@ def run(config_file: Path | None, resume: bool, shard: str | None, **options: An
     loralift run --adapter mine=./my-lora
     loralift run run.yaml --limit 50 -o runs/quick
 
-    With --judge the answers are then judged too, as `loralift judge` does it.
+    With --judge the answers are then judged too, as `loralift judge` does it. With --track a tracker is told.
     """
     from loralift.versions import need_run
 
     need_run("`loralift run`")
     from loralift.config import load
 
+    of_track = {name: options.pop(name) for name in ("track", "project")}
     of_judge, of_run = parted(options)
     asked = asked_judge(**of_judge)
     part = _shard(shard)
     config = load(config_file, given(of_run))
     refuse_out_of_reach(config)
+    track = asked_track(**of_track)
     if part is not None:
+        if track is not None:
+            raise UsageError("`--track` follows a whole run: merge the shards first, then `loralift export RUN`")
         if asked is not None:
             raise UsageError("`--judge` judges a whole run: merge the shards first, then `loralift judge RUN`")
         run_part(config, part, resume=resume)
         return
     if asked is not None:
         _refuse_in_vain(asked, config)
-    run_and_show(config, resume=resume, command=shlex.join(["loralift", *sys.argv[1:]]), asked=asked)
+    command = shlex.join(["loralift", *sys.argv[1:]])
+    run_and_show(config, resume=resume, command=command, asked=asked, track=track)
 
 
 def refuse_out_of_reach(config: RunConfig) -> None:
@@ -110,8 +118,11 @@ def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:
     """Refuse, before hours of generation, a judge that could not be asked then.
 
     Raises:
-        UsageError: There is nothing to judge, or the judge is elsewhere and no network is to be reached.
+        UsageError: There is nothing to judge, or rows are asked until they are sure, or the judge is elsewhere
+            and no network is to be reached.
     """
+    if config.stop_when_sure:
+        raise UsageError("`--judge` and `--stop-when-sure` exclude each other: it would look at the same rows again")
     if not config.compared:
         raise UsageError("`--judge` judges answers of adapters against the base's: give an --adapter")
     offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
@@ -119,16 +130,30 @@ def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:
         raise UsageError("`--judge` is not on this machine, and --offline reaches no network: leave one of them out")
 
 
-def run_and_show(config: RunConfig, *, resume: bool = False, command: str, asked: AskedOfJudge | None = None) -> None:
-    """Run, let a judge judge if one is asked, print the report's tables and verdicts, and say where the report lies."""
+def run_and_show(
+    config: RunConfig,
+    *,
+    resume: bool = False,
+    command: str,
+    asked: AskedOfJudge | None = None,
+    track: Track | None = None,
+) -> None:
+    """Run, let a judge judge if one is asked, print the report's tables and verdicts, and say where the report lies.
+
+    Where a tracker follows the run it is given all at the end, and cannot change how the run ends.
+    """
     from loralift.cli.progress import TerminalWatcher
     from loralift.workflow.running import run as run_workflow
 
-    result = run_workflow(config, resume=resume, watcher=TerminalWatcher(), command=command)
-    if asked is None or result.unwritten:
-        show(result.report, result.files, result.unwritten)
-        return
-    judge_and_show(result.directory, asked, lambda: show(result.report, result.files, result.unwritten))
+    with follow(track, config, TerminalWatcher()) as (watcher, export):
+        result = run_workflow(config, resume=resume, watcher=watcher, command=command)
+        try:
+            if asked is None or result.unwritten:
+                show(result.report, result.files, result.unwritten)
+            else:
+                judge_and_show(result.directory, asked, lambda: show(result.report, result.files, result.unwritten))
+        finally:
+            export(result.directory)
 
 
 def judge_and_show(run_dir: Path, asked: AskedOfJudge, otherwise: Callable[[], None] = lambda: None) -> None:

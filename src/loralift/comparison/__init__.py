@@ -9,8 +9,8 @@
 Further modules: ``lengths``, ``slices``, ``contributions`` and ``noise`` look for other explanations of a difference,
 ``whichever`` and ``best`` (with ``crossed``, ``crossfit``, ``confirming``) judge what was asked in several ways,
 ``repeats`` says which answers belong to one question, ``ranking`` orders variants, ``summary`` describes one alone,
-``sweeping`` finds the best of many, ``parity`` compares the modes in which one model is run, ``preferences`` what
-judges prefer.
+``sweeping`` finds the best of many, ``stopping`` (with ``sequences``) judges while rows still come, ``parity`` compares
+the modes in which one model is run, ``preferences`` what judges prefer.
 
 ``docs/statistics.md`` says what each figure is, where it comes from, and how well it holds.
 """
@@ -33,6 +33,7 @@ from loralift.comparison.ranking import rank
 from loralift.comparison.repeats import Clusters, clusters_of, question_of, repeat_id
 from loralift.comparison.settings import Settings
 from loralift.comparison.slices import compare_slices
+from loralift.comparison.stopping import drawn, looks_of, reach_of, stopped, sure_so_far
 from loralift.comparison.summary import summaries, summarise
 from loralift.comparison.sweeping import best_of
 from loralift.comparison.whichever import whichever_way
@@ -54,10 +55,12 @@ __all__ = [
     "compare_slices",
     "contributions",
     "cut_columns",
+    "drawn",
     "first_divergence",
     "holm",
     "inside",
     "judge_mode",
+    "looks_of",
     "lower_bound",
     "minimum_detectable_effect",
     "noise_floor",
@@ -65,10 +68,13 @@ __all__ = [
     "power",
     "question_of",
     "rank",
+    "reach_of",
     "repeat_id",
     "rows_needed",
+    "stopped",
     "summaries",
     "summarise",
+    "sure_so_far",
     "whichever_way",
     "with_margins",
 ]

@@ -90,6 +90,11 @@ def _relabelled(contrasts: Sequence[Contrast | None], settings: Settings) -> dic
     return dict(zip(needed, found, strict=True))
 
 
+def known_of(found: Contrast, settings: Settings) -> Confidence | None:
+    """What is known of one true difference, by the very method of `analyse`; None for fewer than two pairs."""
+    return _known(found, settings, _bootstrapped([found], settings).get(0))
+
+
 def _method(found: Contrast, settings: Settings) -> str:
     return chosen(found.estimate, settings.method, corpus=found.corpus)
 

@@ -85,7 +85,7 @@ def read_training_texts(path: Path) -> list[str]:
             allowed = ", ".join([*READERS, ".txt"])
             raise DataError(f"{path}: the suffix of training data must be one of {allowed}, got {path.suffix!r}")
         rows = [row for row in read_file(path).rows if isinstance(row, Row)]
-        texts = ["\n".join((*_said(row.values), *_alpaca(row.values))) for row in rows]
+        texts = ["\n".join((*said_in(row.values), *_alpaca(row.values))) for row in rows]
     if not any(text.strip() for text in texts):
         raise DataError(f"{path}: there is no text in it to look for leaks in")
     return texts
@@ -218,14 +218,14 @@ def _alpaca(values: Mapping[str, object]) -> Iterator[str]:
         yield " ".join(word for text in halves for word in str(text).split())
 
 
-def _said(value: object) -> Iterator[str]:
-    """Every text in a row's values, however deep."""
+def said_in(value: object) -> Iterator[str]:
+    """Every text in a row's values, however deep; a chat's roles aside."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if key not in NOT_SAID or not isinstance(item, str):
-                yield from _said(item)
+                yield from said_in(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _said(item)
+            yield from said_in(item)

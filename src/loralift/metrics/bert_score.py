@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from loralift.errors import MissingExtraError, ModelError, UsageError, wrong_argument
+from loralift.errors import ModelError, UsageError, wrong_argument
 from loralift.metrics.base import Metric, MetricSettings, RowValue, sign
+from loralift.metrics.bert_score_layers import LAYERS
 from loralift.metrics.blindness import reasons
 from loralift.metrics.neural import OWN_CODE, Window, batches, cut, device_of, quiet
 from loralift.metrics.references import best_of, pairs_of
@@ -44,20 +45,15 @@ def layers_of(settings: MetricSettings) -> int:
     """The layer that the settings name, else the one that bert_score has tuned for the model.
 
     Raises:
-        MissingExtraError: If bert_score is not installed.
         UsageError: If bert_score has not tuned the model and the settings name no layer.
     """
     if settings.bert_score_layers is not None:
         return settings.bert_score_layers
-    try:
-        from bert_score.utils import model2layers
-    except ImportError as error:
-        raise MissingExtraError("bert_score", "bertscore") from error
-    layers = model2layers.get(model_name(settings))
+    layers = LAYERS.get(model_name(settings))
     if layers is None:
         allowed = f"given for {model_name(settings)!r}, for which bert_score has tuned none"
         raise UsageError(wrong_argument("bert_score_layers", allowed, None))
-    return int(layers)
+    return layers
 
 
 @lru_cache(maxsize=2)
@@ -65,25 +61,41 @@ def load(model: str, layers: int, device: str) -> Encoder:
     """The encoder on the device, loaded once.
 
     Raises:
-        MissingExtraError: If bert_score is not installed.
         ModelError: If neither the hub nor a local path brings the model.
+        UsageError: If it has not so many layers.
     """
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
     with quiet():
         try:
-            from bert_score.utils import get_model, get_tokenizer
-        except ImportError as error:
-            raise MissingExtraError("bert_score", "bertscore") from error
-        try:
-            tokenizer, encoder = get_tokenizer(model), get_model(model, layers).to(device)
+            tokenizer = AutoTokenizer.from_pretrained(model, use_fast=False)
+            config = AutoConfig.from_pretrained(model)
+            found = _cut_off(config, layers)
+            encoder = AutoModel.from_pretrained(model, config=config).eval() if layers <= found else None
         except Exception as error:
             why = OWN_CODE if "trust_remote_code" in str(error) else reason_of(error).rstrip(".")
             raise ModelError(
                 f"the model {model!r} cannot be loaded ({why}): give a local path or a hub name as `bert_score_model`"
             ) from error
+    if encoder is None:
+        raise UsageError(wrong_argument("bert_score_layers", f"at most {found} for {model!r}", layers))
+    if hasattr(encoder, "decoder") and hasattr(encoder, "encoder"):
+        encoder = encoder.encoder
     # Where the tokenizer names no limit, the positions do; roberta's first two are never used.
     positions = getattr(encoder.config, "max_position_embeddings", 514) - 2
     window = tokenizer.model_max_length if tokenizer.model_max_length < 10**6 else positions
-    return Encoder(encoder, tokenizer, window)
+    return Encoder(encoder.to(device), tokenizer, window)
+
+
+def _cut_off(config: Any, layers: int) -> int:
+    """Let a configuration describe its model's first layers alone; the number of all that it has."""
+    name = "num_encoder_layers" if hasattr(config, "num_encoder_layers") else "num_hidden_layers"
+    found = int(getattr(config, name))
+    windows = getattr(config, "attention_window", None)
+    if isinstance(windows, list):  # of longformer: one a layer
+        config.attention_window = windows[:layers]
+    setattr(config, name, layers)
+    return found
 
 
 def embed(encoder: Encoder, texts: Sequence[str], batch_size: int) -> dict[str, tuple[Any, Any]]:
@@ -170,20 +182,15 @@ def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[st
 
 def signature(settings: MetricSettings) -> str:
     """What bert_score's own hash says (model, layer, no idf), and what becomes of long texts."""
-    from importlib.metadata import PackageNotFoundError
-
-    try:
-        return sign(
-            "bert-score",
-            model=model_name(settings),
-            layer=layers_of(settings),
-            idf=False,
-            rescaled=False,
-            long="windows",
-            **best_of(settings),
-        )
-    except PackageNotFoundError as error:
-        raise MissingExtraError("bert_score", "bertscore") from error
+    return sign(
+        "loralift",
+        model=model_name(settings),
+        layer=layers_of(settings),
+        idf=False,
+        rescaled=False,
+        long="windows",
+        **best_of(settings),
+    )
 
 
 BERT_SCORE = Metric(

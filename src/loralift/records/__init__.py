@@ -31,6 +31,7 @@ from loralift.records.figures import (
     Place,
     Ranking,
     SdkPairedTest,
+    Stopping,
     Verdict,
 )
 from loralift.records.judging import (
@@ -87,6 +88,7 @@ from loralift.records.thinking import (
     part,
 )
 from loralift.records.ties import ROUNDING, tied
+from loralift.records.tracking import Export, TrackedRun, TrackedTable
 
 __all__ = [
     "AS_USUAL",
@@ -112,6 +114,7 @@ __all__ = [
     "Contribution",
     "CutComparison",
     "Example",
+    "Export",
     "Finding",
     "FinishReason",
     "Interval",
@@ -147,10 +150,13 @@ __all__ = [
     "Score",
     "SdkPairedTest",
     "SliceComparison",
+    "Stopping",
     "Style",
     "Sweep",
     "Tags",
     "Thinking",
+    "TrackedRun",
+    "TrackedTable",
     "Turn",
     "Verdict",
     "Whichever",

@@ -186,6 +186,25 @@ class Ranking:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopping:
+    """How far questions were asked that are asked until every verdict is sure.
+
+    Attributes:
+        rows: How many were asked.
+        of: How many there are.
+        seed: Of the order in which they were drawn.
+        looks: After how many rows the verdicts were looked at, ascending; the last is ``rows``.
+        sure: Whether every verdict was sure at the last look. If not, there were no rows left.
+    """
+
+    rows: int
+    of: int
+    seed: int
+    looks: tuple[int, ...]
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Every candidate against the baseline, on every metric.
 
@@ -200,6 +219,7 @@ class Comparison:
         seed: Of every resampling.
         resamples: Number of bootstrap samples and of sign flips, where there are any.
         ranking: All variants on the primary metric, each against each; None for fewer than two candidates.
+        stopping: How far the rows were asked, where they were until every verdict was sure; None: all were.
     """
 
     baseline: str
@@ -212,6 +232,7 @@ class Comparison:
     seed: int
     resamples: int
     ranking: Ranking | None = None
+    stopping: Stopping | None = None
 
 
 @dataclass(frozen=True, slots=True)

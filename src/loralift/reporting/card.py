@@ -177,12 +177,10 @@ def _metric(comparison: Comparison, row: MetricComparison, doubt: Doubt | None) 
     assert row.candidate_value is not None
     assert row.baseline_value is not None
     assert row.difference is not None
-    depends = doubt is not None and doubt.kind == "depends"
-    verdict = matrices.WORDS["depends"] if depends else tables.verdict_words(comparison, row)
     args: dict[str, Any] = {
         "base": rounded(row.baseline_value),
         "difference": rounded(row.difference),
-        "verdict": f"{verdict}, {tables.IN_DOUBT}" if doubt is not None and not depends else verdict,
+        "verdict": matrices.words_in_doubt(comparison, row, doubt),
     }
     if row.interval is not None:
         args |= {"interval": [rounded(row.interval.low), rounded(row.interval.high)], "level": row.interval.level}

@@ -27,6 +27,16 @@ def interval(bounds: Interval | None, info: MetricInfo) -> str:
     return f"[{difference(bounds.low, info)}, {difference(bounds.high, info)}]"
 
 
+def level(bounds: Interval | None, usual: float = 0.95) -> str:
+    """What an interval is called: ``95 % CI``.
+
+    Args:
+        bounds: The interval; None: there is none.
+        usual: Its level then.
+    """
+    return f"{100 * (usual if bounds is None else bounds.level):.4g} % CI"
+
+
 def p_value(p: float | None) -> str:
     """A p value: never rounded to 0, never more digits than it carries."""
     if p is None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from loralift.records import AgainstBest, Comparison, CutComparison, MetricComparison, MetricInfo, Protocols, Report
 from loralift.reporting import formatting
-from loralift.reporting.tables import NOT_SCORED, Table, primary_row, small_change
+from loralift.reporting.doubts import Doubt
+from loralift.reporting.tables import IN_DOUBT, NOT_SCORED, Table, primary_row, small_change, verdict_words
 from loralift.visible import clipped
 
 MANY = 3
@@ -151,6 +152,20 @@ def judged_cell(comparison: Comparison, row: MetricComparison | None) -> Cell:
     words = WORDS.get(row.verdict or "", "") + (f", {change}" if change else "")
     interval = formatting.interval(row.interval, info)
     return Cell(formatting.difference(row.difference, info), interval, row.verdict or "", words)
+
+
+def words_in_doubt(comparison: Comparison, row: MetricComparison, doubt: Doubt | None) -> str:
+    """The verdict of a judged row on one line, outside of any table.
+
+    Args:
+        comparison: Of all candidates.
+        row: One of its rows.
+        doubt: What speaks most against it; None: nothing, or it does not decide.
+    """
+    if doubt is not None and doubt.kind == "depends":
+        return WORDS["depends"]
+    verdict = verdict_words(comparison, row)
+    return f"{verdict}, {IN_DOUBT}" if doubt is not None else verdict
 
 
 def best_table(report: Report) -> Table:

@@ -87,14 +87,15 @@ def comparison_table(comparison: Comparison, candidate: str, doubts: Sequence[Do
                     f"{verdict}, {IN_DOUBT}" if decides and doubt else verdict,
                 )
             )
+    confidence, adjusted = level_of(comparison), "p (Holm)" if comparison.stopping is None else "p (adjusted)"
     heads = (
-        *("metric", comparison.baseline, candidate, "difference", "95 % CI"),
-        *("p", "p (Holm)", "d", "win/tie/loss", "margin", "verdict"),
+        *("metric", comparison.baseline, candidate, "difference", confidence),
+        *("p", adjusted, "d", "win/tie/loss", "margin", "verdict"),
     )
     caption = (
         f"{PRIMARY_MARK} decides · ↑ higher is better, ↓ lower is better · p two-sided · d as signed as the difference"
     )
-    expendable = ("margin", "win/tie/loss", "d", "p", "p (Holm)", comparison.baseline, candidate, "95 % CI")
+    expendable = ("margin", "win/tie/loss", "d", "p", adjusted, comparison.baseline, candidate, confidence)
     return Table(f"{candidate} against {comparison.baseline}", heads, tuple(rows), caption, expendable)
 
 
@@ -122,8 +123,9 @@ def described_table(comparison: Comparison, candidate: str) -> Table:
             values = (formatting.value(value, info) for value in (row.baseline_value, row.candidate_value))
             difference = formatting.difference(row.difference, info), formatting.interval(row.interval, info)
             rows.append((info.title, *values, *difference, formatting.p_value(row.p_value)))
-    heads = ("metric", comparison.baseline, candidate, "difference", "95 % CI", "p")
-    return Table("Described, not judged", heads, tuple(rows), "p two-sided, not adjusted", ("p", "95 % CI"))
+    confidence = level_of(comparison)
+    heads = ("metric", comparison.baseline, candidate, "difference", confidence, "p")
+    return Table("Described, not judged", heads, tuple(rows), "p two-sided, not adjusted", ("p", confidence))
 
 
 def shared_warnings(comparison: Comparison, candidate: str) -> dict[str, tuple[str, ...]]:
@@ -271,6 +273,9 @@ def headline(comparison: Comparison, candidate: str, doubts: Sequence[Doubt]) ->
     if doubt is not None and doubt.kind == "depends":
         return f"{said}: {doubt.words}, n = {row.n}"
     evidence = f"{said}: {_evidence(row, comparison.metrics[row.metric])}, n = {row.n}"
+    if (stopping := comparison.stopping) is not None:
+        told = "sure" if stopping.sure else "not every verdict sure before"
+        evidence += f", stopped after {stopping.rows} of {stopping.of} rows: {told}"
     return f"{evidence}, but {doubt.words}" if doubt is not None else evidence
 
 
@@ -298,7 +303,7 @@ def _evidence(row: MetricComparison, info: MetricInfo) -> str:
     evidence = formatting.difference(row.difference, info)
     if row.verdict == "equivalent" and row.equivalence_interval is not None:
         within = formatting.interval(row.equivalence_interval, info)
-        inside = f"90 % CI {within} inside ±{formatting.value(row.margin, info)}"
+        inside = f"{formatting.level(row.equivalence_interval)} {within} inside ±{formatting.value(row.margin, info)}"
         return f"{evidence}, {inside}, equivalence p = {formatting.p_value(row.p_equivalence)}".replace("= <", "< ")
     if row.interval is not None:
         evidence += f" {formatting.interval(row.interval, info)}"
@@ -319,6 +324,12 @@ def blind_spots(comparison: Comparison, candidate: str) -> list[str]:
                 said = f"cannot score {count} of {row.answers + row.dropped} rows: {reason}"
                 titles.setdefault(said, []).append(comparison.metrics[row.metric].title)
     return [f"{', '.join(named)} {said}" for said, named in titles.items()]
+
+
+def level_of(comparison: Comparison) -> str:
+    """What the intervals of a comparison are called, by those of the metric that decides."""
+    rows = (row for row in comparison.rows if row.metric == comparison.primary and row.interval is not None)
+    return formatting.level(next((row.interval for row in rows), None))
 
 
 def primary_row(comparison: Comparison, candidate: str) -> MetricComparison:

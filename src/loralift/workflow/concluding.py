@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loralift.comparison import with_margins
+from loralift.comparison import Settings, stopped, with_margins
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError
-from loralift.records import BASE, AdapterProof, Finding, Report, Score
+from loralift.records import BASE, AdapterProof, Comparison, Finding, Report, Score, SdkPairedTest
 from loralift.reporting.findings import findings
 from loralift.reporting.forgetting import forgetting
 from loralift.reporting.sweep import sweep_findings
@@ -23,9 +23,10 @@ from loralift.workflow.judging import recall
 from loralift.workflow.progress import RunContext
 from loralift.workflow.provenance import finish
 from loralift.workflow.reporting import build_report, write_report
-from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.run_directory import RunDirectory, stopping_of
 from loralift.workflow.scoring import Scoring, read_summaries, settings_of
 from loralift.workflow.scoring_process import Scorer
+from loralift.workflow.stopping import left_out
 from loralift.workflow.sweeps import sweep_of
 from loralift.workflow.tasks import score_task, with_warnings
 
@@ -138,14 +139,8 @@ def _compare(
 ) -> None:
     settings = settings_of(config, scoring)
     settings = with_margins(settings, scores[BASE], scoring.metrics, corpus_aggregates(scoring.metrics))
-    comparison, tests = compare_scores(
-        (BASE, scores[BASE]),
-        {name: scores[name] for name in config.compared},
-        scoring.metrics,
-        settings,
-        clusters=dataset.clusters,
-    )
-    comparison = with_warnings(comparison, notes)
+    comparison, tests = _compared(config, dataset, scoring, scores, settings)
+    comparison, alone = with_warnings(comparison, notes), comparison.stopping is not None
     if dataset.name:
         known.lost.extend(forgetting(dataset.name, comparison))
     else:
@@ -158,14 +153,31 @@ def _compare(
         settings,
         again=scorer.anew(dataset, AGAIN, again_of(dataset, config)),
         training=known.training if dataset.decides else (),
-        cuts=() if dataset.name else cuts_of(dataset, scorer, scores, settings),
+        cuts=() if dataset.name or alone else cuts_of(dataset, scorer, scores, settings),
     )
+    confounds = left_out(confounds) if alone else confounds
     summaries = {variant: read_summaries(dataset.directory, variant)[1] for variant in scores}
     proofs, lost = (known.proofs, known.lost) if dataset.decides else ((), ())
     said = findings(comparison, summaries, confounds, proofs, protocols)
-    sweep = None if dataset.name else sweep_of(known.numbers, scores, comparison, settings, dataset.clusters)
+    sweeps = {} if dataset.name or alone else known.numbers
+    sweep = sweep_of(sweeps, scores, comparison, settings, dataset.clusters)
     said = (*said, *lost, *sweep_findings(comparison, sweep))
     write_comparison(dataset.directory, comparison, tests, confounds, said, protocols, sweep)
+
+
+def _compared(
+    config: RunConfig,
+    dataset: DatasetRun,
+    scoring: Scoring,
+    scores: Mapping[str, Sequence[Score]],
+    settings: Settings,
+) -> tuple[Comparison, tuple[SdkPairedTest, ...]]:
+    """The comparison and the SDK's tests; of rows that were asked until they were sure, what holds of such rows."""
+    candidates = {name: scores[name] for name in config.compared}
+    base = (BASE, scores[BASE])
+    comparison, tests = compare_scores(base, candidates, scoring.metrics, settings, clusters=dataset.clusters)
+    stopping = stopping_of(dataset.directory.read_run())
+    return (comparison, tests) if stopping is None else (stopped(comparison, scores, stopping, settings), ())
 
 
 def _in_order(found: Mapping[str, UnderProtocol]) -> list[UnderProtocol]:

@@ -180,7 +180,7 @@ def _load(config: RunConfig, directory: RunDirectory, *, resume: bool) -> Loaded
     if resume and on_hub and directory.run.exists() and directory.dataset.exists():
         saved = directory.read_run()["data"]
         if saved["asked"] == asked_for(config):
-            questions = directory.read_questions()
+            questions = directory.read_questions(unasked=True)
             sha256 = hash_questions(questions)
             notes = tuple(directory.read_run()["notes"])  # including those about rows that were left out
             return LoadedData(questions, saved["source"], saved["selection"], sha256, saved["columns"], notes=notes)

@@ -33,6 +33,7 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         facts[f"candidate {name}"] = _joined(_model(how["model"], identity["model"], how))
     facts |= {
         "data": _joined(_pairs({"": f"{data['source']}, {data['selection']}", "sha256": data["sha256"]})),
+        **({"asked until sure": _joined(_stopping(run["stopping"]))} if run.get("stopping") else {}),
         # a run of an older LoraLift does not say it
         **({"asked by": _joined(_protocol(run["protocol"]))} if "protocol" in run else {}),
         "prompt": fingerprint["prompt"]["example"],
@@ -47,6 +48,12 @@ def facts_of(run: Mapping[str, Any]) -> dict[str, str]:
         "time": _joined(f"{stage} {seconds:.1f} s" for stage, seconds in run["seconds"].items()),
     }
     return facts
+
+
+def _stopping(stopping: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{stopping['rows']} of {stopping['of']} questions, in an order drawn by seed {stopping['seed']}"
+    yield f"looked at after {', '.join(map(str, stopping['looks']))}"
+    yield "every verdict sure" if stopping["sure"] else "not every verdict sure before the last row"
 
 
 def _model(name: str, sha256: str, machine: Mapping[str, Any]) -> Iterator[str]:

@@ -165,6 +165,7 @@ def generate_variant(
     *,
     perplexity: bool = True,
     alone: bool = False,
+    only: Collection[str] | None = None,
 ) -> None:
     """Answer what is not answered yet, then score the references that are not scored yet.
 
@@ -176,10 +177,12 @@ def generate_variant(
         asked: How, with one prompt for each question of the data set, however often it is answered.
         perplexity: Whether the likelihoods of the references are needed.
         alone: Whether the variant is the loaded model itself, being a candidate, and no adapter of it.
+        only: The ids of those to answer; None: all.
     """
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
     of = BASE if alone else variant
     todo = _unanswered(dataset.directory, variant, repeated(context.part(asked.prompts), dataset.repeats))
+    todo = todo if only is None else [prompt for prompt in todo if prompt.id in only]
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
         answers = generator.generate(of, todo, settings, advance) if todo else ()

@@ -37,7 +37,7 @@ from loralift.workflow.judge_files import (
 )
 from loralift.workflow.progress import Watcher
 from loralift.workflow.reporting import Written, build_report, write_report
-from loralift.workflow.run_directory import RunDirectory
+from loralift.workflow.run_directory import RunDirectory, refuse_stopped
 
 QUESTIONS = 200
 """Questions that a judge is asked about at most, spread evenly over the data."""
@@ -114,7 +114,8 @@ def recall(directory: RunDirectory) -> list[str]:
 
 
 def _finished(directory: RunDirectory) -> RunDirectory:
-    directory.read_run()  # an error where it is none, before a lock makes the folder
+    # an error too where there is none, before a lock makes the folder
+    refuse_stopped(directory.read_run(), directory.root)
     return directory
 
 

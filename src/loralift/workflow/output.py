@@ -104,7 +104,7 @@ def refuse_folder(folder: Path) -> None:
     if of_run is not None:
         raise UsageError(wrong_argument("-o", f"a folder outside of a run ({of_run})", str(folder)))
     others = [name for name in found if name not in REPORT_FILES and not name.endswith(files.TEMPORARY)]
-    if others or (found and not _is_of_comparison(folder)):
+    if others or (found and not is_of_comparison(folder)):
         what = f"and it holds {some(others or found)}"
         raise UsageError(wrong_argument("-o", f"a new folder, or that of an earlier comparison, {what}", str(folder)))
 
@@ -113,7 +113,8 @@ def _is_run(folder: Path) -> bool:
     return (folder / "run.json").is_file()
 
 
-def _is_of_comparison(folder: Path) -> bool:
+def is_of_comparison(folder: Path) -> bool:
+    """Whether `loralift compare -o` wrote a folder."""
     place = folder / "comparison.json"
     document = files.read_json(place) if place.is_file() else None
     return isinstance(document, Mapping) and COMPARED in document

@@ -89,7 +89,7 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         }
         for protocol, questions in by_protocol.items():
             refuse_without_place(protocol, questions)
-        base = inspect_model(config)
+        base = context.base or inspect_model(config)
         candidates = inspect_candidates(config, base)
         generator = _generator(config, watcher, own, base)
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}

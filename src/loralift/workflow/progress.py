@@ -6,10 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from loralift.config import RunConfig
 from loralift.workflow.sharding import Shard
+
+if TYPE_CHECKING:
+    from loralift.generation.model.base_model import BaseModel
 
 
 class Advance(Protocol):
@@ -71,12 +74,17 @@ class RunContext:
         watcher: Told what is being done.
         clock: Counts the time of every stage.
         shard: Which part of the questions is asked; None: all.
+        base: The base as `inspect_model` found it, its weights in memory already; None: it is found by the
+            configuration.
+        notes: What a reader must know of the run, one sentence each.
     """
 
     config: RunConfig
     watcher: Watcher
     clock: Clock
     shard: Shard | None = None
+    base: BaseModel | None = None
+    notes: tuple[str, ...] = ()
 
     def part[Row](self, rows: Sequence[Row]) -> list[Row]:
         """Those of all rows that are asked here."""

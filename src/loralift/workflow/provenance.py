@@ -41,6 +41,7 @@ def begin_or_resume(
     command: str,
     of_base: Mapping[str, Sequence[str]],
     kept: Mapping[str, Any] | None = None,
+    rule: Mapping[str, Any] | None = None,
     say: Callable[[str], None],
 ) -> None:
     """Write dataset.jsonl and run.json of every data set, or check that existing ones are of this very run.
@@ -54,6 +55,7 @@ def begin_or_resume(
         command: What was called.
         of_base: Part to the base's files that may come from another run.
         kept: Of a shard, what its merge must know.
+        rule: When the run stops, of one that stops when it is sure.
         say: Told what is taken from there.
 
     Raises:
@@ -61,7 +63,7 @@ def begin_or_resume(
             what differs.
     """
     model = ready.generator.describe()
-    candidates = identities_of(ready.candidates)
+    candidates = {**identities_of(ready.candidates), **({} if rule is None else {"stopping": plain(rule)})}
     made_of = {dataset.part: {**_made_of(ready, dataset, model), **candidates} for dataset in datasets}
     there = [dataset for dataset in datasets if resume and dataset.directory.run.exists()]
     for dataset in there:
@@ -113,6 +115,7 @@ def _document(
         "base_hash": _how_hashed(str(made_of.get("base", ""))),
         "variants": [*ready.generator.variants, *ready.candidates],
         CANDIDATES: before.get(CANDIDATES, {}),
+        **({"stopping": before["stopping"]} if "stopping" in before else {}),
         "refused": dict(ready.refused),
         "data": _data_facts(config, dataset),
         # dataset.jsonl, which a resume reads, has no notes on rows that were left out

@@ -38,6 +38,7 @@ from loralift.workflow.facts import facts_of
 from loralift.workflow.generating import read_records
 from loralift.workflow.run_directory import RunDirectory, refuse_shard
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
+from loralift.workflow.stopping import said
 from loralift.workflow.thinking import Read, parted, thinking_notes
 
 PROTOCOLS = "protocols/"
@@ -84,7 +85,7 @@ def build_report(directory: RunDirectory) -> Report:
         proofs=of.proofs,
         also=_compared_also(directory, of.also),
         facts=facts,
-        notes=(*of.notes, *elsewhere, *clean, *of_rows, *(_of_many(compared) if compared else ())),
+        notes=(*of.notes, *elsewhere, *clean, *of_rows, *(_of_all(compared) if compared else ())),
         rows=rows,
         refused=of.refused,
         protocols=protocols,
@@ -123,6 +124,26 @@ def _thinking(directory: RunDirectory, variants: Sequence[str], rows: Sequence[R
             Read(row.answers.get(name), name in row.thinking, row.values[name].get("truncated") == 1) for row in rows
         ]
         yield from thinking_notes(name, read, read_thinking(directory, name))
+
+
+def _of_all(compared: Compared) -> Iterator[str]:
+    """What a reader must know of how all was compared."""
+    yield from _of_stopping(compared)
+    yield from _of_many(compared)
+
+
+def _of_stopping(compared: Compared) -> Iterator[str]:
+    """What a reader must know of rows that were asked until a verdict was sure."""
+    if (stopping := compared.comparison.stopping) is None:
+        return
+    title = compared.comparison.metrics[compared.comparison.primary].title
+    yield (
+        f"{said(stopping)[0].upper()}{said(stopping)[1:]}. Only {title} is judged: looking at it chose the rows of all "
+        "metrics, so the others are described, by intervals that hold wherever one stops, or by none. Where one stops "
+        "early a difference looks too large, on the whole: read its interval. Tests of slices, lengths and failures, "
+        "the ranking and NeMo Evaluator's paired tests are left out; those that `nel` makes of these bundles do not "
+        "know of the stopping, nor do the intervals of one variant alone."
+    )
 
 
 def _of_many(compared: Compared) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from loralift.comparison import drawn
 from loralift.config.names import ADAPTER_NAME
 from loralift.data import hash_questions, load_questions
-from loralift.errors import DataError, RunDirectoryError
-from loralift.records import BASE, Question
+from loralift.errors import ComparisonError, DataError, RunDirectoryError
+from loralift.records import BASE, Prompt, Question, Stopping
 from loralift.workflow import files
+from loralift.workflow.codec import decode
 
 LOCK = ".lock"
 
@@ -24,7 +26,7 @@ _KINDS = {
     **dict.fromkeys(
         (
             *("fingerprint", "config", "data", "hardware", "versions", "seconds", "refused", "base_from", "candidates"),
-            "shard",
+            *("shard", "stopping"),
         ),
         dict,
     ),
@@ -125,13 +127,17 @@ class RunDirectory:
                 raise RunDirectoryError(f"{self.run}: {name!r:.80} is no name of a variant, a data set or a protocol")
         return content
 
-    def read_questions(self) -> tuple[Question, ...]:
-        """The questions that dataset.jsonl holds, which must be those that run.json says.
+    def read_questions(self, *, unasked: bool = False) -> tuple[Question, ...]:
+        """The questions that were asked, of dataset.jsonl, which must be as run.json says.
+
+        Args:
+            unasked: Whether those too that were not, as a run was sure before.
 
         Raises:
             RunDirectoryError: It is missing, damaged, or not as the run wrote it.
         """
-        wanted = self.read_run()["fingerprint"].get("data", {})
+        run = self.read_run()
+        wanted = run["fingerprint"].get("data", {})
         if not self.dataset.is_file():
             raise RunDirectoryError(
                 f"{self.dataset} is missing: put it back, or let `loralift run … --resume` make it again from the data"
@@ -145,7 +151,7 @@ class RunDirectory:
                 f"{self.dataset} is not as the run wrote it ({len(questions)} rows, the run had {wanted.get('rows')}): "
                 "put it back, or remove it and let `loralift run … --resume` make it again from the data"
             )
-        return questions
+        return questions if unasked else of_asked(questions, stopping_of(run))
 
     def made_with(self, variant: str) -> str:
         """What each line of a variant's answers says that it was made with: a digest of fingerprint and variant.
@@ -263,6 +269,41 @@ def shard_of(run: Mapping[str, Any]) -> str | None:
     """Which shard what `RunDirectory.read_run` read is of, as ``I/N``; None: it is of a whole run."""
     shard = run.get("shard")
     return f"{shard['index']}/{shard['of']}" if shard else None
+
+
+def stopping_of(run: Mapping[str, Any]) -> Stopping | None:
+    """How far what `RunDirectory.read_run` read was asked until it was sure; None: all at once.
+
+    Raises:
+        RunDirectoryError: It is damaged.
+    """
+    if run.get("stopping") is None:
+        return None
+    stopping = decode(Stopping, run["stopping"])
+    if not 0 < stopping.rows <= stopping.of or not stopping.looks or stopping.looks[-1] != stopping.rows:
+        raise RunDirectoryError(f"run.json: stopping must say how many of the rows were asked, got {stopping}")
+    return stopping
+
+
+def refuse_stopped(run: Mapping[str, Any], place: Path) -> None:
+    """Refuse rows that were asked until a verdict was sure, where they would be judged otherwise.
+
+    Raises:
+        ComparisonError: They are such rows.
+    """
+    if run.get("stopping") is not None:
+        raise ComparisonError(
+            f"{place} is of a run with --stop-when-sure, which looked at these rows before, so no ordinary interval or "
+            "test of them holds; its own report has what does: give a run without that flag"
+        )
+
+
+def of_asked[Row: (Question, Prompt)](rows: Sequence[Row], stopping: Stopping | None) -> tuple[Row, ...]:
+    """Of all rows those that were asked, in their order."""
+    if stopping is None:
+        return tuple(rows)
+    asked = set(drawn((row.id for row in rows), stopping.seed)[: stopping.rows])
+    return tuple(row for row in rows if row.id in asked)
 
 
 def _is_shard(value: Mapping[str, Any]) -> bool:

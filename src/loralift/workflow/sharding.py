@@ -115,6 +115,10 @@ def refuse_unshared(config: RunConfig, shard: Shard) -> None:
             f"`--shard` cannot part tasks of lm-evaluation-harness ({some(config.tasks)}): evaluate them in a run "
             f"without --shard, and leave them out of shard {shard}"
         )
+    if config.stop_when_sure:
+        raise UsageError(
+            "`--shard` and `--stop-when-sure` exclude each other: a shard knows no verdict; leave one of them out"
+        )
     if config.base_from is not None:
         raise UsageError("`--shard` and `--base-from` exclude each other: a shard asks the base its part of the data")
 

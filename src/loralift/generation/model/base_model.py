@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from transformers import AutoConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
@@ -36,6 +36,25 @@ SMALL_FILES = ("*.json", "*.txt", "*.jinja", *TOKENIZERS)
 SAMPLE_FROM = 2 << 30
 
 
+class InMemory(Protocol):
+    """A base whose weights are in memory already."""
+
+    @property
+    def device(self) -> str:
+        """Where they are, as torch names it."""
+
+    @property
+    def dtype(self) -> str:
+        """Their dtype, as ``--dtype`` names it."""
+
+    def copy(self) -> tuple[Any, int]:
+        """A transformers model of its own over these weights, and how many tensors of its files it does not use.
+
+        Raises:
+            ModelError: The weights are no longer those of the files.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class BaseModel:
     """A base model before its weights are loaded.
@@ -53,6 +72,7 @@ class BaseModel:
         begins_with_bos: Whether a GGUF file says that a prompt begins with BOS; None: it does not say, or is none.
         ends: Tokens that end an answer besides its own, by text or id, as the user named them.
         stops: The run's stop strings; those that are special tokens are ends.
+        in_memory: Its weights, which are in memory already, proved to be those of its files; None: they are read.
     """
 
     source: str
@@ -67,6 +87,7 @@ class BaseModel:
     begins_with_bos: bool | None = None
     ends: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
+    in_memory: InMemory | None = None
 
     @property
     def is_gguf(self) -> bool:

@@ -115,7 +115,7 @@ def load_model(
     if device_map is not None and place.type != "cuda":
         raise UsageError(wrong_argument("--device-map", "left out where there is no CUDA GPU", device_map))
     tokenizer = load_tokenizer(source)
-    base, unused = _load_base(source, choose_dtype(dtype, place), place, device_map)
+    base, unused = load_base(source, choose_dtype(dtype, place), place, device_map)
     parameters = base.num_parameters()
     eos = eos_tokens(source, base.generation_config, tokenizer, vocabulary(base))
     pad = tokenizer.pad_token_id
@@ -254,8 +254,14 @@ def load_tokenizer(source: BaseModel) -> Any:
     return tokenizer
 
 
-def _load_base(source: BaseModel, dtype: torch.dtype, device: torch.device, device_map: str | None) -> tuple[Any, int]:
-    """The base model, and how many tensors of its files are not used."""
+def load_base(source: BaseModel, dtype: torch.dtype, device: torch.device, device_map: str | None) -> tuple[Any, int]:
+    """The base model, and how many tensors of its files are not used.
+
+    Raises:
+        ModelError: It cannot be loaded, or is not what its files hold.
+    """
+    if source.in_memory is not None:
+        return source.in_memory.copy()
     options = {"dtype": dtype, "output_loading_info": True, **source.options}
     options |= loading_options(source.quantization, dtype)
     if device.type != "cpu":

@@ -9,7 +9,7 @@ from loralift.records import Comparison, MetricComparison, MetricInfo
 from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
-from loralift.reporting.tables import PRIMARY_MARK
+from loralift.reporting.tables import PRIMARY_MARK, level_of
 
 
 def difference(comparison: Comparison, info: MetricInfo) -> Chart | None:
@@ -20,20 +20,21 @@ def difference(comparison: Comparison, info: MetricInfo) -> Chart | None:
     margin = next((row.margin for row in rows if row.margin), None)
     mark = f" {PRIMARY_MARK}" if info.name == comparison.primary else ""
     title = f"{info.title}{mark}  ({style.direction(info)})"
-    how = "bars: 95 % CI"
+    confidence = level_of(comparison)
+    how = f"bars: {confidence}"
     if margin is not None:
         how += f" · shaded: equivalence margin ±{formatting.value(margin, info)}"
-    caption = f"The difference from {comparison.baseline} on {info.title}, in its own unit, with its 95 % CI."
+    caption = f"The difference from {comparison.baseline} on {info.title}, in its own unit, with its {confidence}."
     if margin is not None:
         caption += (
             f" Inside the shaded band, ±{formatting.value(margin, info)}, a difference counts as none: equivalent is "
-            f"what has its 90 % interval inside."
+            f"what has its {formatting.level(rows[0].equivalence_interval, 0.9)} inside."
         )
     return Chart(
         name=stem("difference", info.name),
         title=title,
         caption=caption,
-        alt=_alt(comparison.baseline, info, rows),
+        alt=_alt(comparison, info, rows),
         svg=_draw(comparison, info, rows, margin, title, how),
         section="change",
     )
@@ -105,7 +106,8 @@ def _draw(
     return style.svg(layers, title, how, height=26 * len(rows), width=style.NARROW, labels=labels)
 
 
-def _alt(baseline: str, info: MetricInfo, rows: Sequence[MetricComparison]) -> str:
+def _alt(comparison: Comparison, info: MetricInfo, rows: Sequence[MetricComparison]) -> str:
     better = "higher" if info.higher_is_better else "lower"
     figures = "; ".join(said(row.candidate, row, info) for row in rows)
-    return f"{info.title}, {better} is better, difference from {baseline} with 95 % CI: {figures}."
+    of = f"difference from {comparison.baseline} with {level_of(comparison)}"
+    return f"{info.title}, {better} is better, {of}: {figures}."

@@ -11,12 +11,12 @@ from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart
 from loralift.reporting.matrices import judged_metrics
-from loralift.reporting.tables import PRIMARY_MARK
+from loralift.reporting.tables import PRIMARY_MARK, level_of
 
 LARGEST = 3.0
 """Standard deviations: what lies beyond would squeeze all else, and is written at the edge instead."""
 
-BARS = "bars: the difference's 95 % CI on the same scale, the uncertainty of the standard deviation not in them"
+BARS = "bars: the difference's {} on the same scale, the uncertainty of the standard deviation not in them"
 """How to read the bars: an interval of Cohen's d itself would be wider where the rows are few."""
 
 BEYOND_ROOM = 48
@@ -32,10 +32,11 @@ def effects(comparison: Comparison) -> Chart | None:
     shown = {point["metric"] for point in points}
     without = [info for info in metrics if info.name not in shown]
     title = f"Effect sizes against {comparison.baseline}"
-    how = "Cohen's d · right is better · bold: decides · " + BARS
+    bars = BARS.format(level_of(comparison))
+    how = f"Cohen's d · right is better · bold: decides · {bars}"
     caption = (
         f"Each difference from {comparison.baseline} divided by the standard deviation of its rows, and turned where "
-        f"lower is better: right of zero is always better, whatever the metric's unit; {BARS}. {PRIMARY_MARK} decides."
+        f"lower is better: right of zero is always better, whatever the metric's unit; {bars}. {PRIMARY_MARK} decides."
     )
     flat = [info.title for info in without if _compared(comparison, info)]
     bare = [info.title for info in without if not _compared(comparison, info)]

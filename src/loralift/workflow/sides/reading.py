@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from loralift.workflow.external_formats import (
     without_texts,
 )
 from loralift.workflow.generating import read_answers
-from loralift.workflow.run_directory import RunDirectory, refuse_shard
+from loralift.workflow.run_directory import RunDirectory, refuse_shard, refuse_stopped
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run
 from loralift.workflow.sides.columns import column_info
@@ -76,6 +77,7 @@ def read_side(
 
 def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None, settings: MetricSettings) -> Side:
     _refuse_refused(path)
+    _refuse_looked_at(path)
     if path.is_dir() and (path / "results.jsonl").is_file():
         return _nel_results(path, metrics)
     if path.is_dir():
@@ -120,6 +122,14 @@ def _refuse_refused(path: Path) -> None:
     reason = None if path.exists() or not run.run.is_file() else run.read_run().get("refused", {}).get(path.name)
     if reason:
         raise ComparisonError(f"{path} was refused in its run, and there is nothing to compare: {reason}")
+
+
+def _refuse_looked_at(path: Path) -> None:
+    """Refuse what lies in a run that looked at its rows before: a variant, its files, its bundles in nemo/."""
+    for folder in Path(os.path.realpath(path)).parents[:3]:
+        if (run := RunDirectory(folder)).run.is_file():
+            refuse_stopped(run.read_run(), path)
+            return
 
 
 def _variant(path: Path, metrics: Sequence[str] | None) -> Side:
