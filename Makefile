@@ -75,11 +75,10 @@ release: | $(UV) ## check, test, build and send a tagged commit to the package i
 workers: .ray/.ready  ## the tests of Ray's workers, with Ray
 	.ray/bin/python -m pytest tests/generation/ray
 
-# the pins of everybody, then Ray
 .ray/.ready: requirements.txt requirements-dev.txt requirements-ray.txt pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
-	$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r requirements.txt -r requirements-dev.txt
-	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes -r requirements-ray.txt
+	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes \
+		-r requirements.txt -r requirements-dev.txt -r requirements-ray.txt
 	$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
 	@touch $@
 
