@@ -10,7 +10,7 @@ TESTS  := pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not real"
 # of each of the fuzzed targets; with the slow ones' shares a million in all
 RUNS   ?= 60000
 
-.PHONY: help setup demo fiqa real real-model test package trackers release lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
+.PHONY: help setup demo fiqa real real-model test package trackers workers release lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -72,6 +72,16 @@ release: | $(UV) ## check, test, build and send a tagged commit to the package i
 	$(MAKE) check test package
 	$(UV) publish dist/*
 
+workers: .ray/.ready  ## the tests of Ray's workers, with Ray
+	.ray/bin/python -m pytest tests/generation/ray
+
+.ray/.ready: requirements.txt requirements-dev.txt requirements-ray.txt pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python 3.12 $(@D)
+	$(UV) pip install --quiet --python $(@D)/bin/python --compile-bytecode --require-hashes \
+		-r requirements.txt -r requirements-dev.txt -r requirements-ray.txt
+	$(UV) pip install --quiet --python $(@D)/bin/python --no-deps --editable .
+	@touch $@
+
 lowest: .lowest/.ready  ## all tests on the lowest torch, transformers and PEFT that pyproject.toml admits
 	.lowest/bin/python -m $(TESTS)
 
@@ -130,7 +140,7 @@ architectures: setup  ## every causal LM of transformers beside plain generate a
 notebook: setup  ## execute the notebook from scratch and save it with its outputs
 	$(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb
 
-lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest, -lowest.txt for make lowest, the benchmarks' rivals, the fuzzer
+lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest, -lowest.txt for make lowest, the trackers, Ray, the benchmarks' rivals, the fuzzer
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra run pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
@@ -145,10 +155,13 @@ lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest
 	echo pytest pytest-timeout | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --extra mlflow --extra wandb --extra trackio -c requirements.txt \
 		pyproject.toml - -o requirements-trackers.txt
+	echo 'ray==2.51.1' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links -c requirements.txt -c requirements-dev.txt - -o requirements-ray.txt
+	python3 tools/only_the_rest.py requirements.txt requirements-ray.txt
 	echo 'lm-eval[hf]' rouge-score | tr ' ' '\n' | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links -c requirements.txt - -o benchmarks/requirements-rivals.txt
 	echo atheris | $(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o benchmarks/requirements-fuzzing.txt
 
 clean:           ## remove what make made
-	rm -rf $(VENV) .uv .bench dist .package .lowest .trackers .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .uv .bench dist .package .lowest .trackers .ray .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -31,6 +31,7 @@ OTHERWISE: dict[str, Any] = {
     "decoding": "loop",
     "device_map": "auto",
     "tensor_parallel": 2,
+    "workers": 2,
     "dtype": "float32",
     "batch_size": 8,
     "eos_token": ["</s>"],

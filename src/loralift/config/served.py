@@ -24,6 +24,7 @@ NOT_SERVED = {
     "tensor_parallel": "the server places the model",
     "dtype": "serve the model so",
     "batch_size": "give --concurrency",
+    "workers": "one process asks, with --concurrency N",
     "eos_token": "give --stop, or name the token in the served model's generation_config.json",
 }
 """Fields that are of weights in this process, and what to do instead."""

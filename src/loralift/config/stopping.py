@@ -17,6 +17,7 @@ NOT_WITH = {
     "base_from": "the base is asked no further than the adapters",
     "train_data": "comparing again without the rows that leaked is a second look; take them out of the data before",
     "endpoint": "it is not tried with a server",
+    "workers": "it is not tried with workers",
 }
 """Fields that exclude it, and why."""
 

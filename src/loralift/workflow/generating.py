@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -25,6 +27,7 @@ from loralift.workflow.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from loralift.generation.model.base_model import BaseModel
+    from loralift.generation.ray.cluster import Room
 
 # Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
 SYNC_SECONDS = 1.0
@@ -58,15 +61,20 @@ def load_generator(
     """
     watcher.say(f"model: loading {config.model}")
     base = base or inspect_model(config)
-    generator = (
-        _served(config, base) if config.endpoint is not None else _loaded(config, watcher, base, rows, new_tokens)
-    )
+    if config.endpoint is not None:
+        generator: Generator = _served(config, base)
+    elif config.workers is not None:
+        generator = _spread(config, watcher, base, rows, new_tokens)
+    else:
+        generator = _loaded(config, lambda why: watcher.say(f"model: {why}"), base, rows, new_tokens)
     for note in generator.notes:
         watcher.say(f"model: {note}")
     return generator
 
 
-def _loaded(config: RunConfig, watcher: Watcher, base: BaseModel, rows: Sequence[int], new_tokens: int) -> Generator:
+def _loaded(
+    config: RunConfig, say: Callable[[str], None], base: BaseModel, rows: Sequence[int], new_tokens: int
+) -> Generator:
     return generation.load_generator(
         config.engine,
         base,
@@ -78,8 +86,35 @@ def _loaded(config: RunConfig, watcher: Watcher, base: BaseModel, rows: Sequence
         rows=rows,
         new_tokens=new_tokens,
         tensor_parallel=config.tensor_parallel,
-        say=lambda why: watcher.say(f"model: {why}"),
+        say=say,
     )
+
+
+def _spread(config: RunConfig, watcher: Watcher, base: BaseModel, rows: Sequence[int], new_tokens: int) -> Generator:
+    from loralift.generation.ray import load
+
+    infos = generation.inspect_adapters(base, config.adapters)  # refused here, before any process is started
+    device = None if config.device == "auto" else config.device
+    given = load.Given(config.workers or "auto", config.ray_address, device, config.tensor_parallel)
+    loads = partial(loaded_in_worker, config, tuple(rows), new_tokens)
+    return load.load(base, infos, given, loads, lambda line: watcher.say(f"model: {line}"))
+
+
+def loaded_in_worker(
+    config: RunConfig, rows: Sequence[int], new_tokens: int, room: Room, say: Callable[[str], None]
+) -> Generator:
+    """What each Ray worker loads, from the files that it finds itself.
+
+    Args:
+        config: The run's configuration.
+        rows: For each data set, how many answers all workers together give.
+        new_tokens: Most tokens of an answer.
+        room: What the worker got.
+        say: Told what a user must know.
+    """
+    config = config.model_copy(update={"device": room.device, "workers": None, "ray_address": None})
+    share = [math.ceil(count / room.workers) for count in rows]
+    return _loaded(config, say, inspect_model(config), share, new_tokens)
 
 
 def _served(config: RunConfig, base: BaseModel) -> Generator:

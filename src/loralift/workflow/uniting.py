@@ -17,6 +17,7 @@ from loralift.workflow.sharding import Shard
 MAY_DIFFER = (
     *("output_dir", "batch_size", "device"),
     *("endpoint", "endpoint_key_env", "endpoint_wait", "concurrency"),
+    *("workers", "ray_address"),
 )
 """Of the configuration: where a shard lies and how it runs, which a resume too may change."""
 
