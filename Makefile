@@ -5,12 +5,13 @@ STAMP  := $(VENV)/.ready
 # uv from the PATH, else one of our own in a private environment
 UV     := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 export HF_HUB_OFFLINE ?= 1
-# a module's tests stay together, since what they share is made once a module; in the order of tests/conftest.py
-TESTS  := pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not real"
+# A module's tests stay together, since what they share is made once a module; in the order of tests/conftest.py. Three
+# workers on two cores: a quarter of the time the tests wait, for processes that they started above all.
+TESTS  := pytest -n 3 --dist loadfile --no-loadscope-reorder
 # of each of the fuzzed targets; with the slow ones' shares a million in all
 RUNS   ?= 60000
 
-.PHONY: help setup demo fiqa real real-model test package trackers workers release lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
+.PHONY: help setup demo fiqa real real-model test thorough package trackers workers release lowest check format bench chaos fuzz properties simulate architectures notebook lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,8 +43,11 @@ real: real-model  ## the tests on real weights, some minutes
 real-model: setup
 	PATH="$$PATH:$(CURDIR)/.uv/bin" $(PYTHON) -c "from loralift.demo.real import fetch_model; fetch_model(print)"
 
-test: setup      ## all tests, on two workers
-	$(PYTHON) -m $(TESTS)
+test: setup      ## the tests, but for the thorough ones and those on real weights
+	$(PYTHON) -m $(TESTS) -m "not real and not thorough"
+
+thorough: setup  ## chaos, an architecture of each kind, whole runs under a watch for the network
+	$(PYTHON) -m $(TESTS) -m "thorough and not gpu"
 
 # what `pip install loralift` brings, in an environment with nothing else
 package: | $(UV) ## build wheel and sdist, check what an index shows of them, and try the wheel without its extras
@@ -83,7 +87,7 @@ workers: .ray/.ready  ## the tests of Ray's workers, with Ray
 	@touch $@
 
 lowest: .lowest/.ready  ## all tests on the lowest torch, transformers and PEFT that pyproject.toml admits
-	.lowest/bin/python -m $(TESTS)
+	.lowest/bin/python -m $(TESTS) -m "not real"
 
 # the pins of everybody, then the few lower ones over them
 .lowest/.ready: requirements.txt requirements-dev.txt requirements-lowest.txt pyproject.toml | $(UV)
@@ -137,8 +141,8 @@ properties: setup  ## the property tests with fifty times as many examples, othe
 architectures: setup  ## every causal LM of transformers beside plain generate and PEFT, half an hour: docs/architectures.md
 	CUDA_VISIBLE_DEVICES= OMP_WAIT_POLICY=PASSIVE $(PYTHON) -m benchmarks.architectures --out docs/architectures.md
 
-notebook: setup  ## execute the notebook from scratch and save it with its outputs
-	$(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb
+notebook: real-model  ## execute the notebook from scratch and save it with its outputs
+	PATH="$$PATH:$(CURDIR)/.uv/bin" FIQA=$(if $(FIQA),$(abspath $(FIQA)),fiqa) $(PYTHON) tools/run_notebook.py examples/nemotron_fiqa_evaluation.ipynb
 
 lock: | $(UV)    ## pin again: requirements.txt for users, -dev.txt for the rest, -lowest.txt for make lowest, the trackers, Ray, the benchmarks' rivals, the fuzzer
 	$(UV) pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \

@@ -28,6 +28,7 @@ NEW_TOKENS = 4
 ONE_IN = 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.filterwarnings("ignore")
 def test_answers_and_likelihoods_are_those_of_plain_generate_and_peft(name):

@@ -13,7 +13,7 @@ from benchmarks.fuzzing.seeds import seeds
 from benchmarks.fuzzing.showing import SHOWING
 from benchmarks.fuzzing.watching import Watched
 
-RUNS = 200
+RUNS = 100
 TARGETS = READERS | SHOWING
 
 

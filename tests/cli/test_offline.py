@@ -62,12 +62,14 @@ def strangers(arguments: list[str]) -> list[list[str]]:
     return commands
 
 
+@pytest.mark.thorough
 def test_the_watch_sees_a_hub_that_is_asked(tmp_path: Path, arguments: list[str]) -> None:
     codes, _, sockets = seen(tmp_path, [strangers(arguments)[0]])
     assert codes == ["2"]
     assert any("huggingface" in line or "getaddrinfo" in line for line in sockets)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flag", [True, False], ids=["--offline", "HF_HUB_OFFLINE"])
 def test_nothing_asks_a_network(tmp_path: Path, arguments: list[str], flag: bool) -> None:
     offline = ["--offline"] if flag else []

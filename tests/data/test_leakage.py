@@ -184,16 +184,16 @@ def test_much_training_data_takes_little_time_and_no_memory(fiqa_dir: Path) -> N
     questions = load_questions(str(fiqa_dir / "test.jsonl")).questions
     texts = " ".join(read_training_texts(fiqa_dir / "train.jsonl")).split()
     draw = random.Random(0)
-    starts = (draw.randrange(len(texts) - 200) for _ in range(5_000))
+    starts = (draw.randrange(len(texts) - 200) for _ in range(2_000))
     training = [" ".join(texts[start : start + 200]) for start in starts]
     started = time.perf_counter()
     assert find_leaks(questions, training) == ()
-    assert time.perf_counter() - started < 10  # 0.6 s here; 100,000 rows take 20 times as long
+    assert time.perf_counter() - started < 10  # 0.3 s here; 100,000 rows take 50 times as long
     tracemalloc.start()
-    find_leaks(questions, training[:4_000])
+    find_leaks(questions, training[:1_000])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 400e6
+    assert peak < 150e6
 
 
 def test_a_label_is_looked_for_in_no_more_than_a_label_takes() -> None:

@@ -22,6 +22,8 @@ from loralift.records import Prompt
 
 MOST_BYTES = 1_500_000
 NEW_TOKENS = 4
+PERPLEXITIES = {"base": 23.520, "usual-lora": 20.332, "overfitted-lora": 45.886}
+"""Of the references of FiQA's first 16 test questions, in float32."""
 FOUND = importlib.util.find_spec
 
 
@@ -186,3 +188,21 @@ def plain(real_model: Path) -> tuple[list[Prompt], dict[str, list[list[int]]]]:
         warnings.simplefilter("ignore", FutureWarning)  # PEFT 0.21 asks transformers in its former words
         tuned = PeftModel.from_pretrained(base, str(real.FOLDER / "adapters" / "usual-lora"))
     return prompts, {**answers, "usual-lora": plain_answers(tuned, prompts, NEW_TOKENS)}
+
+
+@pytest.mark.real
+def test_the_verdicts_of_the_real_case(real_model: Path, fiqa_dir: Path, tmp_path: Path) -> None:
+    """Of the first 16 questions, by what needs few: how likely the references became."""
+    import loralift
+
+    settings = real.settings(real_model, str(fiqa_dir / "test.jsonl"))
+    settings |= {"limit": 16, "protocols": ["training"], "max_new_tokens": 4, "device": "cpu"}
+    found = loralift.evaluate(
+        **settings, metrics=["perplexity", "f1"], primary="perplexity", output_dir=tmp_path / "run"
+    )
+    report = found.report
+    assert report.comparison is not None
+    assert report.comparison.verdicts == {"usual-lora": "better", "overfitted-lora": "worse"}
+    values = {name: of["perplexity"].value for name, of in report.summaries.items()}
+    assert values == pytest.approx(PERPLEXITIES, rel=1e-3)
+    assert all(proof.kl_mean > 0.1 for proof in report.proofs)

@@ -9,9 +9,9 @@ from sacrebleu.metrics import CHRF
 from loralift.metrics import METRICS, MetricSettings, score_examples
 
 
-def test_all_of_fiqa_equals_sacrebleu(fiqa_pairs, fiqa_examples):
-    ours = [score.values["chrf"] for score in score_examples(["chrf"], fiqa_examples)]
-    golden = [sacrebleu.sentence_chrf(answer, [reference]).score for answer, reference in fiqa_pairs]
+def test_fiqa_equals_sacrebleu(fiqa_pairs, fiqa_examples):
+    ours = [score.values["chrf"] for score in score_examples(["chrf"], fiqa_examples[::4])]
+    golden = [sacrebleu.sentence_chrf(answer, [reference]).score for answer, reference in fiqa_pairs[::4]]
     assert ours == pytest.approx(golden, abs=1e-9, rel=0)
 
 

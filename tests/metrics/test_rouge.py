@@ -17,10 +17,10 @@ def reference_values(pairs, stemmer=False):
     return [{name: score[name].fmeasure for name in NAMES} for score in scores]
 
 
-def test_all_of_fiqa_equals_rouge_score(fiqa_pairs, fiqa_examples):
-    ours = [score.values for score in score_examples(NAMES, fiqa_examples)]
-    theirs = reference_values(fiqa_pairs)
-    assert len(ours) == len(theirs) == 648
+def test_fiqa_equals_rouge_score(fiqa_pairs, fiqa_examples):
+    ours = [score.values for score in score_examples(NAMES, fiqa_examples[::4])]
+    theirs = reference_values(fiqa_pairs[::4])  # whose table of pure Python takes a minute for all
+    assert len(ours) == len(theirs) == 162
     for mine, golden in zip(ours, theirs, strict=True):
         assert mine == pytest.approx(golden, abs=1e-9, rel=0)
 

@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from nemo_evaluator.cli.main import cli
 
 from loralift import compare
 from loralift.metrics import METRICS, MetricSettings
@@ -25,10 +28,11 @@ NAMES = ("f1", "rougeL", "exact_match")
 NEL = Path(sys.executable).parent / "nel"
 
 
-def nel(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    # -W ignore: the SDK's own dependencies warn, and that is not what is tested
-    command = [str(NEL), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+def nel(*arguments: object) -> Result:
+    """Its command line in this process: to import it takes as long as all that is asked of it here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the SDK's own dependencies warn, and that is not what is tested
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_nel_compare_sees_the_drop_in_every_metric(run_dir: Path) -> None:
     done = nel("compare", run_dir / "base", run_dir / "bad")
-    assert (done.returncode, "BLOCK" in done.stdout) == (1, True), done.stdout + done.stderr
+    assert (done.exit_code, "BLOCK" in done.stdout) == (1, True), done.stdout + done.stderr
     for name in NAMES:
         assert f"money.{name}" in done.stdout
     one = nel("compare", run_dir / "base" / "money.f1", run_dir / "bad" / "money.f1", "--format", "json", "--no-report")
@@ -69,14 +73,14 @@ def test_nel_gate_stops_the_drop_and_lets_the_base_pass(run_dir: Path, tmp_path:
         encoding="utf-8",
     )
     stopped = nel("gate", run_dir / "base", run_dir / "bad", "--policy", policy, "--no-report")
-    assert (stopped.returncode, "NO-GO" in stopped.stdout) == (1, True), stopped.stdout + stopped.stderr
+    assert (stopped.exit_code, "NO-GO" in stopped.stdout) == (1, True), stopped.stdout + stopped.stderr
     passed = nel("gate", run_dir / "base", run_dir / "base", "--policy", policy, "--no-report")
-    assert passed.returncode == 0, passed.stdout + passed.stderr
+    assert passed.exit_code == 0, passed.stdout + passed.stderr
 
 
 def test_nel_report_shows_every_metric(run_dir: Path) -> None:
     done = nel("report", run_dir / "base")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     for name in NAMES:
         assert f"money.{name}" in done.stdout
 
@@ -116,12 +120,15 @@ def test_nel_eval_run_asks_an_endpoint_and_gives_our_metrics(endpoint: str, tmp_
     data = tmp_path / "money.jsonl"
     rows = [{"id": f"q{i}", "question": f"Which one is number {i}?", "reference": f"It is {i}."} for i in range(12)]
     data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    done = nel(
-        *("eval", "run", "--bench", benchmark.__file__, "--model-url", endpoint, "--model-id", "m", "--api-key", "k"),
-        *("--max-problems", "10", "-o", tmp_path / "out"),
-        LORALIFT_DATASET=str(data),
-        LORALIFT_METRICS="f1,rouge,answer_words",
-        NO_PROXY="127.0.0.1",
+    asked = ["eval", "run", "--bench", benchmark.__file__, "--model-url", endpoint, "--model-id", "m", "--api-key", "k"]
+    told = {"LORALIFT_DATASET": str(data), "LORALIFT_METRICS": "f1,rouge,answer_words", "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run(
+        [str(NEL), *asked, "--max-problems", "10", "-o", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **told},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = (tmp_path / "out").rglob("eval-*.json")

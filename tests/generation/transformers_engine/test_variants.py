@@ -112,8 +112,10 @@ def test_from_one_adapter_to_another_and_back(generator):
     assert torch.equal(logits(generator._loaded.base), first)
 
 
-@pytest.mark.parametrize("settings", [LORA["lora"], LORA["rslora"], LORA["patterns"], LORA["saved head"]])
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    ("dtype", "settings"),
+    [("bfloat16", LORA[kind]) for kind in ("lora", "rslora", "patterns", "saved head")] + [("float16", LORA["lora"])],
+)
 def test_in_half_precision_it_is_computed_unmerged(dtype, settings, tiny_base, tmp_path):
     folder = train_lora(tiny_base, PAIRS, tmp_path / "adapter", rank=4, steps=5, **settings)
     generator = load_transformers(str(tiny_base), {"mine": str(folder)}, dtype=dtype)

@@ -217,7 +217,7 @@ def test_the_largest_charts_give_way_to_rows_and_are_named(shown: Report, monkey
 
 
 def test_many_adapters_and_rows_fit_and_leave_room_for_rows() -> None:
-    many = report(2_500, {f"adapter-{number}": number / 100 for number in range(10)}, words=60, odd=False)
+    many = report(1_000, {f"adapter-{number}": number / 100 for number in range(5)}, words=250, odd=False)
     drawn = charts.draw(many)
     page = rendering.render(many, drawn)
     assert len(page.encode()) <= rendering.MOST_BYTES
