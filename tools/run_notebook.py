@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-# The same on every machine: no hub, no GPU, no colours in the outputs. And one thread: the demo's model is too small to
-# gain from two, and beside another busy process two wait for each other so long that all takes several times as long.
-ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+# the same on every machine: no hub, no GPU, no colours in the outputs
+ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "NO_COLOR": "1"}
 
 
 class ThisInterpreter(AsyncKernelManager):
@@ -29,13 +29,14 @@ class ThisInterpreter(AsyncKernelManager):
         return KernelSpec(**get_kernel_dict())
 
 
-def execute(notebook: Path, folder: Path, timeout: float = 600.0) -> Any:
+def execute(content: Any, folder: Path, timeout: float = 3600.0, environment: Mapping[str, str] = ENVIRONMENT) -> Any:
     """Execute a notebook in a fresh kernel.
 
     Args:
-        notebook: The file, which stays as it is.
+        content: The notebook as nbformat reads it; its outputs are replaced.
         folder: Where it runs: what it writes to relative paths comes there.
         timeout: Of each cell, in seconds.
+        environment: Variables for the kernel besides those of this process.
 
     Returns:
         The notebook with its outputs.
@@ -43,7 +44,6 @@ def execute(notebook: Path, folder: Path, timeout: float = 600.0) -> Any:
     Raises:
         CellExecutionError: A cell failed; the message holds its traceback.
     """
-    content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         content,
         kernel_manager_class=ThisInterpreter,
@@ -52,7 +52,7 @@ def execute(notebook: Path, folder: Path, timeout: float = 600.0) -> Any:
         record_timing=False,  # times of each cell would change the file with every execution
         resources={"metadata": {"path": str(folder)}},
     )
-    return client.execute(env={**os.environ, **ENVIRONMENT})
+    return client.execute(env={**os.environ, **environment})
 
 
 def hash_code(notebook: Any) -> str:
@@ -64,7 +64,7 @@ def hash_code(notebook: Any) -> str:
 def main(notebook: Path) -> None:
     """Execute a notebook in an empty folder and save it with its outputs."""
     with tempfile.TemporaryDirectory() as folder:
-        executed = execute(notebook, Path(folder))
+        executed = execute(nbformat.read(notebook, as_version=4), Path(folder))  # type: ignore[no-untyped-call]
     executed.metadata["language_info"] = {"name": "python"}  # without the version, which is this machine's
     executed.metadata["executed_code_sha256"] = hash_code(executed)
     nbformat.write(executed, notebook)  # type: ignore[no-untyped-call]

@@ -102,7 +102,8 @@ class RunDirectory:
             RunDirectoryError: It is missing: the folder is no run.
         """
         if not self.run.is_file():
-            raise RunDirectoryError(f"{self.root} is not a run directory: it has no run.json")
+            other = "; it is a comparison, whose report is in it" if self.comparison.exists() else ""
+            raise RunDirectoryError(f"{self.root} is not a run directory: it has no run.json{other}")
         content = files.read_json(self.run)
         if not isinstance(content, dict) or "fingerprint" not in content:
             raise RunDirectoryError(f"{self.run} was not written by loralift: it has no fingerprint")
