@@ -73,11 +73,15 @@ def executed(place: Path, demo_run: Path) -> Any:
         return execute(content, place, timeout=CELL_TIMEOUT, environment={**ENVIRONMENT, "OMP_NUM_THREADS": "1"})
 
 
-@pytest.fixture(params=["committed", "executed"])
+EXECUTED = pytest.param("executed", marks=pytest.mark.thorough)
+
+
+@pytest.fixture(params=["committed", EXECUTED])
 def notebook(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(900)  # the first test of the module waits for all cells
 def test_every_cell_ran_and_none_complained(executed: Any) -> None:
     cells = code_cells(executed)
@@ -86,6 +90,7 @@ def test_every_cell_ran_and_none_complained(executed: Any) -> None:
     assert kinds <= {("stream", "stdout"), ("execute_result", None), ("display_data", None)}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("executed")
 def test_the_answers_of_the_demos_run_were_taken(demo_run: Path, place: Path) -> None:
     first, second = json.loads((place / RUN / "run.json").read_text(encoding="utf-8"))["sessions"]
@@ -95,7 +100,9 @@ def test_the_answers_of_the_demos_run_were_taken(demo_run: Path, place: Path) ->
         assert (place / RUN / answers).read_bytes() == (demo_run / answers).read_bytes()
 
 
-@pytest.mark.parametrize(("of", "verdicts"), [("committed", REAL), ("executed", DEMO)])
+@pytest.mark.parametrize(
+    ("of", "verdicts"), [("committed", REAL), pytest.param("executed", DEMO, marks=pytest.mark.thorough)]
+)
 def test_the_verdicts(of: str, verdicts: dict[str, str], request: pytest.FixtureRequest) -> None:
     shown = texts(code_cells(request.getfixturevalue(of))["evaluation"])
     assert dict(re.findall(r"^([\w-]+): (\w+)$", shown, re.MULTILINE)) == verdicts
@@ -117,6 +124,7 @@ def test_the_committed_outputs_belong_to_the_committed_code(committed: Any) -> N
     assert {name for name, cell in cells.items() if not cell.outputs} == SILENT
 
 
+@pytest.mark.thorough
 def test_the_same_cells_show_the_same_kinds_of_output(committed: Any, executed: Any) -> None:
     def kinds(notebook: Any) -> dict[str, list[str]]:
         return {name: [output.output_type for output in cell.outputs] for name, cell in code_cells(notebook).items()}
