@@ -46,7 +46,7 @@ real-model: setup
 test: setup      ## the tests, but for the thorough ones and those on real weights
 	$(PYTHON) -m $(TESTS) -m "not real and not thorough"
 
-thorough: setup  ## chaos, the notebook, an architecture of each kind, whole runs under a watch for the network
+thorough: setup  ## the demo and the notebook as a whole, chaos, an architecture of each kind, whole runs under a watch for the network
 	$(PYTHON) -m $(TESTS) -m "thorough and not gpu"
 
 # what `pip install loralift` brings, in an environment with nothing else

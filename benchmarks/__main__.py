@@ -11,11 +11,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import chart, machine, processes, workload
-from benchmarks.timing import Timing, ratios
+from benchmarks.timing import ratios
 
 RESULTS = Path(__file__).parent / "results"
 LM_EVAL_PYTHON = processes.LM_EVAL.parent / "python"
@@ -32,6 +33,7 @@ EVERY_METRIC_ALSO = (
     "the likelihood of every reference under both models (perplexity)",
     "semantic similarity without truncation: long references are embedded window by window",
 )
+PARTS = ("whole_process", "generation")
 DID_NOT = {
     processes.LOOP: (*LORALIFT_ALSO, *EVERY_METRIC_ALSO),
     processes.OURS_AGAIN: ("the embeddings of the references: they were on the disk",),
@@ -58,6 +60,7 @@ def main() -> None:
     parser.add_argument("--max-new-tokens", type=int)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--real", action="store_true", help="SmolLM2-135M-Instruct and a real adapter")
+    parser.add_argument("--only", choices=PARTS, help="this part; the other stays as it is in the results")
     given = parser.parse_args()
     given.out = given.out or RESULTS / ("cpu-135m.json" if given.real else "cpu.json")
     given.rows = given.rows or (96 if given.real else None)
@@ -66,17 +69,17 @@ def main() -> None:
     work = workload.make_real() if given.real else workload.make()
     rows = len(workload.read_rows(work.questions)[: given.rows])
     idle = machine.load()
-    ways = processes.ways_of(work, given.max_new_tokens, large=given.real)
-    timings = processes.measure(ways, rows, given.rounds, lambda line: print(line, flush=True))
-    results = {
+    parts = [part for part in PARTS if given.only in (None, part)]
+    before = json.loads(given.out.read_text(encoding="utf-8")) if given.only and given.out.exists() else {}
+    measured = {part: MEASURE[part](work, given, rows) for part in parts}
+    results = before | {
         "machine": {**machine.describe(), "load_before": idle},
         "versions": machine.versions() | machine.versions_in(LM_EVAL_PYTHON, ["lm_eval"]),
         "workload": {
             "model": work.models,
             **{"data": work.data, "rows": rows, "new_tokens": given.max_new_tokens, "decoding": "greedy"},
         },
-        "whole_process": _whole(timings),
-        "generation": _generation(work, given),
+        **measured,
         "not_run": NOT_RUN,
     }
     given.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -84,7 +87,9 @@ def main() -> None:
     print(f"written: {given.out}, {given.out.with_suffix('.png')}")
 
 
-def _whole(timings: dict[str, Timing]) -> dict[str, Any]:
+def _whole(work: workload.Workload, given: argparse.Namespace, rows: int) -> dict[str, Any]:
+    ways = processes.ways_of(work, given.max_new_tokens, large=given.real)
+    timings = processes.measure(ways, rows, given.rounds, lambda line: print(line, flush=True))
     rates = ratios(timings, list(timings))
     return {
         name: {
@@ -96,14 +101,20 @@ def _whole(timings: dict[str, Timing]) -> dict[str, Any]:
     }
 
 
-def _generation(work: workload.Workload, given: argparse.Namespace) -> Any:
+def _generation(work: workload.Workload, given: argparse.Namespace, rows: int) -> Any:
     out = workload.KEPT / "out" / "generation.json"
     files = [str(path) for path in (work.model, work.adapter, work.prompts, out)]
     sizes = ["--max-new-tokens", str(given.max_new_tokens), "--rounds", str(given.rounds)]
     if given.rows:
-        sizes += ["--rows", str(given.rows)]
+        sizes += ["--rows", str(rows)]
     subprocess.run([sys.executable, "-m", "benchmarks.generation", *files, *sizes], cwd=workload.ROOT, check=True)
     return json.loads(out.read_text(encoding="utf-8"))
+
+
+MEASURE: dict[str, Callable[[workload.Workload, argparse.Namespace, int], Any]] = {
+    "whole_process": _whole,
+    "generation": _generation,
+}
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def write(results: Mapping[str, Any], path: Path) -> None:
     ]
     work, machine = results["workload"], results["machine"]
     about = f"{work['rows']:,} rows x {work['new_tokens']} new tokens, base and adapter"
-    place = f"7M Llama, float32, {machine['cores']} cores ({machine['cpu']})"
+    place = f"{work['model'].partition(',')[0]}, {machine['cores']} cores ({machine['cpu']})"
     halves = [
         _half(
             whole,

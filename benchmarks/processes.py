@@ -65,7 +65,7 @@ def ways_of(work: Workload, new_tokens: int, *, large: bool = False) -> dict[str
     """
     if large:
         return {
-            LOOP: Way(_loop(work, new_tokens), _read_loop, few=8, once=True),
+            LOOP: Way(_loop(work, new_tokens), _read_loop, few=4, once=True),
             OURS_ALL: Way(_ours(work, new_tokens), _read_ours),
             OURS_ROUGE: Way(_ours(work, new_tokens, "--metrics", "rougeL"), _read_ours),
         } | {

@@ -57,7 +57,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The dearest files first; `--no-loadscope-reorder` keeps xdist from putting those of most tests first."""
+    """The dearest files first; `--no-loadscope-reorder` keeps xdist from putting those of most tests first.
+
+    Whatever asks for the demo's whole run, a minute of it, is thorough.
+    """
+    for item in items:
+        if "demo_run" in getattr(item, "fixturenames", ()):
+            item.add_marker("thorough")
 
     def place(item: pytest.Item) -> int:
         return next((n for n, name in enumerate(DEAREST) if item.nodeid.startswith(name)), len(DEAREST))

@@ -26,7 +26,6 @@ def answers(run: Path, variant: str) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in map(json.loads, lines)}
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("kind", CUTS)
 def test_cut_answers_are_generated_ones(
     demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
