@@ -77,7 +77,8 @@ def main() -> None:
         "versions": machine.versions() | machine.versions_in(LM_EVAL_PYTHON, ["lm_eval"]),
         "workload": {
             "model": work.models,
-            **{"data": work.data, "rows": rows, "new_tokens": given.max_new_tokens, "decoding": "greedy"},
+            "rows": before.get("workload", {}).get("rows", {}) | dict.fromkeys(parts, rows),
+            **{"data": work.data, "new_tokens": given.max_new_tokens, "decoding": "greedy"},
         },
         **measured,
         "not_run": NOT_RUN,

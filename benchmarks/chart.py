@@ -31,7 +31,7 @@ def write(results: Mapping[str, Any], path: Path) -> None:
         for name, found in results["generation"]["ways"].items()
     ]
     work, machine = results["workload"], results["machine"]
-    about = f"{work['rows']:,} rows x {work['new_tokens']} new tokens, base and adapter"
+    about = f"{work['rows']['whole_process']:,} rows x {work['new_tokens']} new tokens, base and adapter"
     place = f"{work['model'].partition(',')[0]}, {machine['cores']} cores ({machine['cpu']})"
     halves = [
         _half(

@@ -2,7 +2,7 @@ from benchmarks import chart
 
 RESULTS = {
     "machine": {"cores": 2, "cpu": "a processor"},
-    "workload": {"model": "a model, float32", "rows": 648, "new_tokens": 128},
+    "workload": {"model": "a model, float32", "rows": {"whole_process": 648, "generation": 648}, "new_tokens": 128},
     "whole_process": {
         "the plan's loop": {"median_seconds": 1500.0, "extrapolated": True},
         "LoraLift, every metric": {"median_seconds": 90.0, "extrapolated": False},
