@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from loralift.cli.offline import offline_option
+from loralift.cli.offline import offline_asked, offline_option
 from loralift.errors import UsageError
 
 OF_THE_REAL = ("dataset", "train_data", "limit", "resume")
@@ -60,7 +60,7 @@ def _small() -> dict[str, Any]:
 def _real(dataset: str, train_data: Path | None, limit: int | None) -> dict[str, Any]:
     from loralift.demo import real
 
-    offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
+    offline = offline_asked()
     model = real.fetch_model(lambda line: click.echo(line, err=True), offline=offline)
     given = {"limit": limit, "train_data": train_data and str(train_data)}
     return {**real.settings(model, dataset), **{name: value for name, value in given.items() if value is not None}}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 OFFLINE = {
     **dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "1"),
@@ -27,6 +28,11 @@ def offline_option[Command: Callable[..., Any]](command: Command) -> Command:
         help="Reach no network: only files that are here, and what the hub's cache holds.",
     )
     return option(command)
+
+
+def offline_asked() -> bool:
+    """Whether the command that runs was given `--offline`."""
+    return click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
 
 
 def _stay_offline(context: click.Context, parameter: click.Parameter, given: bool) -> None:

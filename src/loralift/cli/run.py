@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from loralift.cli.judge_options import asked_judge, judge_options, parted
-from loralift.cli.offline import offline_option
+from loralift.cli.offline import offline_asked, offline_option
 from loralift.cli.options import Once, config_options, given, one_config
 from loralift.cli.track import asked_track, follow, track_options
 from loralift.errors import LoraLiftError, RunDirectoryError, UsageError
@@ -83,7 +82,7 @@ def refuse_out_of_reach(config: RunConfig) -> None:
     """
     from loralift.endpoints.address import is_local
 
-    offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
+    offline = offline_asked()
     if offline and config.endpoint is not None and not is_local(config.endpoint):
         raise UsageError("`--endpoint` is not on this machine, and --offline reaches no network: leave one of them out")
 
@@ -125,7 +124,7 @@ def _refuse_in_vain(asked: AskedOfJudge, config: RunConfig) -> None:
         raise UsageError("`--judge` and `--stop-when-sure` exclude each other: it would look at the same rows again")
     if not config.compared:
         raise UsageError("`--judge` judges answers of adapters against the base's: give an --adapter")
-    offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
+    offline = offline_asked()
     if offline and not asked.endpoint.local:
         raise UsageError("`--judge` is not on this machine, and --offline reaches no network: leave one of them out")
 

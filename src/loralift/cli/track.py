@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from loralift.cli.export import tell
+from loralift.cli.offline import offline_asked
 from loralift.cli.options import Once
 from loralift.errors import UsageError
 
@@ -46,7 +46,7 @@ def asked_track(track: str | None, project: str | None) -> Track | None:
     from loralift.workflow.following import Track
 
     tracker = connect(track, project, "--track")
-    offline = click.get_current_context().get_parameter_source("offline") == ParameterSource.COMMANDLINE
+    offline = offline_asked()
     if offline and not tracker.local:
         raise UsageError("`--track` is not on this machine, and --offline reaches no network: leave one of them out")
     return Track(track, tracker, project)

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from loralift.errors import LoraLiftError, TrackingError, first_line
@@ -92,9 +92,3 @@ def without_secrets(text: str, environment: Mapping[str, str]) -> str:
         if _SECRET.search(name) and len(value) >= _LEAST_SECRET:
             text = text.replace(value, "***")
     return text
-
-
-def chunks[Item](items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """The items, some at a time."""
-    for begin in range(0, len(items), size):
-        yield items[begin : begin + size]

@@ -7,6 +7,7 @@ import io
 import os
 import time
 from collections.abc import Mapping
+from itertools import batched
 from pathlib import PurePosixPath
 
 from mlflow import MlflowClient
@@ -15,7 +16,7 @@ from mlflow.entities import Metric, Param, RunTag
 from loralift.endpoints.address import is_local
 from loralift.errors import TrackingError
 from loralift.records import TrackedRun, TrackedTable
-from loralift.tracking.base import KEY, PROJECT, OpenRun, chunks, without_secrets
+from loralift.tracking.base import KEY, PROJECT, OpenRun, without_secrets
 
 # MLflow's own limits of one request
 MOST_METRICS, MOST_PARAMS = 1_000, 100
@@ -77,20 +78,20 @@ class MlflowRun:
 
     def set(self, settings: Mapping[str, str]) -> None:
         """Write settings as params."""
-        for some in chunks(list(settings.items()), MOST_PARAMS):
+        for some in batched(settings.items(), MOST_PARAMS):
             self.client.log_batch(self.id, params=[Param(name, value) for name, value in some])
 
     def progress(self, figures: Mapping[str, float], step: int) -> None:
         """Figures as an evaluation goes; see `OpenRun`."""
         now = int(1_000 * time.time())
-        for some in chunks(list(figures.items()), MOST_METRICS):
+        for some in batched(figures.items(), MOST_METRICS):
             self.client.log_batch(self.id, metrics=[Metric(name, value, now, step) for name, value in some])
 
     def write(self, run: TrackedRun) -> None:
         """Write all that a run holds; see `OpenRun`."""
         self.set(run.settings)
         self.progress(run.figures, 0)
-        for some in chunks(list(run.words.items()), MOST_PARAMS):
+        for some in batched(run.words.items(), MOST_PARAMS):
             self.client.log_batch(self.id, tags=[RunTag(name, text) for name, text in some])
         for title, table in run.tables.items():
             self.client.log_text(self.id, _csv(table), f"tables/{title}.csv")

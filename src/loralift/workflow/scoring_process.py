@@ -150,7 +150,7 @@ class Scorer:
             found = self._thread.submit(_ask, self._process, ("anew", given)).result()
             if not isinstance(found, str):
                 return list(found)
-            self._say(f"{variant}: scoring beside failed ({found}), so it is scored here")
+            self._say_failed(variant, found)
         return score_anew(*given)
 
     def _scored(self, dataset: DatasetRun, variant: str) -> Scored:
@@ -163,9 +163,12 @@ class Scorer:
         found = begun.result()
         if isinstance(found, Scored):
             return found
-        # scored here, where the same error is raised with its class if it is one of the answers and not of the process
-        self._say(f"{variant}: scoring beside failed ({found}), so it is scored here")
+        self._say_failed(variant, found)
         return score_variant(dataset, variant, self.scoring)
+
+    def _say_failed(self, variant: str, why: str) -> None:
+        """Say so; here the same error is raised with its class if it is one of the answers and not of the process."""
+        self._say(f"{variant}: scoring beside failed ({why}), so it is scored here")
 
 
 def loads_onto_gpu(config: RunConfig) -> bool:
