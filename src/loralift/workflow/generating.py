@@ -203,12 +203,20 @@ def _score_references(
 ) -> None:
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
-    todo = _not_yet(path, done, context.part(asked.prompts))
+    prompts, separator = context.part(asked.prompts), asked.asking.separator
     references = {question.id: question.reference for question in dataset.data.questions}
+    todo, batches = _not_yet(path, done, prompts), None
+    if todo and done:  # in the batches of a run that was never killed, for the same last digits
+        texts = [references[prompt.id] for prompt in prompts]
+        batches = generator.reference_batches(prompts, texts, separator)
+    if batches is not None:
+        batches = batches.of({prompt.id for prompt in todo})
+        wanted = {key for batch in batches.ids for key in batch} | {prompt.id for prompt in todo}
+        todo = [prompt for prompt in prompts if prompt.id in wanted]
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
         texts = [references[prompt.id] for prompt in todo]
-        separator = asked.asking.separator
-        _append(path, generator.reference_likelihoods(of, todo, texts, separator, advance) if todo else ())
+        found = generator.reference_likelihoods(of, todo, texts, separator, advance, batches) if todo else ()
+        _append(path, (one for one in found if one.id not in done))
 
 
 def repeated(prompts: Sequence[Prompt], repeats: int) -> list[Prompt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,18 +22,30 @@ class Block:
 
     Attributes:
         rows: What is left of it to do, by id, in order.
+        batches: Rows that are done together or not at all, all of the block's at its beginning; empty: each is alone.
         only: The worker that must do it; None: any.
         killed: The workers that died of it, or with it.
         deaths: How often a worker died with it.
     """
 
     rows: dict[str, Any]
+    batches: list[Mapping[str, Any]] = field(default_factory=list)
     only: int | None = None
     killed: set[int] = field(default_factory=set)
     deaths: int = 0
 
+    @property
+    def whole(self) -> dict[str, Any]:
+        """What is left, with rows that are done but whose batch is not: they are done once more, in vain."""
+        if not self.batches:
+            return dict(self.rows)
+        left = [batch for batch in self.batches if not batch.keys().isdisjoint(self.rows)]
+        return {key: row for batch in left for key, row in batch.items()}
 
-def parted(rows: Mapping[str, Any], workers: int, full: int) -> list[Block]:
+
+def parted(
+    rows: Mapping[str, Any], workers: int, full: int, batches: Sequence[Sequence[str]] | None = None
+) -> list[Block]:
     """Blocks of consecutive rows: large ones first, smaller ones towards the end, so that all workers end together.
 
     Each has as many rows as the present ones would give to twice the workers: guided self-scheduling (Polychronopoulos
@@ -42,13 +55,20 @@ def parted(rows: Mapping[str, Any], workers: int, full: int) -> list[Block]:
         rows: By id, longest first, so that the rows of a block are of about one length.
         workers: How many there are; positive.
         full: Fewest rows of a block but the last, as far as each worker gets one.
+        batches: The ids of rows that are done together, those of all rows, in order; None: each is alone.
     """
-    ids, blocks = list(rows), []
-    fewest = min(full, math.ceil(len(ids) / workers))
-    while ids:
-        count = max(fewest, math.ceil(len(ids) / (2 * workers)))
-        blocks.append(Block({key: rows[key] for key in ids[:count]}))
-        ids = ids[count:]
+    waiting = deque([key] for key in rows) if batches is None else deque(batches)
+    blocks, left = [], len(rows)
+    fewest = min(full, math.ceil(left / workers))
+    while waiting:
+        block, count = Block({}), max(fewest, math.ceil(left / (2 * workers)))
+        while waiting and (not block.rows or len(block.rows) + len(waiting[0]) <= count):
+            batch = {key: rows[key] for key in waiting.popleft()}
+            block.rows.update(batch)
+            if batches is not None:
+                block.batches.append(batch)
+        blocks.append(block)
+        left -= len(block.rows)
     return blocks
 
 
