@@ -19,7 +19,7 @@ from loralift.generation.base import Batches, Description, GenerationSettings, O
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.thinking import NO_VARIABLES
 from loralift.generation.model.tokenization import Texts
-from loralift.generation.ray.blocks import FULL, parted
+from loralift.generation.ray.blocks import FULL, FULL_OF_REFERENCES, parted
 from loralift.generation.ray.pool import Pool, Witness
 from loralift.generation.transformers_engine.load import load_tokenizer
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
@@ -132,7 +132,7 @@ class RayGenerator:
             rows,
             "generate",
             lambda some: (variant, some, settings),
-            settings.batch_size,
+            settings.batch_size or FULL[self._pool.room.device],
             lambda answer: answer.output_tokens or 0,
             on_progress,
         )
@@ -162,7 +162,13 @@ class RayGenerator:
             return (variant, asked, texts, separator, None, own)
 
         return self._spread(
-            rows, "reference_likelihoods", arguments, None, lambda found: found.tokens, on_progress, together
+            rows,
+            "reference_likelihoods",
+            arguments,
+            FULL_OF_REFERENCES,
+            lambda found: found.tokens,
+            on_progress,
+            together,
         )
 
     def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> Batches | None:
@@ -194,13 +200,13 @@ class RayGenerator:
         rows: Mapping[str, Any],
         method: str,
         arguments: Callable[[Sequence[Any]], Sequence[Any]],
-        at_once: int | None,
+        full: int,
         tokens: Callable[[Any], int],
         on_progress: OnProgress | None,
         together: Sequence[Sequence[str]] | None = None,
     ) -> Iterator[Any]:
         """Each row's record as it comes."""
-        blocks = parted(rows, len(self._pool), at_once or FULL[self._pool.room.device], together)
+        blocks = parted(rows, len(self._pool), full, together)
         done, made = 0, 0
         with closing(self._pool.run(blocks, method, arguments)) as parts:
             for part in parts:
