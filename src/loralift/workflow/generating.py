@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,15 @@ from loralift.workflow.progress import RunContext, Watcher
 from loralift.workflow.run_directory import RunDirectory
 
 if TYPE_CHECKING:
+    from loralift.generation.base import Batches
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.ray.cluster import Room
 
 # Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
 SYNC_SECONDS = 1.0
+
+MOST_SCORED = 1.25
+"""How many references a shard may score for each of its own, so as to score them in the batches of the whole run."""
 
 AGAIN = "base-again"
 """The folder of the base's second answers."""
@@ -203,12 +207,39 @@ def _score_references(
 ) -> None:
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
-    todo = _not_yet(path, done, context.part(asked.prompts))
+    part, separator = context.part(asked.prompts), asked.asking.separator
     references = {question.id: question.reference for question in dataset.data.questions}
+    todo = _not_yet(path, done, part)
+    wanted = {prompt.id for prompt in todo}
+    some_of_all = 0 < len(todo) < len(asked.prompts)
+    batches = _batches(generator, asked, part, references) if some_of_all else None
+    if batches is not None:
+        batches = batches.of(wanted)
+        scored = {key for batch in batches.ids for key in batch} | wanted
+        todo = [prompt for prompt in asked.prompts if prompt.id in scored]
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
         texts = [references[prompt.id] for prompt in todo]
-        separator = asked.asking.separator
-        _append(path, generator.reference_likelihoods(of, todo, texts, separator, advance) if todo else ())
+        found = generator.reference_likelihoods(of, todo, texts, separator, advance, batches) if todo else ()
+        _append(path, (one for one in found if one.id in wanted))
+
+
+def _batches(
+    generator: Generator, asked: Asked, part: Sequence[Prompt], references: Mapping[str, str]
+) -> Batches | None:
+    """In which batches a part of the references is scored, so that the last digits are those of a run of all at once.
+
+    A shard takes those of the whole run, unless it would score MOST_SCORED times its own; then those of its part.
+    """
+
+    def of(prompts: Sequence[Prompt]) -> Batches | None:
+        return generator.reference_batches(
+            prompts, [references[prompt.id] for prompt in prompts], asked.asking.separator
+        )
+
+    whole, own = of(asked.prompts), {prompt.id for prompt in part}
+    if whole is None or sum(map(len, whole.of(own).ids)) <= MOST_SCORED * len(own):
+        return whole
+    return of(part)
 
 
 def repeated(prompts: Sequence[Prompt], repeats: int) -> list[Prompt]:
