@@ -155,7 +155,7 @@ def a_row_short(before: RunDirectory) -> None:
 
 def unsigned(before: RunDirectory) -> None:
     """Leave out what a likelihood was made with."""
-    rows = files.read_jsonl(before.references("base"))
+    rows = list(files.read_jsonl(before.references("base")))
     files.write_jsonl(before.references("base"), ({**row, "made_with": None} for row in rows))
 
 

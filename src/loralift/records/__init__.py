@@ -34,6 +34,7 @@ from loralift.records.figures import (
     Stopping,
     Verdict,
 )
+from loralift.records.ids import ById, Ids
 from loralift.records.judging import (
     JUDGE_PREFERENCE,
     CheckName,
@@ -108,6 +109,7 @@ __all__ = [
     "Answer",
     "Axis",
     "BestOf",
+    "ById",
     "CheckName",
     "Comparison",
     "Confounds",
@@ -117,6 +119,7 @@ __all__ = [
     "Export",
     "Finding",
     "FinishReason",
+    "Ids",
     "Interval",
     "Judge",
     "JudgeAgreement",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -15,19 +17,23 @@ from loralift import generation
 from loralift.comparison import repeat_id
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
-from loralift.generation import Generator
-from loralift.records import BASE, Answer, Example, Prompt, ReferenceLikelihood
+from loralift.generation import Generator, OnProgress
+from loralift.kept import chosen, keep
+from loralift.records import BASE, Answer, ById, Example, Ids, Prompt, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.asking import Asked, generation_settings
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.damage import within
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.progress import RunContext, Watcher
+from loralift.workflow.progress import Advance, RunContext, Watcher
 from loralift.workflow.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.ray.cluster import Room
+
+AT_ONCE = 10_000
+"""Most prompts that an engine is given at a time: it holds, sorts and batches all of them."""
 
 # Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
 SYNC_SECONDS = 1.0
@@ -182,10 +188,10 @@ def generate_variant(
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
     of = BASE if alone else variant
     todo = _unanswered(dataset.directory, variant, repeated(context.part(asked.prompts), dataset.repeats))
-    todo = todo if only is None else [prompt for prompt in todo if prompt.id in only]
+    todo = todo if only is None else _where(todo, lambda prompt: prompt.id in only)
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
-        answers = generator.generate(of, todo, settings, advance) if todo else ()
+        answers = _in_parts(todo, advance, lambda some, told: generator.generate(of, some, settings, told))
         _append_answers(dataset.directory, variant, answers)
     if perplexity:
         _score_references(context, dataset, variant, generator, asked, label, of=of)
@@ -204,24 +210,52 @@ def _score_references(
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
     todo = _not_yet(path, done, context.part(asked.prompts))
-    references = {question.id: question.reference for question in dataset.data.questions}
+    asked_by = Ids.of(question.id for question in dataset.data.questions)
+    rows = asked_by.places_of(Ids.of(prompt.id for prompt in todo))
+    assert (rows >= 0).all(), "a prompt is of no question"
+    references = iter(chosen(dataset.data.questions, rows))
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
-        texts = [references[prompt.id] for prompt in todo]
-        separator = asked.asking.separator
-        _append(path, generator.reference_likelihoods(of, todo, texts, separator, advance) if todo else ())
+
+        def scored(some: Sequence[Prompt], told: OnProgress) -> Iterator[ReferenceLikelihood]:
+            texts = [question.reference for question in islice(references, len(some))]
+            return generator.reference_likelihoods(of, some, texts, asked.asking.separator, told)
+
+        _append(path, _in_parts(todo, advance, scored))
 
 
-def repeated(prompts: Sequence[Prompt], repeats: int) -> list[Prompt]:
+def _in_parts[Made](
+    todo: Sequence[Prompt], advance: Advance, made: Callable[[Sequence[Prompt], OnProgress], Iterator[Made]]
+) -> Iterator[Made]:
+    """What a generator makes of AT_ONCE prompts at a time: engines hold all prompts that they are given."""
+    tokens_before = 0
+    for first in range(0, len(todo), AT_ONCE):
+        tokens = 0
+
+        def told(rows: int, output_tokens: int, first: int = first, before: int = tokens_before) -> None:
+            nonlocal tokens
+            tokens = output_tokens
+            advance(first + rows, before + output_tokens)
+
+        yield from made(tuple(todo[first : first + AT_ONCE]), told)
+        tokens_before += tokens
+
+
+def _where(prompts: Sequence[Prompt], wanted: Callable[[Prompt], bool]) -> Sequence[Prompt]:
+    """The prompts of which something holds."""
+    return chosen(prompts, [place for place, prompt in enumerate(prompts) if wanted(prompt)])
+
+
+def repeated(prompts: Sequence[Prompt], repeats: int) -> Sequence[Prompt]:
     """Each prompt as often as its question is answered, under the ids of `DatasetRun.questions`."""
     if repeats == 1:
-        return list(prompts)
-    return [replace(prompt, id=repeat_id(prompt.id, number)) for prompt in prompts for number in range(repeats)]
+        return prompts
+    return keep(replace(prompt, id=repeat_id(prompt.id, number)) for prompt in prompts for number in range(repeats))
 
 
-def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
+def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> Sequence[Row]:
     """The questions that the base answers a second time: evenly spaced, as many as the configuration says."""
     step = max(len(rows) // max(config.noise_rows, 1), 1)
-    return list(rows)[::step][: config.noise_rows]
+    return rows[::step][: config.noise_rows]
 
 
 def answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
@@ -253,47 +287,61 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
         _append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
 
 
-def read_records[Record](path: Path, kind: type[Record], *, signed: bool = False) -> dict[str, Record]:
+def read_records[Record: (Answer, ReferenceLikelihood)](
+    path: Path, kind: type[Record], *, signed: bool = False, seconds: Mapping[str, float] | None = None
+) -> ById[Record]:
     """The records of an append-only file by id; an incomplete last line is ignored.
 
     Args:
         path: ``RUN/VARIANT/FILE``.
         kind: What its lines are.
         signed: Whether every line must say what it was made with; one that says something else is always refused.
+        seconds: The seconds of answers, by id.
 
     Raises:
         RunDirectoryError: The file is damaged, has an id twice, or a line of another run or variant.
     """
     directory = RunDirectory(path.parents[1])
     made = directory.made_with(path.parent.name) if directory.run.exists() else None
-    records: dict[str, Record] = {}
-    with within(path):
+    names: list[str] = []
+
+    def records() -> Iterator[Record]:
         for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
-            record = decode(kind, row)
-            if row["id"] in records:
-                raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
+            record = decode(kind, row if seconds is None else {**row, "seconds": seconds.get(row.get("id", ""))})
             if made is not None and row.get(MADE_WITH, None if signed else made) != made:
                 raise RunDirectoryError(
                     f"{path}, line {number} was not written by this run for {path.parent.name}: put the right file "
                     "back, or remove it and let --resume make it anew"
                 )
-            records[row["id"]] = record
-    return records
+            names.append(record.id)
+            yield record
+
+    with within(path):
+        rows = keep(records())
+        ids = Ids.of(names)
+        if ids.twice:
+            number = ids.twice[0]
+            raise RunDirectoryError(f"{path}, line {number + 1}: the id {ids[number]!r} is there twice")
+    return ById(ids, rows)
 
 
-def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False) -> dict[str, Answer]:
+def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False) -> ById[Answer]:
     """A variant's answers by id, with their times where those were kept; `signed` as of `read_records`.
 
     Raises:
         RunDirectoryError: A file is damaged, or has an id twice.
     """
-    answers = read_records(directory.answers(variant), Answer, signed=signed)
     place = directory.times(variant)
+    names, seconds = [], array("d")
     with within(place):
-        noted = [decode(Time, row) for row in files.read_jsonl(place, torn=True)] if place.exists() else []
+        for row in files.read_jsonl(place, torn=True) if place.exists() else ():
+            time = decode(Time, row)
+            names.append(time.id)
+            seconds.append(time.seconds)
+    ids = Ids.of(names)
     # of an answer that was given twice, since the first was lost with the process, the last time counts
-    times = {time.id: time.seconds for time in noted}
-    return {key: replace(answer, seconds=times.get(key)) for key, answer in answers.items()}
+    times = dict(zip(ids, seconds, strict=True)) if ids.twice else ById(ids, seconds)
+    return read_records(directory.answers(variant), Answer, signed=signed, seconds=times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +352,7 @@ class Time:
     seconds: float
 
 
-def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> list[Prompt]:
+def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
     """The prompts without an answer.
 
     Raises:
@@ -313,7 +361,7 @@ def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]
     path = directory.answers(variant)
     done = read_records(path, Answer, signed=True) if path.exists() else {}
     todo = _not_yet(path, done, prompts)
-    for prompt in prompts:
+    for prompt in prompts if done else ():
         counted = done[prompt.id].prompt_tokens if prompt.id in done else None
         if counted is not None and counted != len(prompt.token_ids):
             raise RunDirectoryError(
@@ -324,14 +372,16 @@ def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]
     return todo
 
 
-def _not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> list[Prompt]:
+def _not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> Sequence[Prompt]:
     """The prompts whose ids are not done; ids that are no prompt's show that the file is of another run."""
+    if not done:
+        return prompts
     if strange := set(done) - {prompt.id for prompt in prompts}:
         raise RunDirectoryError(
             f"{path} has rows of questions that are not asked here ({some(sorted(strange))}): it is of another run; "
             "remove that file to make them anew, or put the right one back"
         )
-    return [prompt for prompt in prompts if prompt.id not in done]
+    return _where(prompts, lambda prompt: prompt.id not in done)
 
 
 def _append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answer]) -> None:

@@ -89,7 +89,7 @@ class Scorer:
         Raises:
             LoraLiftError: What `try_metrics` raises; from the process `tried` raises it.
         """
-        given = (self.scoring, list(questions), list(decisive))
+        given = (self.scoring, questions, decisive)
         if loads_onto_gpu(config) and cores() >= FEWEST_CORES:
             self._process = start()
             begun = self._thread.submit(_ask, self._process, ("try", given))

@@ -122,7 +122,7 @@ def read_samples(dataset: DatasetRun, task: StandardTask, variant: str) -> Sampl
     made, found = dataset.directory.made_with(variant), {}
     for name, path in _places(dataset, task, variant).items():
         with within(path):
-            found[name] = files.read_jsonl(path)
+            found[name] = list(files.read_jsonl(path))
             if not found[name] or any(line.get(MADE_WITH) != made for line in found[name]):
                 raise RunDirectoryError(
                     f"{path} was not written by this run for {variant}: put the right file back, or remove it and let "

@@ -225,7 +225,7 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
 
     A question that was asked several times has several answers here, all of one question.
     """
-    results = files.read_jsonl(path / "results.jsonl")
+    results = list(files.read_jsonl(path / "results.jsonl"))
     repeated = any(row.get("repeat") for row in results)
     rows: list[dict[str, Any]] = []
     for row in results:
