@@ -41,7 +41,7 @@ from loralift.generation import Description, GenerationSettings
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
 ROWS = (10_000, 40_000, 100_000, 1_000_000)
-METRICS = ("exact_match", "f1", "rougeL", "chrf", "perplexity")
+METRICS = ("exact_match", "f1", "rougeL", "bleu", "perplexity")
 ADAPTER = "adapter"
 SHARES = {BASE: 0.35, ADAPTER: 0.4}
 """Variant to the share of its answers' words that are the reference's."""

@@ -18,9 +18,9 @@ import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from loralift.errors import RunDirectoryError
 
@@ -51,9 +51,10 @@ def keep[Row](rows: Iterable[Row]) -> Sequence[Row]:
     """
     if isinstance(rows, tuple | Kept):
         return rows
-    iterator = iter(rows)
-    few = tuple(islice(iterator, FEW + 1))
-    return few if len(few) <= FEW else Kept.of(chain(few, iterator))
+    keeper = Keeper[Row]()
+    for row in rows:
+        keeper.append(row)
+    return keeper.kept()
 
 
 def joined[Row](parts: Sequence[Sequence[Row]]) -> Sequence[Row]:
@@ -64,6 +65,34 @@ def joined[Row](parts: Sequence[Sequence[Row]]) -> Sequence[Row]:
 def chosen[Row](rows: Sequence[Row], places: Sequence[int] | NDArray[np.int64]) -> Sequence[Row]:
     """Some of the rows, by their places, without reading them."""
     return rows.take(places) if isinstance(rows, Kept) else tuple(rows[place] for place in places)
+
+
+class Keeper[Row]:
+    """Keeps rows as they come; see `keep`."""
+
+    def __init__(self) -> None:
+        self._few: list[Row] = []
+        self._writer: _Writer | None = None
+
+    def append(self, row: Row) -> None:
+        """Keep one row more.
+
+        Raises:
+            RunDirectoryError: There is no room for it.
+        """
+        if self._writer is None and len(self._few) < FEW:
+            self._few.append(row)
+            return
+        if self._writer is None:
+            self._writer = _Writer()
+            for one in self._few:
+                self._writer.append(one)
+            self._few = []
+        self._writer.append(row)
+
+    def kept(self) -> Sequence[Row]:
+        """All rows that came."""
+        return tuple(self._few) if self._writer is None else self._writer.kept()
 
 
 class Store:
@@ -142,15 +171,11 @@ class Kept[Row](Sequence[Row]):
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Kept[Row]:
-        """Write rows into a file of their own."""
-        import numpy as np
-
-        store, places = Store(), array("q", [0])
+        """Write rows into a file of their own, however few they are."""
+        writer = _Writer()
         for row in rows:
-            places.append(store.append(pickle.dumps(row, protocol=pickle.HIGHEST_PROTOCOL)))
-        store.flush()
-        found = np.array(places, dtype=np.int64)
-        return cls(store, found[:-1], found[1:])
+            writer.append(row)
+        return writer.kept()
 
     def take(self, places: Sequence[int] | NDArray[np.int64]) -> Kept[Row]:
         """Some of the rows, in the order of these places; the file is the same."""
@@ -189,6 +214,23 @@ class Kept[Row](Sequence[Row]):
         return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class _Writer:
+    """Writes rows into a file."""
+
+    def __init__(self) -> None:
+        self._store, self._places = Store(), array("q", [0])
+
+    def append(self, row: object) -> None:
+        self._places.append(self._store.append(pickle.dumps(row, protocol=pickle.HIGHEST_PROTOCOL)))
+
+    def kept(self) -> Kept[Any]:
+        import numpy as np
+
+        self._store.flush()
+        found = np.array(self._places, dtype=np.int64)
+        return Kept(self._store, found[:-1], found[1:])
 
 
 def scratch() -> Path:

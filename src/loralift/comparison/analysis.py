@@ -112,7 +112,7 @@ def _figures(
     """One case's row, as yet without adjusted p and verdict."""
     row = empty_row(case)
     if found is None:
-        nothing = "No pair was scored." if not case.sample.ids else "The corpus value is not finite."
+        nothing = "No pair was scored." if not len(case.sample.ids) else "The corpus value is not finite."
         return _Figures(replace(row, warnings=(*row.warnings, nothing)), None, None)
     known = _known(found, settings, replicates)
     test = significance(found, relabelled)
@@ -150,7 +150,7 @@ def empty_row(case: Case) -> MetricComparison:
         explained = any(reason.endswith(f"({why})") for why in case.sample.unscored)
         start = f"{len(ids)} of {rows} rows are dropped as" if explained else "Dropped as"
         sentences.append(f"{start} {reason}: {some(ids)}.")
-    if case.info.corpus and case.sample.aggregate is None and case.sample.ids:
+    if case.info.corpus and case.sample.aggregate is None and len(case.sample.ids):
         sentences.append(
             "Not both sides have statistics to aggregate over the corpus, so this is the mean of the rows."
         )

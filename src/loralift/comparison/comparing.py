@@ -10,7 +10,7 @@ from loralift.comparison.pairing import Aggregate, pair, sample
 from loralift.comparison.repeats import Clusters
 from loralift.comparison.settings import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
-from loralift.records import Comparison, MetricInfo, Score
+from loralift.records import Comparison, MetricInfo, Score, Scores
 
 
 def compare(
@@ -45,6 +45,7 @@ def compare(
     """
     aggregates = aggregates or {}
     _check(candidates, infos, settings)
+    baseline_scores = Scores.of(baseline_scores)
     settings = with_margins(settings, baseline_scores, infos, aggregates)
     cases = []
     for candidate, scores in candidates.items():

@@ -70,7 +70,7 @@ def contrast(sample: Sample) -> Contrast | None:
     Returns:
         The contrast.
     """
-    if not sample.ids:
+    if not len(sample.ids):
         return None
     return _of_means(sample) if sample.aggregate is None else _of_corpus(sample)
 

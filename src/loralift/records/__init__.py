@@ -74,6 +74,7 @@ from loralift.records.rows import (
     conversation_of,
     turn_id,
 )
+from loralift.records.scores import Scores
 from loralift.records.sweep import Axis, BestOf, Sweep
 from loralift.records.thinking import (
     AS_USUAL,
@@ -151,6 +152,7 @@ __all__ = [
     "Report",
     "Row",
     "Score",
+    "Scores",
     "SdkPairedTest",
     "SliceComparison",
     "Stopping",

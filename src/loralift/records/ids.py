@@ -23,12 +23,13 @@ class Ids(Sequence[str]):
     """Ids in one text; equal ones are one object, however many variants they are of.
 
     Args:
-        text: All of them in UTF-8, half surrogate pairs included, behind each other.
-        ends: Where each ends, shape (n,).
+        text: UTF-8, half surrogate pairs included.
+        begins: Where each id begins in it, shape (n,).
+        ends: Where it ends, shape (n,).
     """
 
-    def __init__(self, text: bytes, ends: NDArray[np.int64]) -> None:
-        self._text, self._ends = text, ends
+    def __init__(self, text: bytes, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        self._text, self._begins, self._ends = text, begins, ends
 
     @classmethod
     def of(cls, ids: Iterable[str]) -> Ids:
@@ -37,7 +38,7 @@ class Ids(Sequence[str]):
 
         if isinstance(ids, Ids):
             return ids
-        text, ends = bytearray(), array("q")
+        text, ends = bytearray(), array("q", [0])
         for one in ids:
             text += one.encode("utf-8", "surrogatepass")
             ends.append(len(text))
@@ -45,7 +46,17 @@ class Ids(Sequence[str]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process they are shared too."""
-        return _shared, (self._text, self._ends)
+        import numpy as np
+
+        whole = self if self._is_whole() else Ids.of(iter(self))
+        return _shared, (whole._text, np.concatenate([whole._begins[:1] * 0, whole._ends]))
+
+    def _is_whole(self) -> bool:
+        """Whether the text is that of the ids, in their order, and nothing else."""
+        begins, ends = self._begins, self._ends
+        if not len(ends):
+            return not self._text
+        return bool(begins[0] == 0 and ends[-1] == len(self._text) and (begins[1:] == ends[:-1]).all())
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -56,23 +67,26 @@ class Ids(Sequence[str]):
     def __getitem__(self, place: slice) -> Ids: ...
     def __getitem__(self, place: int | slice) -> str | Ids:
         if isinstance(place, slice):
-            return self.take(range(*place.indices(len(self))))
-        if not -len(self) <= place < len(self):
-            raise IndexError(place)
-        place %= len(self)
-        begin = int(self._ends[place - 1]) if place else 0
-        return self._text[begin : int(self._ends[place])].decode("utf-8", "surrogatepass")
+            return Ids(self._text, self._begins[place], self._ends[place])
+        return self._text[int(self._begins[place]) : int(self._ends[place])].decode("utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
-        begin = 0
         for first in range(0, len(self), DECODED):
-            for end in self._ends[first : first + DECODED].tolist():
+            places = slice(first, first + DECODED)
+            for begin, end in zip(self._begins[places].tolist(), self._ends[places].tolist(), strict=True):
                 yield self._text[begin:end].decode("utf-8", "surrogatepass")
-                begin = end
 
-    def take(self, places: Iterable[int]) -> Ids:
-        """Some of them, by their places."""
-        return Ids.of(self[int(place)] for place in places)
+    def __eq__(self, other: object) -> bool:
+        """Equal to any sequence of the same ids."""
+        if other is self or not isinstance(other, Sequence):
+            return other is self
+        return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def take(self, places: NDArray[Any]) -> Ids:
+        """Some of them, by their places, or by whether they are taken; the text stays where it is."""
+        return Ids(self._text, self._begins[places], self._ends[places])
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -83,12 +97,17 @@ class Ids(Sequence[str]):
         return np.array(sorted(range(len(every)), key=every.__getitem__), dtype=np.int64)
 
     @cached_property
+    def sorted(self) -> Ids:
+        """The ids in the order of their characters: one object, however often they are asked for."""
+        return self.take(self.order)
+
+    @cached_property
     def twice(self) -> tuple[int, ...]:
         """The places at which an id stands that stood before."""
         if len(set(self)) == len(self):
             return ()
-        seen: set[str] = set()
-        return tuple(place for place, one in enumerate(self) if one in seen or seen.add(one))  # type: ignore[func-returns-value]
+        first: dict[str, int] = {}
+        return tuple(place for place, one in enumerate(self) if first.setdefault(one, place) != place)
 
     def place(self, one: str) -> int:
         """Where an id stands; -1: it does not."""
@@ -104,6 +123,8 @@ class Ids(Sequence[str]):
 
         if others is self:
             return np.arange(len(self))
+        if others is self.__dict__.get("sorted"):
+            return self.order
         known = {one: place for place, one in enumerate(self)}
         return np.fromiter((known.get(one, -1) for one in others), dtype=np.int64, count=len(others))
 
@@ -145,7 +166,7 @@ class ById[Row](Mapping[str, Row]):
         return len(self.ids)
 
 
-def _shared(text: bytes, ends: NDArray[np.int64]) -> Ids:
+def _shared(text: bytes, bounds: NDArray[np.int64]) -> Ids:
     key = hashlib.sha256(text)
-    key.update(ends.tobytes())
-    return _KNOWN.setdefault(key.digest(), Ids(text, ends))
+    key.update(bounds.tobytes())
+    return _KNOWN.setdefault(key.digest(), Ids(text, bounds[:-1], bounds[1:]))

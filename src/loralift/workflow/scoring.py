@@ -38,6 +38,7 @@ from loralift.records import (
     Question,
     ReferenceLikelihood,
     Score,
+    Scores,
     Thinking,
 )
 from loralift.workflow import files, memory
@@ -250,10 +251,10 @@ class Scored:
 
     Attributes:
         scores: One an answer, in the order of the questions.
-        bundle: What NeMo Evaluator's `run_evaluation` returned.
+        bundle: What `score_recorded` returned of NeMo Evaluator.
     """
 
-    scores: list[Score]
+    scores: Scores
     bundle: dict[str, Any]
 
 
@@ -326,19 +327,19 @@ def write_values(
     return summaries
 
 
-def score_anew(dataset: DatasetRun, variant: str, scoring: Scoring, examples: Sequence[Example]) -> list[Score]:
+def score_anew(dataset: DatasetRun, variant: str, scoring: Scoring, examples: Sequence[Example]) -> Scores:
     """Score other answers than those of a run, on the judged metrics but perplexity; writes nothing."""
     from loralift.nemo.scoring import score_recorded
 
     names = [name for name in scoring.judged if name != PERPLEXITY]
     if not names or not examples:
-        return []
+        return Scores.of(())
     with _answers_are_kept():
         settings = parting_settings(dataset.directory, scoring)
         return score_recorded(examples, names, settings, primary=names[0], variant=variant)[0]
 
 
-def read_scores(directory: RunDirectory, variant: str) -> list[Score]:
+def read_scores(directory: RunDirectory, variant: str) -> Scores:
     """The scores of a variant that was scored.
 
     Raises:
@@ -383,7 +384,7 @@ def _read_results(directory: RunDirectory, variant: str) -> dict[str, Any]:
     return found
 
 
-def _examples(dataset: DatasetRun, variant: str) -> list[Example]:
+def _examples(dataset: DatasetRun, variant: str) -> Iterator[Example]:
     answers = read_answers(dataset.directory, variant)
     references = dataset.directory.references(variant)
     likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
@@ -393,4 +394,4 @@ def _examples(dataset: DatasetRun, variant: str) -> list[Example]:
         raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
     # A question answered several times has one reference, scored once.
     asked = question_of if dataset.repeats > 1 else str
-    return [Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in dataset.questions]
+    return (Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in dataset.questions)
