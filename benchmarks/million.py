@@ -108,8 +108,13 @@ class Canned:
 
     def describe(self) -> Description:
         """What run.json says of it."""
-        of = {name: {"source": info.source, "target_modules": [], "parameters": 0} for name, info in self.adapters.items()}
-        identity = {"base": self.base_model.identity, "adapters": {name: info.sha256 for name, info in self.adapters.items()}}
+        of = {
+            name: {"source": info.source, "target_modules": [], "parameters": 0} for name, info in self.adapters.items()
+        }
+        identity = {
+            "base": self.base_model.identity,
+            "adapters": {name: info.sha256 for name, info in self.adapters.items()},
+        }
         return Description(identity, {"device": "cpu"}, {"parameters": 0, "adapters": of})
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
@@ -127,13 +132,19 @@ class Canned:
         for done, prompt in enumerate(prompts, start=1):
             reference = self.texts.question(int(prompt.id[1:]))[1].split()
             text = self.texts.answer(f"{prompt.id} {settings.seed}", variant, reference)
-            tokens = len(text) // 4
-            yield Answer(prompt.id, text, "stop", len(prompt.token_ids), tokens, 0.01, half=min(len(text), 4 * 64))
+            tokens, most = len(text) // 4, settings.max_new_tokens // 2
+            half = 4 * most if tokens > most else None
+            yield Answer(prompt.id, text, "stop", len(prompt.token_ids), tokens, 0.01, half=half)
             if on_progress is not None:
                 on_progress(done, tokens)
 
     def reference_likelihoods(
-        self, variant: str, prompts: Sequence[Prompt], references: Sequence[str], separator: str, on_progress: Any = None
+        self,
+        variant: str,
+        prompts: Sequence[Prompt],
+        references: Sequence[str],
+        separator: str,
+        on_progress: Any = None,
     ) -> Iterator[ReferenceLikelihood]:
         """Made-up likelihoods, in the prompts' order."""
         del separator, on_progress
@@ -300,7 +311,10 @@ def _lines(process: subprocess.Popen[str], path: str) -> Any:
 def table(found: Mapping[int, Mapping[str, Any]]) -> str:
     """The stages of every size, in Markdown: milliseconds a row of clock and processors, and the most memory."""
     names = list(dict.fromkeys(name for of in found.values() for name in of["stages"]))
-    lines = ["| stage | " + " | ".join(f"{rows:,} rows" for rows in found) + " |", "| --- " + "| ---: " * len(found) + "|"]
+    lines = [
+        "| stage | " + " | ".join(f"{rows:,} rows" for rows in found) + " |",
+        "| --- " + "| ---: " * len(found) + "|",
+    ]
     for name in [*names, "whole"]:
         cells = []
         for rows, of in found.items():

@@ -1,4 +1,4 @@
-"""Rows of which there may be millions: a tuple while they are few, else a file, of which a row is read when it is asked for.
+"""Rows of which there may be millions: a tuple while they are few, else a file that is read row by row.
 
 >>> keep(number**2 for number in range(3))
 (0, 1, 4)
@@ -116,7 +116,8 @@ class Store:
         self._begin(handle, remove)
 
     def _begin(self, handle: int, remove: str | None) -> None:
-        self._handle, self._size, self._waiting, self._waits = handle, 0, [], 0
+        self._handle, self._size, self._waits = handle, 0, 0
+        self._waiting: list[bytes] = []
         weakref.finalize(self, _end, handle, remove)
 
     def append(self, content: bytes) -> int:
@@ -236,7 +237,7 @@ class _Writer:
 def scratch() -> Path:
     """The folder for rows: TMPDIR, else /var/tmp, since /tmp is in memory on many machines, else the usual one."""
     usual = Path(tempfile.gettempdir())
-    large = Path("/var/tmp")  # noqa: S108 - only files without a name, or such as mkstemp makes, are put there
+    large = Path("/var/tmp")
     return large if not os.environ.get("TMPDIR") and os.access(large, os.W_OK) else usual
 
 

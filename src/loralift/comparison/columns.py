@@ -66,7 +66,7 @@ class _Labels(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | Sequence[str]:
         if isinstance(place, slice):
             return _Labels(self._parts, self._numbers[place])
-        return self._parts[self._numbers[place]]
+        return self._parts[int(self._numbers[place])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ def contributions(
     for candidate, scores in candidates.items():
         pairs = pair(baseline, scores, names=(baseline_name, candidate))
         before, after = (_unsound(side, known) for side in (pairs.baseline, pairs.candidate))
-        of_kinds = dict(zip(PAIR_KINDS, (~before & ~after, before & ~after, ~before & after, before & after), strict=True))
-        for kind, here in of_kinds.items():
+        masks = (~before & ~after, before & ~after, ~before & after, before & after)
+        for kind, here in zip(PAIR_KINDS, masks, strict=True):
             rows = sample(_only(pairs, here, info.name), describing, None, clusters)
             cases.append(Case(baseline_name, candidate, describing, rows))
             places.append((candidate, kind, _scored(pairs, here, info.name)))

@@ -175,7 +175,12 @@ def _measured(pairs: Pairs, info: MetricInfo, words: Sample, clusters: Clusters 
         grouping = Grouping.of(ids, clusters)
         columns = [grouping.mean(column) for column in columns]
     columns[1][np.abs(columns[1]) <= ROUNDING] = 0.0
-    return _Measured(ids if clusters is None else grouping.questions, columns[0], columns[1], (float(columns[2].mean()), float(columns[3].mean())))
+    return _Measured(
+        ids if clusters is None else grouping.questions,
+        columns[0],
+        columns[1],
+        (float(columns[2].mean()), float(columns[3].mean())),
+    )
 
 
 def _adjusted(candidate: str, metric: str, measured: _Measured) -> LengthAdjustment:

@@ -67,9 +67,7 @@ def write_bundles(
     for name in judged:
         values = scores.values(name)
         scored = ~np.isnan(values)
-        of_metric = _bundle_of(
-            bundle, f"{benchmark}.{name}", places[scored], values[scored].tolist(), summaries[name]
-        )
+        of_metric = _bundle_of(bundle, f"{benchmark}.{name}", places[scored], values[scored].tolist(), summaries[name])
         written.append(write_all(of_metric, directory / f"{benchmark}.{name}")["bundle"])
     _write_results([path.parent / "results.jsonl" for path in written], judged, bundle["_results"], places, scores)
     return written

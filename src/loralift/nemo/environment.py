@@ -32,9 +32,7 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
     After the run `scores` holds one Score a row, in the order of the examples.
     """
 
-    def __init__(
-        self, name: str, examples: Sequence[Example], score: ScoreRows, primary: str, first: int = 0
-    ) -> None:
+    def __init__(self, name: str, examples: Sequence[Example], score: ScoreRows, primary: str, first: int = 0) -> None:
         super().__init__()
         self.name = name
         self.examples = examples

@@ -1,4 +1,4 @@
-"""Few rows at a time through NeMo Evaluator, which keeps three copies of every row that it is given; one bundle of all."""
+"""One bundle of rows that NeMo Evaluator was given in parts, since it keeps three copies of every row."""
 
 from __future__ import annotations
 

@@ -159,6 +159,14 @@ class ById[Row](Mapping[str, Row]):
         self._next = max(place, 0)
         return place >= 0
 
+    def in_order(self, ids: Ids) -> Iterator[Row]:
+        """The rows with these ids, in their order.
+
+        Raises:
+            KeyError: One is not there.
+        """
+        return iter(self.rows) if ids is self.ids else (self[one] for one in ids)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.ids)
 

@@ -25,6 +25,8 @@ BLOCK = 10_000
 """Rows whose values stand together; of more, the arrays are in a file."""
 
 type Kind = Literal["values", "absent", "statistics", "reasons"]
+_TYPES: Mapping[Kind, str] = {"values": "f8", "absent": "?", "statistics": "f8", "reasons": "u4"}
+
 type Arrays = dict[tuple[Kind, str], NDArray[Any]]
 """Of one block: a metric's values, which rows do not name it, its statistics, and which of the reasons each row has."""
 
@@ -86,7 +88,8 @@ class Scores(Sequence[Score]):
 
     def values(self, metric: str) -> Floats:
         """A metric's values, shape (n,); NaN where it has none."""
-        return self._column("values", metric, float("nan"))
+        found: Floats = self._column("values", metric, float("nan"))
+        return found
 
     def absent(self, metric: str) -> NDArray[np.bool_]:
         """Which rows do not even name a metric, shape (n,)."""
@@ -94,13 +97,15 @@ class Scores(Sequence[Score]):
 
         if metric not in self.metrics:
             return np.ones(len(self), dtype=np.bool_)
-        return self._column("absent", metric, fill=False)
+        found: NDArray[np.bool_] = self._column("absent", metric, fill=False)
+        return found
 
     def statistics(self, metric: str) -> Floats | None:
         """A metric's sufficient statistics, shape (n, k), NaN in rows without; None where no row has any."""
         if not any(("statistics", metric) in of for _, of in self._blocks.parts):
             return None
-        return self._column("statistics", metric, float("nan"))
+        found: Floats = self._column("statistics", metric, float("nan"))
+        return found
 
     def reasons(self, metric: str) -> tuple[NDArray[np.uint32], tuple[str, ...]]:
         """Why rows are unscored: the number of each row's reason, shape (n,), and the reasons, the first one empty."""
@@ -117,10 +122,10 @@ class Scores(Sequence[Score]):
     def __getitem__(self, place: int | slice) -> Score | Scores:
         import numpy as np
 
-        places = np.arange(len(self)) if self._places is None else self._places
         if isinstance(place, slice):
             return self._taken(self.ids[place], np.arange(len(self))[place])
-        return next(self._blocks.rows([self.ids[place]], places[[place]]))
+        at = range(len(self))[place] if self._places is None else self._places[place]
+        return next(self._blocks.rows([self.ids[place]], np.array([at])))
 
     def __iter__(self) -> Iterator[Score]:
         import numpy as np
@@ -187,11 +192,9 @@ class _Blocks:
 
         key = (kind, metric)
         some = next((self._arrays[of[key]] for _, of in self.parts if key in of), None)
-        shape, dtype = ((), np.float64) if some is None else (some.shape[1:], some.dtype)
-        if some is None:
-            dtype = {"values": np.float64, "absent": np.bool_, "reasons": np.uint32}.get(kind, np.float64)
         if some is not None and len(self.parts) == 1:
             return some
+        shape, dtype = ((), np.dtype(_TYPES[kind])) if some is None else (some.shape[1:], some.dtype)
         whole = np.empty((sum(size for size, _ in self.parts), *shape), dtype=dtype)
         begin = 0
         for size, of in self.parts:
@@ -216,8 +219,8 @@ def _score(one: str, block: Mapping[tuple[Kind, str], list[Any]], row: int, reas
         if kind == "values":
             absent = block.get(("absent", metric))
             if absent is None or not absent[row]:
-                values[metric] = found if found == found else None  # noqa: PLR0124 - NaN is not itself
-        elif kind == "statistics" and found[0] == found[0]:  # noqa: PLR0124
+                values[metric] = found if found == found else None
+        elif kind == "statistics" and found[0] == found[0]:
             statistics[metric] = tuple(found)
         elif kind == "reasons" and found:
             unscored[metric] = reasons[found - 1]

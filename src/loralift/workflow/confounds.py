@@ -138,7 +138,8 @@ def _answers_changed(dataset: DatasetRun, candidates: Sequence[str]) -> dict[str
     shares = {}
     for name in candidates:
         answers = read_records(dataset.directory.answers(name), Answer)
-        shares[name] = sum(answer.text != base[i].text for i, answer in answers.items()) / len(answers)
+        pairs = zip(answers.rows, base.in_order(answers.ids), strict=True)
+        shares[name] = sum(answer.text != before.text for answer, before in pairs) / len(answers)
     return shares
 
 

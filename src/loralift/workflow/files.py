@@ -40,8 +40,11 @@ def write_text(path: Path, text: str | Iterable[str]) -> None:
     Raises:
         RunDirectoryError: The disk is full or the folder cannot be written.
     """
+    if isinstance(text, str):
+        write_bytes(path, encoded(text))
+        return
     with disk_errors(path):
-        replace(path, [encoded(text)] if isinstance(text, str) else map(encoded, text))
+        replace(path, map(encoded, text))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

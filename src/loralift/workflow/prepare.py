@@ -11,7 +11,7 @@ from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.kept import joined
-from loralift.records import AdapterProof
+from loralift.records import AdapterProof, Prompt
 from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
 from loralift.workflow.asking import Asked, Asking, ask, asking_of, overruled
 from loralift.workflow.candidates import Agreed, agree, inspect_candidates

@@ -33,6 +33,7 @@ from loralift.reading import reading
 from loralift.records import (
     Answer,
     Example,
+    Ids,
     MetricInfo,
     MetricSummary,
     Question,
@@ -388,10 +389,15 @@ def _examples(dataset: DatasetRun, variant: str) -> Iterator[Example]:
     answers = read_answers(dataset.directory, variant)
     references = dataset.directory.references(variant)
     likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
-    missing = [question.id for question in dataset.questions if question.id not in answers]
-    if missing:
+    ids = Ids.of(question.id for question in dataset.questions)
+    missing = ids.take(answers.ids.places_of(ids) < 0)
+    if len(missing):
         place = dataset.directory.answers(variant)
         raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
     # A question answered several times has one reference, scored once.
     asked = question_of if dataset.repeats > 1 else str
-    return (Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in dataset.questions)
+    given = answers.in_order(ids)
+    return (
+        Example(question, answer, likelihoods.get(asked(question.id)))
+        for question, answer in zip(dataset.questions, given, strict=True)
+    )
