@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import batched, chain
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from loralift.kept import Kept
 from loralift.records.ids import Ids
@@ -27,6 +27,8 @@ BLOCK = 10_000
 type Kind = Literal["values", "absent", "statistics", "reasons"]
 _TYPES: Mapping[Kind, str] = {"values": "f8", "absent": "?", "statistics": "f8", "reasons": "u4"}
 
+_FILLS: Mapping[Kind, float] = {"values": float("nan"), "absent": False, "statistics": float("nan"), "reasons": 0}
+
 type Arrays = dict[tuple[Kind, str], NDArray[Any]]
 """Of one block: a metric's values, which rows do not name it, its statistics, and which of the reasons each row has."""
 
@@ -38,8 +40,8 @@ class Scores(Sequence[Score]):
         ids: Of the rows, in their order; variants of the same rows share them.
     """
 
-    def __init__(self, ids: Ids, blocks: _Blocks, places: NDArray[np.int64] | None = None) -> None:
-        self.ids, self._blocks, self._places = ids, blocks, places
+    def __init__(self, ids: Ids, source: _Source, places: NDArray[np.int64] | None = None) -> None:
+        self.ids, self._source, self._places = ids, source, places
 
     @classmethod
     def of(cls, rows: Iterable[Score]) -> Scores:
@@ -64,7 +66,7 @@ class Scores(Sequence[Score]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What is sorted is sorted again in another process."""
-        return Scores, (self.ids, self._blocks, self._places)
+        return Scores, (self.ids, self._source, self._places)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,14 +74,26 @@ class Scores(Sequence[Score]):
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that any row names, a value or none, in the order of the rows."""
-        return tuple(dict.fromkeys(name for _, of in self._blocks.parts for kind, name in of if kind == "values"))
+        return self._source.names("values")
+
+    def overlaid(self, others: Scores, kept: Sequence[str]) -> Scores:
+        """The same rows with other scores, where there are any, of the metrics that those have.
+
+        Args:
+            others: Of some of the rows.
+            kept: Metrics, not of the others, of which all rows keep their scores; of the rest nothing is left.
+
+        Raises:
+            ValueError: The others have rows that are not here.
+        """
+        return Scores(self.ids, _Overlaid(self, others, tuple(name for name in kept if name in self.metrics)))
 
     def take(self, places: NDArray[np.int64]) -> Scores:
         """Some of the rows, in the order of their places; the arrays stay where they are."""
         return self._taken(self.ids.take(places), places)
 
     def _taken(self, ids: Ids, places: NDArray[np.int64]) -> Scores:
-        return Scores(ids, self._blocks, places if self._places is None else self._places[places])
+        return Scores(ids, self._source, places if self._places is None else self._places[places])
 
     @cached_property
     def sorted(self) -> Scores:
@@ -102,17 +116,17 @@ class Scores(Sequence[Score]):
 
     def statistics(self, metric: str) -> Floats | None:
         """A metric's sufficient statistics, shape (n, k), NaN in rows without; None where no row has any."""
-        if not any(("statistics", metric) in of for _, of in self._blocks.parts):
+        if metric not in self._source.names("statistics"):
             return None
         found: Floats = self._column("statistics", metric, float("nan"))
         return found
 
     def reasons(self, metric: str) -> tuple[NDArray[np.uint32], tuple[str, ...]]:
         """Why rows are unscored: the number of each row's reason, shape (n,), and the reasons, the first one empty."""
-        return self._column("reasons", metric, fill=0), ("", *self._blocks.reasons)
+        return self._column("reasons", metric, fill=0), ("", *self._source.reasons)
 
     def _column(self, kind: Kind, metric: str, fill: float) -> Any:
-        whole = self._blocks.column(kind, metric, fill)
+        whole = self._source.column(kind, metric, fill)
         return whole if self._places is None else whole[self._places]
 
     @overload
@@ -125,13 +139,13 @@ class Scores(Sequence[Score]):
         if isinstance(place, slice):
             return self._taken(self.ids[place], np.arange(len(self))[place])
         at = range(len(self))[place] if self._places is None else self._places[place]
-        return next(self._blocks.rows([self.ids[place]], np.array([at])))
+        return next(self._source.rows([self.ids[place]], np.array([at])))
 
     def __iter__(self) -> Iterator[Score]:
         import numpy as np
 
         places = np.arange(len(self)) if self._places is None else self._places
-        return self._blocks.rows(self.ids, places)
+        return self._source.rows(self.ids, places)
 
     def __eq__(self, other: object) -> bool:
         """Equal to any sequence of the same rows."""
@@ -140,6 +154,68 @@ class Scores(Sequence[Score]):
         return len(self) == len(other) and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class _Source(Protocol):
+    """Where columns come from."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why values may lack."""
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """The metrics that have such a column."""
+
+    def column(self, kind: Kind, metric: str, fill: float) -> Any:
+        """One column of all rows, filled where there is none."""
+
+    def rows(self, ids: Iterable[str], places: NDArray[np.int64]) -> Iterator[Score]:
+        """Rows by their places, under their ids."""
+
+
+class _Overlaid:
+    """Scores some rows of which are others'; see `Scores.overlaid`."""
+
+    def __init__(self, below: Scores, above: Scores, kept: tuple[str, ...]) -> None:
+        self._below, self._above, self._kept = below, above, kept
+        self._places = below.ids.places_of(above.ids)
+        if (self._places < 0).any():
+            raise ValueError("scores of other rows")
+        self.reasons = (*below.reasons("")[1][1:], *above.reasons("")[1][1:])
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """See `_Source`."""
+        known = self._below._source.names(kind)
+        return (*(name for name in known if name in self._kept), *self._above._source.names(kind))
+
+    def column(self, kind: Kind, metric: str, fill: float) -> Any:
+        """See `_Source`."""
+        below = self._below._column(kind, metric, fill)
+        if metric in self._kept:
+            return below
+        above = self._above._column(kind, metric, fill)
+        if kind == "reasons":
+            import numpy as np
+
+            above = np.where(above > 0, above + len(self._below.reasons("")[1]) - 1, 0)
+        whole = below.copy() if below.shape[1:] == above.shape[1:] else _filled(len(below), above, fill)
+        whole[self._places] = above
+        return whole
+
+    def rows(self, ids: Iterable[str], places: NDArray[np.int64]) -> Iterator[Score]:
+        """See `_Source`."""
+        block = {
+            (kind, name): self.column(kind, name, fill)[places].tolist()
+            for kind, fill in _FILLS.items()
+            for name in self.names(kind)
+        }
+        return (_score(one, block, row, self.reasons) for row, one in enumerate(ids))
+
+
+def _filled(rows: int, like: NDArray[Any], fill: float) -> NDArray[Any]:
+    import numpy as np
+
+    return np.full((rows, *like.shape[1:]), fill, dtype=like.dtype)
 
 
 class _Blocks:
@@ -186,8 +262,12 @@ class _Blocks:
             first.append(array)
         return cls(parts, tuple(first), tuple(reasons))
 
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """See `_Source`."""
+        return tuple(dict.fromkeys(name for _, of in self.parts for this, name in of if this == kind))
+
     def column(self, kind: Kind, metric: str, fill: float) -> Any:
-        """One column of all blocks; where a block lacks it, filled."""
+        """See `_Source`."""
         import numpy as np
 
         key = (kind, metric)
@@ -203,7 +283,7 @@ class _Blocks:
         return whole
 
     def rows(self, ids: Iterable[str], places: NDArray[np.int64]) -> Iterator[Score]:
-        """Rows by their places, under their ids."""
+        """See `_Source`."""
         size = self.parts[0][0] if self.parts else 1
         for one, place in zip(ids, places.tolist(), strict=True):
             block, row = divmod(place, size)
