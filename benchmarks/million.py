@@ -41,12 +41,15 @@ from loralift.generation import Description, GenerationSettings
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
 
 ROWS = (10_000, 40_000, 100_000, 1_000_000)
-METRICS = ("exact_match", "f1", "rougeL", "bleu", "perplexity")
+METRICS = ("exact_match", "f1", "rougeL", "perplexity")
 ADAPTER = "adapter"
 SHARES = {BASE: 0.35, ADAPTER: 0.4}
 """Variant to the share of its answers' words that are the reference's."""
 
-LOOK_SECONDS = 0.25
+MOST_TOKENS = 512
+"""Of an answer: all are shorter than half of it, so that none is scored once more as if it ended there."""
+
+LOOK_SECONDS = 0.4
 WORDS = 20_000
 
 
@@ -162,18 +165,18 @@ class Canned:
         return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
 
 
-def config_of(root: Path) -> RunConfig:
+def config_of(root: Path, metrics: Sequence[str] = METRICS, most: int = MOST_TOKENS) -> RunConfig:
     """The run in a folder that ``write_data`` was given."""
     model, adapter = demo.FOLDER / "demo-base", demo.FOLDER / "adapters" / "fuller-lora"
     names: dict[str, Any] = {"model": str(model), "adapters": {ADAPTER: str(adapter)}}
     return RunConfig(
         **names,
         dataset=str(root / "questions.jsonl"),
-        metrics=METRICS,
+        metrics=tuple(metrics),
         primary="rougeL",
         device="cpu",
         engine="transformers",
-        max_new_tokens=256,
+        max_new_tokens=most,
         output_dir=root / "run",
     )
 
@@ -187,7 +190,7 @@ def write_data(root: Path, rows: int) -> None:
             file.write(json.dumps({"id": f"q{row}", "question": question, "reference": reference}) + "\n")
 
 
-def canned_run(root: Path) -> None:
+def canned_run(root: Path, metrics: Sequence[str], most: int) -> None:
     """The run, in this process; prints when each stage begins and ends, and how it ended."""
     from loralift.workflow import running
     from loralift.workflow.progress import Clock
@@ -209,7 +212,7 @@ def canned_run(root: Path) -> None:
         mark("begin", "report" if name.startswith("compare") else "between")
 
     with mock.patch.object(generation, "load_generator", load), mock.patch.object(Clock, "stage", marked):
-        found = running.run(config_of(root), command="benchmarks.million")
+        found = running.run(config_of(root, metrics, most), command="benchmarks.million")
     mark("begin", "end")
     print(json.dumps(["verdicts", dict(found.report.comparison.verdicts if found.report.comparison else {}), 0.0]))
 
@@ -260,9 +263,10 @@ def _pss(process: int) -> int:
     return 0
 
 
-def measure(root: Path) -> dict[str, Any]:
+def measure(root: Path, metrics: Sequence[str], most: int) -> dict[str, Any]:
     """One run in a process of its own: its stages, and its verdicts."""
     command = [sys.executable, "-m", "benchmarks.million", "--run", str(root)]
+    command += ["--metrics", *metrics, "--max-new-tokens", str(most)]
     stages: dict[str, Stage] = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process, (root / "marks").open("w") as file:
         lines, looked, name = _lines(process, file.name), Looked(process), "start"
@@ -331,12 +335,14 @@ def main() -> None:
     """Measure the sizes asked for, or be the run of one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
+    parser.add_argument("--metrics", nargs="+", default=METRICS)
+    parser.add_argument("--max-new-tokens", type=int, default=MOST_TOKENS)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", type=Path, help="where data and runs are kept, a folder a size")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run is not None:
-        canned_run(given.run)
+        canned_run(given.run, given.metrics, given.max_new_tokens)
         return
     found: dict[int, dict[str, Any]] = {}
     for rows in given.rows:
@@ -344,7 +350,7 @@ def main() -> None:
         root.mkdir(parents=True, exist_ok=True)
         try:
             write_data(root, rows)
-            found[rows] = measure(root)
+            found[rows] = measure(root, given.metrics, given.max_new_tokens)
         finally:
             if given.keep is None:
                 shutil.rmtree(root)

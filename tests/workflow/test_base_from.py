@@ -18,7 +18,7 @@ from loralift.records import Answer, Protocol, Question, ReferenceLikelihood
 from loralift.workflow import base_from, files
 from loralift.workflow.base_from import ANSWERS, REFERENCES, SECOND, record_of, take, write
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import line_of, read_answers, read_records
+from loralift.workflow.recorded import line_of, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 
 QUESTIONS = tuple(Question(f"q{n}", f"What is {n}?", f"It is {n}.") for n in range(4))

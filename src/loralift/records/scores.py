@@ -185,8 +185,8 @@ class _Overlaid:
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """See `_Source`."""
-        known = self._below._source.names(kind)
-        return (*(name for name in known if name in self._kept), *self._above._source.names(kind))
+        known = self._below._source.names(kind) + self._above._source.names(kind)
+        return tuple(dict.fromkeys(name for name in known if name in self._kept or name in self._above.metrics))
 
     def column(self, kind: Kind, metric: str, fill: float) -> Any:
         """See `_Source`."""
@@ -198,8 +198,9 @@ class _Overlaid:
             import numpy as np
 
             above = np.where(above > 0, above + len(self._below.reasons("")[1]) - 1, 0)
-        whole = below.copy() if below.shape[1:] == above.shape[1:] else _filled(len(below), above, fill)
-        whole[self._places] = above
+        # a side without any statistics has one NaN a row in their place
+        whole = below.copy() if below.ndim >= above.ndim else _filled(len(below), above, fill)
+        whole[self._places] = above if above.ndim == whole.ndim else above[:, None]
         return whole
 
     def rows(self, ids: Iterable[str], places: NDArray[np.int64]) -> Iterator[Score]:

@@ -37,7 +37,7 @@ from loralift.records import (
 from loralift.workflow import memory
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import read_records
+from loralift.workflow.recorded import read_records
 from loralift.workflow.scoring import Scoring
 
 LENGTHS = "answer_words"

@@ -32,7 +32,7 @@ from loralift.records import (
 from loralift.workflow.asking import marker_of
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import read_records
+from loralift.workflow.recorded import read_records
 from loralift.workflow.scoring import PERPLEXITY, Scoring
 from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.thinking import thinking_of

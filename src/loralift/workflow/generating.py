@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 from loralift import generation
 from loralift.comparison import repeat_id
@@ -19,13 +17,11 @@ from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
 from loralift.generation import Generator, OnProgress
 from loralift.kept import chosen, keep
-from loralift.records import BASE, Answer, ById, Example, Ids, Prompt, ReferenceLikelihood
-from loralift.workflow import files
+from loralift.records import BASE, Answer, Example, Ids, Prompt, ReferenceLikelihood
 from loralift.workflow.asking import Asked, generation_settings
-from loralift.workflow.codec import decode, plain
-from loralift.workflow.damage import within
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import Advance, RunContext, Watcher
+from loralift.workflow.recorded import append, append_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -35,14 +31,8 @@ if TYPE_CHECKING:
 AT_ONCE = 10_000
 """Most prompts that an engine is given at a time: it holds, sorts and batches all of them."""
 
-# Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
-SYNC_SECONDS = 1.0
-
 AGAIN = "base-again"
 """The folder of the base's second answers."""
-
-MADE_WITH = "made_with"
-"""The key, in every line of answers and likelihoods, of `RunDirectory.made_with`."""
 
 
 def load_generator(
@@ -192,7 +182,7 @@ def generate_variant(
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
         answers = _in_parts(todo, advance, lambda some, told: generator.generate(of, some, settings, told))
-        _append_answers(dataset.directory, variant, answers)
+        append_answers(dataset.directory, variant, answers)
     if perplexity:
         _score_references(context, dataset, variant, generator, asked, label, of=of)
 
@@ -220,7 +210,7 @@ def _score_references(
             texts = [question.reference for question in islice(references, len(some))]
             return generator.reference_likelihoods(of, some, texts, asked.asking.separator, told)
 
-        _append(path, _in_parts(todo, advance, scored))
+        append(path, _in_parts(todo, advance, scored))
 
 
 def _in_parts[Made](
@@ -284,72 +274,7 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
     todo = _unanswered(dataset.directory, AGAIN, chosen)
     with context.watcher.task(f"{BASE}: once more", len(todo)) as advance:
-        _append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
-
-
-def read_records[Record: (Answer, ReferenceLikelihood)](
-    path: Path, kind: type[Record], *, signed: bool = False, seconds: Mapping[str, float] | None = None
-) -> ById[Record]:
-    """The records of an append-only file by id; an incomplete last line is ignored.
-
-    Args:
-        path: ``RUN/VARIANT/FILE``.
-        kind: What its lines are.
-        signed: Whether every line must say what it was made with; one that says something else is always refused.
-        seconds: The seconds of answers, by id.
-
-    Raises:
-        RunDirectoryError: The file is damaged, has an id twice, or a line of another run or variant.
-    """
-    directory = RunDirectory(path.parents[1])
-    made = directory.made_with(path.parent.name) if directory.run.exists() else None
-    names: list[str] = []
-
-    def records() -> Iterator[Record]:
-        for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
-            record = decode(kind, row if seconds is None else {**row, "seconds": seconds.get(row.get("id", ""))})
-            if made is not None and row.get(MADE_WITH, None if signed else made) != made:
-                raise RunDirectoryError(
-                    f"{path}, line {number} was not written by this run for {path.parent.name}: put the right file "
-                    "back, or remove it and let --resume make it anew"
-                )
-            names.append(record.id)
-            yield record
-
-    with within(path):
-        rows = keep(records())
-        ids = Ids.of(names)
-        if ids.twice:
-            number = ids.twice[0]
-            raise RunDirectoryError(f"{path}, line {number + 1}: the id {ids[number]!r} is there twice")
-    return ById(ids, rows)
-
-
-def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False) -> ById[Answer]:
-    """A variant's answers by id, with their times where those were kept; `signed` as of `read_records`.
-
-    Raises:
-        RunDirectoryError: A file is damaged, or has an id twice.
-    """
-    place = directory.times(variant)
-    names, seconds = [], array("d")
-    with within(place):
-        for row in files.read_jsonl(place, torn=True) if place.exists() else ():
-            time = decode(Time, row)
-            names.append(time.id)
-            seconds.append(time.seconds)
-    ids = Ids.of(names)
-    # of an answer that was given twice, since the first was lost with the process, the last time counts
-    times = dict(zip(ids, seconds, strict=True)) if ids.twice else ById(ids, seconds)
-    return read_records(directory.answers(variant), Answer, signed=signed, seconds=times)
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """A line of times.jsonl."""
-
-    id: str
-    seconds: float
+        append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
 
 
 def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
@@ -382,32 +307,3 @@ def _not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> Se
             "remove that file to make them anew, or put the right one back"
         )
     return _where(prompts, lambda prompt: prompt.id not in done)
-
-
-def _append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answer]) -> None:
-    with files.appending(directory.times(variant)) as times:
-        _append(directory.answers(variant), _timed(times, answers))
-
-
-def _timed(times: TextIO, answers: Iterable[Answer]) -> Iterator[Answer]:
-    """The answers, whose times are noted in a file of their own: no other run has the same."""
-    for answer in answers:
-        if answer.seconds is not None:
-            files.append_line(times, {"id": answer.id, "seconds": answer.seconds}, sync=False)
-        yield answer
-
-
-def line_of(record: Answer | ReferenceLikelihood, made: str) -> dict[str, Any]:
-    """A record's line in its file, which says what it was made with; an answer's time is noted elsewhere."""
-    return {key: value for key, value in plain(record).items() if key != "seconds"} | {MADE_WITH: made}
-
-
-def _append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
-    made = RunDirectory(path.parents[1]).made_with(path.parent.name)
-    due = time.monotonic() + SYNC_SECONDS
-    with files.appending(path) as file:
-        for record in records:
-            late = time.monotonic() > due
-            files.append_line(file, line_of(record, made), sync=late)
-            if late:
-                due = time.monotonic() + SYNC_SECONDS

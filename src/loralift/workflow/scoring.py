@@ -46,7 +46,7 @@ from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import DatasetRun, of_task
-from loralift.workflow.generating import read_answers, read_records
+from loralift.workflow.recorded import read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.thinking import decode_thinking, thinking_of
 
@@ -396,8 +396,5 @@ def _examples(dataset: DatasetRun, variant: str) -> Iterator[Example]:
         raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
     # A question answered several times has one reference, scored once.
     asked = question_of if dataset.repeats > 1 else str
-    given = answers.in_order(ids)
-    return (
-        Example(question, answer, likelihoods.get(asked(question.id)))
-        for question, answer in zip(dataset.questions, given, strict=True)
-    )
+    rows = zip(dataset.questions, answers.in_order(ids), strict=True)
+    return (Example(question, answer, likelihoods.get(asked(question.id))) for question, answer in rows)

@@ -28,8 +28,8 @@ from loralift.workflow.asking import Asking
 from loralift.workflow.codec import plain
 from loralift.workflow.damage import REMEDY, within
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import MADE_WITH
 from loralift.workflow.progress import Advance, RunContext
+from loralift.workflow.recorded import MADE_WITH
 from loralift.workflow.scoring import Scoring, write_values
 
 ROWS_AT_ONCE = 8

@@ -29,7 +29,7 @@ from loralift.workflow.external_formats import (
     without_ids,
     without_texts,
 )
-from loralift.workflow.generating import read_answers
+from loralift.workflow.recorded import read_answers
 from loralift.workflow.run_directory import RunDirectory, refuse_shard, refuse_stopped
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run
