@@ -103,7 +103,7 @@ def test_a_run_killed_in_its_third_protocol_comes_to_the_same_comparison(
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "loralift", *asked, "-o", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 400
         while not (folder / "protocols" / "short" / "base" / "answers.jsonl").exists() and time.monotonic() < until:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
