@@ -80,7 +80,7 @@ def by_hand(root: Path) -> Stages:
 
     from benchmarks.recorded_run import SHARES, part_of
     from loralift.records import Answer
-    from loralift.workflow.generating import read_records
+    from loralift.workflow.recorded import read_records
 
     part = part_of(root)
     questions = part.data.questions[:BY_HAND_ROWS]

@@ -21,7 +21,7 @@ from loralift.config import RunConfig, load, parse
 from loralift.data import SavedIndices, load_questions, parse_spec, read_training_texts
 from loralift.errors import ComparisonError, LoraLiftError
 from loralift.workflow.comparing import read_comparison
-from loralift.workflow.generating import read_records
+from loralift.workflow.recorded import read_records
 from loralift.workflow.reporting import build_report
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scoring import read_scores, read_summaries

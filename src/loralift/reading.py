@@ -116,21 +116,57 @@ def read_text(path: Path, error: ErrorClass, *, piped: bool = False) -> str:
     return decode(read_bytes(path, error, piped=piped), path, error)
 
 
-def decode(content: bytes, path: Path, error: ErrorClass) -> str:
+def read_lines(path: Path, error: ErrorClass, *, piped: bool = False, torn: bool = False) -> Iterator[str]:
+    """The lines of a UTF-8 text, one after the other, without their line feeds and a byte order mark.
+
+    Args:
+        path: The file.
+        error: The class to raise.
+        piped: As of `read_bytes`; what comes through a pipe is read whole.
+        torn: Whether a last line without a line feed is ignored, as a killed process leaves one.
+
+    Raises:
+        LoraLiftError: ``error``; as `read_text`.
+    """
+    with reading(path, error):
+        if not stat.S_ISREG(path.stat().st_mode):
+            content = read_bytes(path, error, piped=piped)
+            yield from decode(content[: content.rfind(b"\n") + 1] if torn else content, path, error).split("\n")
+            return
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if torn and not line.endswith(b"\n"):  # before decoding, since its last character may be torn too
+                    return
+                yield decode(line, path, error, first=number).removesuffix("\n")
+
+
+def decode(content: bytes, path: Path, error: ErrorClass, first: int = 1) -> str:
     """A UTF-8 file's content as text, without a byte order mark.
+
+    Args:
+        content: All of it, or some of its lines.
+        path: The file.
+        error: The class to raise.
+        first: The number of its first line.
 
     Raises:
         LoraLiftError: ``error``; it is not UTF-8; the message names the line.
     """
+    if first == 1:
+        _refuse_encoding(content, path, error)
+    try:
+        return content.decode("utf-8-sig" if first == 1 else "utf-8")
+    except UnicodeDecodeError as cause:
+        line = content.count(b"\n", 0, cause.start) + first
+        raise error(f"{path}, line {line}: not UTF-8 ({cause.reason}); convert the file to UTF-8") from cause
+
+
+def _refuse_encoding(content: bytes, path: Path, error: ErrorClass) -> None:
+    """Refuse a file whose first bytes say that it is no UTF-8."""
     if content.startswith(b"\x1f\x8b"):
         raise error(f"cannot read {path}: it is compressed; decompress it first (gunzip)")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise error(f"cannot read {path}: it is UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as cause:
-        line = content.count(b"\n", 0, cause.start) + 1
-        raise error(f"{path}, line {line}: not UTF-8 ({cause.reason}); convert the file to UTF-8") from cause
 
 
 def parse_json(text: str | bytes, place: object, error: ErrorClass, remedy: str = "") -> Any:

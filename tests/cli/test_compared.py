@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loralift.workflow.generating import MADE_WITH
+from loralift.workflow.recorded import MADE_WITH
 from loralift.workflow.run_directory import RunDirectory
 from tests.cli.test_compare import sample_log, write
 from tests.workflow.sides.test_differing import log

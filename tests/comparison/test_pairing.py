@@ -14,7 +14,7 @@ def test_pairs_are_sorted_by_id_and_name_what_is_missing() -> None:
     baseline = [Score("b", {"quality": 1.0}), Score("a", {"quality": 2.0}), Score("x", {"quality": 3.0})]
     candidate = [Score("z", {"quality": 4.0}), Score("a", {"quality": 5.0}), Score("b", {"quality": 6.0})]
     pairs = pair(baseline, candidate)
-    assert pairs.ids == ("a", "b")
+    assert list(pairs.ids) == ["a", "b"]
     assert [row.values["quality"] for row in pairs.candidate] == [5.0, 6.0]
     assert (pairs.only_baseline, pairs.only_candidate) == (("x",), ("z",))
 

@@ -209,6 +209,6 @@ def test_what_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
         raise PermissionError(13, "Permission denied")
 
     path = write(tmp_path, ".jsonl")
-    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    monkeypatch.setattr(Path, "open", forbidden)
     with pytest.raises(DataError, match=r"data\.jsonl: it may not be read; change its permissions"):
         load_questions(str(path))

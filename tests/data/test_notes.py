@@ -158,7 +158,7 @@ def test_only_what_is_evaluated_is_looked_at(tmp_path: Path) -> None:
 def test_what_was_saved_is_looked_at_as_it_was(tmp_path: Path) -> None:
     before = notes(tmp_path, lambda n: qa(n) | {"context": "c", "answer": str(n), "question": "Why?"})
     saved = tmp_path / "dataset.jsonl"
-    saved.write_text(dump_questions(load_questions(str(tmp_path / "rows.jsonl")).questions), encoding="utf-8")
+    saved.write_text("".join(dump_questions(load_questions(str(tmp_path / "rows.jsonl")).questions)), encoding="utf-8")
     assert len(before) == 2
     assert load_questions(str(saved)).notes == before
 

@@ -26,14 +26,14 @@ QUESTIONS = (
 
 def test_questions_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "dataset.jsonl"
-    path.write_bytes(dump_questions(QUESTIONS).encode("utf-8"))
+    path.write_bytes("".join(dump_questions(QUESTIONS)).encode("utf-8"))
     data = load_questions(str(path))
     assert data.questions == QUESTIONS
     assert data.sha256 == hash_questions(QUESTIONS)
 
 
 def test_the_file_is_readable_and_short() -> None:
-    lines = dump_questions(QUESTIONS).split("\n")
+    lines = "".join(dump_questions(QUESTIONS)).split("\n")
     assert lines[0] == '{"id": "1", "question": "Plain?", "reference": "Yes."}'
     assert "Größe" in lines[1]
     assert lines[2].startswith('{"id": "several", "question": "q", "reference": ["r", "s", " t "], "fields"')

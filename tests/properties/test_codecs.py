@@ -86,7 +86,7 @@ def test_the_hash_of_questions_knows_no_order_of_columns(asked: list[Question]) 
 def test_json_lines(folder: Path, rows: list[dict[str, object]]) -> None:
     path = folder / "rows.jsonl"
     files.write_jsonl(path, rows)
-    assert files.read_jsonl(path) == rows
+    assert list(files.read_jsonl(path)) == rows
 
 
 @given(st.lists(st.dictionaries(texts, documents, max_size=2), min_size=1, max_size=4), st.data())
@@ -99,10 +99,10 @@ def test_a_torn_file_gives_its_whole_lines_and_is_cut_there(
     kept = data.draw(st.integers(0, len(content)))
     path.write_bytes(content[:kept])
     whole = rows[: content[:kept].count(b"\n")]
-    assert files.read_jsonl(path, torn=True) == whole
+    assert list(files.read_jsonl(path, torn=True)) == whole
     with files.appending(path) as file:
         files.append_line(file, {"last": True}, sync=False)
-    assert files.read_jsonl(path) == [*whole, {"last": True}]
+    assert list(files.read_jsonl(path)) == [*whole, {"last": True}]
 
 
 @given(documents)

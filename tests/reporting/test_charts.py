@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import vl_convert
 
-from loralift.records import Report
+from loralift.records import Ids, Report
 from loralift.reporting import charts, formatting
 from loralift.reporting.charts import PALETTE, Chart, style
 from loralift.reporting.charts.distribution import counts_in, edges_of
 from loralift.reporting.charts.effects import LARGEST
-from loralift.reporting.charts.pairs import difference_of
+from loralift.reporting.charts.pairs import Pairs, difference_of
 from loralift.reporting.charts.scatter import MOST_POINTS, POINTS_OF_ALL, evenly, most_points
 from tests.reporting.many import INFOS, LONG, report_of, row_id
 
@@ -186,9 +186,12 @@ def test_the_points_of_all_adapters_have_a_bound() -> None:
 
 
 def test_many_rows_are_thinned_evenly() -> None:
-    assert evenly(range(10), 20) == range(10)  # type: ignore[arg-type]
-    kept = evenly(range(5 * MOST_POINTS), MOST_POINTS)  # type: ignore[arg-type]
-    assert list(kept) == list(range(0, 5 * MOST_POINTS, 5))
+    def numbered(count: int) -> Pairs:
+        return Pairs(Ids.of(map(str, range(count))), np.zeros(count), np.arange(float(count)))
+
+    assert len(evenly(numbered(10), 20)) == 10
+    kept = evenly(numbered(5 * MOST_POINTS), MOST_POINTS)
+    assert list(map(int, kept.ids)) == kept.candidate.tolist() == list(range(0, 5 * MOST_POINTS, 5))
 
 
 @pytest.mark.parametrize("values", [[0.5], [0.0, 1.0], [-3.25, 0.1, 7.0], [1e-9, 3e-9], [5000.0, 90000.0]])

@@ -18,7 +18,7 @@ from loralift.records import Answer, Protocol, Question, ReferenceLikelihood
 from loralift.workflow import base_from, files
 from loralift.workflow.base_from import ANSWERS, REFERENCES, SECOND, record_of, take, write
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import line_of, read_answers, read_records
+from loralift.workflow.recorded import line_of, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 
 QUESTIONS = tuple(Question(f"q{n}", f"What is {n}?", f"It is {n}.") for n in range(4))
@@ -155,7 +155,7 @@ def a_row_short(before: RunDirectory) -> None:
 
 def unsigned(before: RunDirectory) -> None:
     """Leave out what a likelihood was made with."""
-    rows = files.read_jsonl(before.references("base"))
+    rows = list(files.read_jsonl(before.references("base")))
     files.write_jsonl(before.references("base"), ({**row, "made_with": None} for row in rows))
 
 

@@ -35,27 +35,27 @@ def test_a_torn_last_line_is_cut_off_before_more_is_appended(tmp_path: Path, tor
     path = tmp_path / "answers.jsonl"
     # the last bytes are lost in the middle of a character, too
     path.write_bytes(b'{"id": "a"}\n' + torn.encode()[: len(torn.encode()) - (torn[-1] == "ä")])
-    assert files.read_jsonl(path, torn=True) == [{"id": "a"}]
+    assert list(files.read_jsonl(path, torn=True)) == [{"id": "a"}]
     with files.appending(path) as file:
         files.append_line(file, {"id": "c"}, sync=True)
-    assert files.read_jsonl(path) == [{"id": "a"}, {"id": "c"}]
+    assert list(files.read_jsonl(path)) == [{"id": "a"}, {"id": "c"}]
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
     path.write_text('{"id": "a"}\nnot json\n', encoding="utf-8")
     with pytest.raises(RunDirectoryError, match=r"scores\.jsonl, line 2: not JSON"):
-        files.read_jsonl(path)
+        list(files.read_jsonl(path))
     path.write_text("[1]\n", encoding="utf-8")
     with pytest.raises(RunDirectoryError, match=r"line 1: must be a JSON object"):
-        files.read_jsonl(path)
+        list(files.read_jsonl(path))
 
 
 def test_line_separators_inside_a_text_do_not_tear_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     rows = [{"id": "a", "text": "one\u2028two\u0085three\x1cfour\nfive"}]
     files.write_jsonl(path, rows)
-    assert files.read_jsonl(path) == rows
+    assert list(files.read_jsonl(path)) == rows
 
 
 def test_a_full_disk_while_appending_is_one_line(tmp_path: Path) -> None:
@@ -69,4 +69,4 @@ def test_a_full_disk_while_appending_is_one_line(tmp_path: Path) -> None:
         files.append_line(file, {"id": "b"}, sync=False)
     with contextlib.suppress(OSError):
         file.close()
-    assert files.read_jsonl(tmp_path / "a.jsonl") == [{"id": "a"}]
+    assert list(files.read_jsonl(tmp_path / "a.jsonl")) == [{"id": "a"}]

@@ -15,8 +15,8 @@ from loralift.errors import LoraLiftError
 from loralift.records import Answer, Protocol, Question
 from loralift.workflow import files
 from loralift.workflow.codec import plain
-from loralift.workflow.generating import line_of, read_answers
 from loralift.workflow.merging import merge
+from loralift.workflow.recorded import line_of, read_answers
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.sharding import Shard, hash_of
 from loralift.workflow.uniting import Piece, asked_otherwise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loralift.comparison.contrast import Contrast, contrast
@@ -48,28 +48,67 @@ class _Figures:
     equivalence: Equivalence | None
 
 
+MOST_BYTES = 1 << 26
+"""Of samples that are analysed together: with what is made of them, three to five times as many are in memory."""
+
 LARGE_MARGIN = 0.1
 """As a share of the metric's scale; a larger margin is more likely meant for another scale."""
 
 
-def analyse(cases: Sequence[Case], settings: Settings) -> list[MetricComparison]:
+def analyse(cases: Iterable[Case], settings: Settings) -> list[MetricComparison]:
     """Compute every figure and verdict of a family of comparisons.
 
     Args:
-        cases: The family; descriptive metrics are analysed but stay outside it.
+        cases: The family; descriptive metrics are analysed but stay outside it. Of many rows a few cases are taken at a
+            time, so that those that are made as they are asked for need not all be in memory.
         settings: How to compare; most of alpha is the primary metric's.
 
     Returns:
         One row for each case, in the same order.
     """
-    contrasts = [contrast(case.sample) for case in cases]
+    infos: list[MetricInfo] = []
+    figures: list[_Figures] = []
+    for group in _in_groups(cases):
+        infos += [case.info for case in group]
+        figures += _of_group(group, settings)
+    return _judged(infos, figures, settings.alpha, settings.primary)
+
+
+def _of_group(group: list[Case], settings: Settings) -> list[_Figures]:
+    """The figures of some cases, whose statistics are let go."""
+    contrasts = [contrast(case.sample) for case in group]
+    # what a corpus statistic is made of is in its contrast
+    group[:] = [replace(case, sample=_without_statistics(case.sample)) for case in group]
     replicates = _bootstrapped(contrasts, settings)
     relabelled = _relabelled(contrasts, settings)
-    figures = [
+    return [
         _figures(case, found, settings, replicates.get(i), relabelled.get(i))
-        for i, (case, found) in enumerate(zip(cases, contrasts, strict=True))
+        for i, (case, found) in enumerate(zip(group, contrasts, strict=True))
     ]
-    return _judged(cases, figures, settings.alpha, settings.primary)
+
+
+def _in_groups(cases: Iterable[Case]) -> Iterator[list[Case]]:
+    """Cases whose samples take up to MOST_BYTES together, or one; no figure depends on what is in its group."""
+    group: list[Case] = []
+    size = 0
+    for case in cases:
+        group.append(case)
+        size += _bytes(case.sample)
+        del case  # its sample would be held while the group is worked on
+        if size >= MOST_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _bytes(sample: Sample) -> int:
+    columns = (sample.baseline, sample.candidate, sample.baseline_statistics, sample.candidate_statistics)
+    return sum(column.nbytes for column in columns if column is not None)
+
+
+def _without_statistics(sample: Sample) -> Sample:
+    return replace(sample, baseline_statistics=None, candidate_statistics=None)
 
 
 def _bootstrapped(contrasts: Sequence[Contrast | None], settings: Settings) -> dict[int, Floats]:
@@ -112,7 +151,7 @@ def _figures(
     """One case's row, as yet without adjusted p and verdict."""
     row = empty_row(case)
     if found is None:
-        nothing = "No pair was scored." if not case.sample.ids else "The corpus value is not finite."
+        nothing = "No pair was scored." if not len(case.sample.ids) else "The corpus value is not finite."
         return _Figures(replace(row, warnings=(*row.warnings, nothing)), None, None)
     known = _known(found, settings, replicates)
     test = significance(found, relabelled)
@@ -150,7 +189,7 @@ def empty_row(case: Case) -> MetricComparison:
         explained = any(reason.endswith(f"({why})") for why in case.sample.unscored)
         start = f"{len(ids)} of {rows} rows are dropped as" if explained else "Dropped as"
         sentences.append(f"{start} {reason}: {some(ids)}.")
-    if case.info.corpus and case.sample.aggregate is None and case.sample.ids:
+    if case.info.corpus and case.sample.aggregate is None and len(case.sample.ids):
         sentences.append(
             "Not both sides have statistics to aggregate over the corpus, so this is the mean of the rows."
         )
@@ -180,18 +219,20 @@ def _large_margin(case: Case) -> list[str]:
     return [f"The margin, {case.margin:g}, is {case.margin / (high - low):.0%} of the scale of {low:g} to {high:g}."]
 
 
-def _judged(cases: Sequence[Case], figures: Sequence[_Figures], alpha: float, primary: str) -> list[MetricComparison]:
+def _judged(
+    infos: Sequence[MetricInfo], figures: Sequence[_Figures], alpha: float, primary: str
+) -> list[MetricComparison]:
     """The rows with adjusted p and verdict, where their metric is judged."""
     family = {
         i: found.test.p_value
-        for i, (case, found) in enumerate(zip(cases, figures, strict=True))
-        if case.info.higher_is_better is not None and found.test is not None
+        for i, (info, found) in enumerate(zip(infos, figures, strict=True))
+        if info.higher_is_better is not None and found.test is not None
     }
-    shares = weights([cases[i].info.name for i in family], primary)
+    shares = weights([infos[i].name for i in family], primary)
     adjusted: Mapping[int, float] = dict(zip(family, holm(list(family.values()), shares), strict=True))
     rows = []
-    for i, (case, found) in enumerate(zip(cases, figures, strict=True)):
-        direction, row = case.info.higher_is_better, replace(found.row, p_adjusted=adjusted.get(i))
+    for i, (info, found) in enumerate(zip(infos, figures, strict=True)):
+        direction, row = info.higher_is_better, replace(found.row, p_adjusted=adjusted.get(i))
         if direction is not None:
             verdict, sentences = decide(
                 row,

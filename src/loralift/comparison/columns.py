@@ -6,11 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loralift.comparison.pairing import Floats
-from loralift.records import Plain
+from loralift.comparison.repeats import Clusters
+from loralift.records import ById, Ids, Plain
 
 THIRDS = (1 / 3, 2 / 3)
 
@@ -24,11 +27,46 @@ class Column:
 
     Attributes:
         parts: Labels, in order: numbers ascending, words alphabetically, false before true.
-        part_of: Row id to label; rows without a value are not in it.
+        ids: Of the rows that have a value.
+        numbers: Which part each of them is in, shape (n,).
     """
 
     parts: tuple[str, ...]
-    part_of: Mapping[str, str]
+    ids: Ids
+    numbers: NDArray[np.int64]
+
+    @property
+    def part_of(self) -> Mapping[str, str]:
+        """Row id to label; rows without a value are not in it."""
+        return ById(self.ids, _Labels(self.parts, self.numbers))
+
+    def numbers_of(self, rows: Sequence[str], clusters: Clusters | None = None) -> NDArray[np.int64]:
+        """Which part each row is in, by its own value or by its question's, shape (m,); -1: in none."""
+        asked = Ids.of(rows)
+        places = self.ids.places_of(asked)
+        if clusters is not None and (places < 0).any():
+            questions = Ids.of(clusters(row) for row in asked.take(places < 0))
+            places[places < 0] = self.ids.places_of(questions)
+        return np.where(places < 0, -1, self.numbers[places])
+
+
+class _Labels(Sequence[str]):
+    """The label of each row."""
+
+    def __init__(self, parts: Sequence[str], numbers: NDArray[np.int64]) -> None:
+        self._parts, self._numbers = parts, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        if isinstance(place, slice):
+            return _Labels(self._parts, self._numbers[place])
+        return self._parts[int(self._numbers[place])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +97,15 @@ def cut_columns(values: Mapping[str, Mapping[str, Plain]]) -> Columns:
     """
     columns, left_out = {}, {}
     for name, column in values.items():
-        present = {row: value for row, value in column.items() if not _missing(value)}
-        cut = _cut(present)
+        ids, every = (column.ids, column.rows) if isinstance(column, ById) else (Ids.of(column), [*column.values()])
+        there = np.array([not _missing(value) for value in every], dtype=np.bool_)
+        if not there.all():
+            ids, every = ids.take(there), [value for value in every if not _missing(value)]
+        cut = _cut(every)
         if isinstance(cut, str):
             left_out[name] = cut
         else:
-            columns[name] = cut
+            columns[name] = Column(cut[0], ids, cut[1])
     return Columns(columns, left_out)
 
 
@@ -72,31 +113,30 @@ def _missing(value: Plain) -> bool:
     return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
-def _cut(present: Mapping[str, Plain]) -> Column | str:
-    """The column's parts, or why it has none."""
-    numbers = {row: float(v) for row, v in present.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    different = len(set(numbers.values())) if len(numbers) == len(present) else 0
-    if different > len(THIRDS) + 1:
+def _cut(present: Sequence[Plain]) -> tuple[tuple[str, ...], NDArray[np.int64]] | str:
+    """The parts and which of them each value is in, or why there are none."""
+    are_numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
+    numbers = np.array(present, dtype=np.float64) if are_numbers and present else np.empty(0)
+    if np.unique(numbers).size > len(THIRDS) + 1:
         return _thirds(numbers)
-    label = {row: _number(numbers[row]) if different else _word(value) for row, value in present.items()}
-    labels = set(label.values())
+    label = [_number(value) for value in numbers.tolist()] if numbers.size else [_word(value) for value in present]
+    labels = set(label)
     if len(labels) < 2:
         return "every row has the same value" if labels else "no row has a value"
     if len(labels) > MOST_VALUES:
         return f"{len(labels)} different values, more than {MOST_VALUES}"
-    ordered = sorted(labels, key=float) if different else sorted(labels)
-    return Column(tuple(ordered), label)
+    ordered = sorted(labels, key=float) if numbers.size else sorted(labels)
+    place = {part: number for number, part in enumerate(ordered)}
+    return tuple(ordered), np.array([place[part] for part in label])
 
 
-def _thirds(numbers: Mapping[str, float]) -> Column:
+def _thirds(values: Floats) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Numbers, of at least four values, in two or three parts."""
-    values = np.array(list(numbers.values()))
     distinct, counts = np.unique(values, return_counts=True)
     below = (np.cumsum(counts) / values.size)[:-1]
     uppers = distinct[sorted({int(np.abs(below - third).argmin()) for third in THIRDS})]
     labels = _labels(uppers, whole=bool((distinct == np.floor(distinct)).all()))
-    which = np.searchsorted(uppers, values, side="left")
-    return Column(labels, {row: labels[part] for row, part in zip(numbers, which, strict=True)})
+    return labels, np.searchsorted(uppers, values, side="left")
 
 
 def _labels(uppers: Floats, *, whole: bool) -> tuple[str, ...]:

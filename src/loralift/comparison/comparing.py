@@ -10,7 +10,7 @@ from loralift.comparison.pairing import Aggregate, pair, sample
 from loralift.comparison.repeats import Clusters
 from loralift.comparison.settings import Settings
 from loralift.errors import ComparisonError, UsageError, some, wrong_argument
-from loralift.records import Comparison, MetricInfo, Score
+from loralift.records import Comparison, MetricInfo, Score, Scores
 
 
 def compare(
@@ -45,13 +45,14 @@ def compare(
     """
     aggregates = aggregates or {}
     _check(candidates, infos, settings)
+    baseline_scores = Scores.of(baseline_scores)
     settings = with_margins(settings, baseline_scores, infos, aggregates)
-    cases = []
-    for candidate, scores in candidates.items():
-        pairs = pair(baseline_scores, scores, names=(baseline_name, candidate))
-        for name, info in infos.items():
-            rows = sample(pairs, info, aggregates.get(name), clusters)
-            cases.append(Case(baseline_name, candidate, info, rows, settings.margin(info)))
+    pairs = {name: pair(baseline_scores, of, names=(baseline_name, name)) for name, of in candidates.items()}
+    cases = (
+        Case(baseline_name, name, info, sample(of, info, aggregates.get(info.name), clusters), settings.margin(info))
+        for name, of in pairs.items()
+        for info in infos.values()
+    )
     judged = tuple(analyse(cases, settings))
     return Comparison(
         baseline=baseline_name,

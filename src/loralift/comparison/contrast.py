@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.comparison.estimate import Estimate, of_corpus_difference, of_mean, quietly
+from loralift.comparison.estimate import BLOCK, Estimate, of_corpus_difference, of_mean, quietly
 from loralift.comparison.pairing import Floats, Sample
 from loralift.records import tied
 
@@ -70,7 +70,7 @@ def contrast(sample: Sample) -> Contrast | None:
     Returns:
         The contrast.
     """
-    if not sample.ids:
+    if not len(sample.ids):
         return None
     return _of_means(sample) if sample.aggregate is None else _of_corpus(sample)
 
@@ -106,7 +106,9 @@ def _of_corpus(sample: Sample) -> Contrast | None:
     assert right is not None
     assert aggregate is not None
     # differences that are only rounding, e.g. of a log-likelihood summed in another order, count as ties
-    right = np.where(tied(left, right), left, right)
+    right = right.copy()
+    for block in (slice(first, first + BLOCK) for first in range(0, len(right), BLOCK)):
+        right[block] = np.where(tied(left[block], right[block]), left[block], right[block])
     left_total, right_total = left.sum(axis=0), right.sum(axis=0)
     baseline, candidate = float(quietly(aggregate, left_total)), float(quietly(aggregate, right_total))
     if not (np.isfinite(baseline) and np.isfinite(candidate)):
@@ -119,7 +121,7 @@ def _of_corpus(sample: Sample) -> Contrast | None:
         baseline_value=baseline,
         candidate_value=candidate,
         estimate=of_corpus_difference(left, right, aggregate),
-        swapped=right - left,
+        swapped=np.subtract(right, left, out=right),  # which nobody needs any more
         of_swaps=of_swaps,
         corpus=True,
     )

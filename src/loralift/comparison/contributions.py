@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from loralift.comparison.analysis import Case, analyse
 from loralift.comparison.pairing import Pairs, pair, sample
 from loralift.comparison.repeats import Clusters
 from loralift.comparison.settings import Settings
-from loralift.records import BASE, PAIR_KINDS, Contribution, MetricInfo, PairKind, Score
+from loralift.records import BASE, PAIR_KINDS, Contribution, MetricInfo, Score, Scores
 
 
 def contributions(
@@ -47,18 +50,20 @@ def contributions(
     Raises:
         ComparisonError: Two sides share no id, or an id appears twice on one side.
     """
-    known = [name for name in flags if any(name in row.values for row in baseline)]
+    baseline = Scores.of(baseline)
+    known = [name for name in flags if name in baseline.metrics]
     if info.corpus or not known:
         return ()
     describing = replace(info, higher_is_better=None, margin=None)
     places, cases = [], []
     for candidate, scores in candidates.items():
         pairs = pair(baseline, scores, names=(baseline_name, candidate))
-        kinds = [_kind(*rows, known) for rows in zip(pairs.baseline, pairs.candidate, strict=True)]
-        for kind in PAIR_KINDS:
-            rows = sample(_only(pairs, kinds, kind, info.name), describing, None, clusters)
+        before, after = (_unsound(side, known) for side in (pairs.baseline, pairs.candidate))
+        masks = (~before & ~after, before & ~after, ~before & after, before & after)
+        for kind, here in zip(PAIR_KINDS, masks, strict=True):
+            rows = sample(_only(pairs, here, info.name), describing, None, clusters)
             cases.append(Case(baseline_name, candidate, describing, rows))
-            places.append((candidate, kind, _scored(pairs, kinds, kind, info.name)))
+            places.append((candidate, kind, _scored(pairs, here, info.name)))
     found = zip(places, analyse(cases, settings), strict=True)
     return tuple(
         # of no row there is nothing to be uncertain of
@@ -68,35 +73,20 @@ def contributions(
     )
 
 
-def _kind(baseline: Score, candidate: Score, flags: Sequence[str]) -> PairKind:
-    before, after = (any(row.values.get(name) == 1 for name in flags) for row in (baseline, candidate))
-    if before and after:
-        return "neither sound"
-    if before:
-        return "only baseline unsound"
-    return "only candidate unsound" if after else "both sound"
+def _unsound(rows: Scores, flags: Sequence[str]) -> NDArray[np.bool_]:
+    """Which answers failed."""
+    return np.any([rows.values(name) == 1 for name in flags], axis=0)
 
 
-def _only(pairs: Pairs, kinds: Sequence[PairKind], kind: PairKind, metric: str) -> Pairs:
+def _only(pairs: Pairs, here: NDArray[np.bool_], metric: str) -> Pairs:
     """All pairs, with values of 0 on both sides where a pair is of another kind: it then adds nothing to the mean."""
-    here = [other == kind for other in kinds]
-    return replace(
-        pairs,
-        baseline=tuple(_value(row, metric, kept) for row, kept in zip(pairs.baseline, here, strict=True)),
-        candidate=tuple(_value(row, metric, kept) for row, kept in zip(pairs.candidate, here, strict=True)),
-    )
+    sides = (side.values(metric) for side in (pairs.baseline, pairs.candidate))
+    values = (np.where(here | np.isnan(of), of, 0.0) for of in sides)
+    baseline, candidate = (Scores.of_values(pairs.ids, {metric: of}) for of in values)
+    return replace(pairs, baseline=baseline, candidate=candidate)
 
 
-def _value(row: Score, metric: str, kept: bool) -> Score:
-    value = row.values.get(metric)
-    return Score(row.id, {metric: value if kept or value is None else 0.0})
-
-
-def _scored(pairs: Pairs, kinds: Sequence[PairKind], kind: PairKind, metric: str) -> int:
+def _scored(pairs: Pairs, here: NDArray[np.bool_], metric: str) -> int:
     """How many pairs of a kind have a value on both sides."""
-    rows = zip(pairs.baseline, pairs.candidate, kinds, strict=True)
-    return sum(
-        before.values.get(metric) is not None and after.values.get(metric) is not None
-        for before, after, other in rows
-        if other == kind
-    )
+    before, after = (side.values(metric) for side in (pairs.baseline, pairs.candidate))
+    return int((here & ~np.isnan(before) & ~np.isnan(after)).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loralift.comparison.contrast import Contrast, row_differences
@@ -50,7 +51,7 @@ def cohens_dz(contrast: Contrast) -> float | None:
     return contrast.difference / deviation if (deviation := contrast.estimate.deviation) > 0 else None
 
 
-def shape_warnings(contrast: Contrast, ids: tuple[str, ...]) -> list[str]:
+def shape_warnings(contrast: Contrast, ids: Sequence[str]) -> list[str]:
     """What in the differences makes an interval doubtful, one sentence each.
 
     Args:

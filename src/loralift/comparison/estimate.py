@@ -10,6 +10,9 @@ import numpy as np
 from loralift.comparison.pairing import Aggregate, Floats
 from loralift.records import ROUNDING
 
+BLOCK = 1 << 16
+"""Rows whose aggregates are computed at a time: what an aggregate needs meanwhile is several times as large."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
@@ -62,14 +65,17 @@ def of_corpus(statistics: Floats, aggregate: Aggregate) -> Estimate:
 
 def of_corpus_difference(baseline: Floats, candidate: Floats, aggregate: Aggregate) -> Estimate:
     """Candidate minus baseline on a corpus statistic; both of shape (n, k)."""
-    k = baseline.shape[1]
-    columns = np.hstack([baseline, candidate])
+    n, k = baseline.shape
+    # each column in one piece, as a bootstrap sums them
+    columns = np.empty((n, 2 * k), order="F")
+    columns[:, :k], columns[:, k:] = baseline, candidate
 
     def of_sums(sums: Floats) -> Floats:
         return np.asarray(quietly(aggregate, sums[..., k:]) - quietly(aggregate, sums[..., :k]))
 
     pseudo = jackknife(candidate, aggregate) - jackknife(baseline, aggregate)
-    return Estimate(float(of_sums(columns.sum(axis=0))), pseudo, columns, of_sums)
+    totals = np.concatenate([baseline.sum(axis=0), candidate.sum(axis=0)])
+    return Estimate(float(of_sums(totals)), pseudo, columns, of_sums)
 
 
 def jackknife(statistics: Floats, aggregate: Aggregate) -> Floats:
@@ -83,7 +89,9 @@ def jackknife(statistics: Floats, aggregate: Aggregate) -> Floats:
         Shape (n,); a row whose removal leaves nothing to aggregate counts as the whole.
     """
     total, n = statistics.sum(axis=0), len(statistics)
-    whole, without = quietly(aggregate, total), quietly(aggregate, total - statistics)
+    whole, without = quietly(aggregate, total), np.empty(n)
+    for block in (slice(first, first + BLOCK) for first in range(0, n, BLOCK)):
+        without[block] = quietly(aggregate, total - statistics[block])
     without = np.where(np.isfinite(without), without, whole)
     return np.asarray(n * whole - (n - 1) * without)
 

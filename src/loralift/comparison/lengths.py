@@ -23,7 +23,7 @@ from loralift.comparison.estimate import of_mean
 from loralift.comparison.intervals import StudentT, confidence, interval
 from loralift.comparison.pairing import Floats, Pairs, Sample, pair, sample
 from loralift.comparison.repeats import Clusters, Grouping
-from loralift.records import BASE, ROUNDING, Interval, LengthAdjustment, MetricInfo, Score
+from loralift.records import BASE, ROUNDING, Ids, Interval, LengthAdjustment, MetricInfo, Score
 
 FEWEST = 10
 """Pairs below which nothing is adjusted."""
@@ -106,7 +106,7 @@ class _Measured:
         words: Mean words of the baseline and of the candidate.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     differences: Floats
     longer: Floats
     words: tuple[float, float]
@@ -162,19 +162,25 @@ def adjust_for_length(
 def _measured(pairs: Pairs, info: MetricInfo, words: Sample, clusters: Clusters | None) -> _Measured | None:
     """The pairs that have a value and a length on both sides; None without any."""
     values = sample(pairs, info)
-    known = {row: i for i, row in enumerate(words.ids)}
-    both = [(i, known[row]) for i, row in enumerate(values.ids) if row in known]
-    if not both:
+    ids = Ids.of(values.ids)
+    of_words = Ids.of(words.ids).places_of(ids)
+    of_values, of_words = np.flatnonzero(of_words >= 0), of_words[of_words >= 0]
+    if not of_values.size:
         return None
-    of_values, of_words = (np.array(positions) for positions in zip(*both, strict=True))
-    ids = tuple(values.ids[i] for i in of_values)
+    if of_values.size < len(ids):
+        ids = ids.take(of_values)
     left, right = np.maximum(words.baseline[of_words], 0), np.maximum(words.candidate[of_words], 0)
     columns = [row_differences(values)[of_values], np.log1p(right) - np.log1p(left), left, right]
     if clusters is not None:
         grouping = Grouping.of(ids, clusters)
-        ids, columns = grouping.questions, [grouping.mean(column) for column in columns]
+        columns = [grouping.mean(column) for column in columns]
     columns[1][np.abs(columns[1]) <= ROUNDING] = 0.0
-    return _Measured(ids, columns[0], columns[1], (float(columns[2].mean()), float(columns[3].mean())))
+    return _Measured(
+        ids if clusters is None else grouping.questions,
+        columns[0],
+        columns[1],
+        (float(columns[2].mean()), float(columns[3].mean())),
+    )
 
 
 def _adjusted(candidate: str, metric: str, measured: _Measured) -> LengthAdjustment:

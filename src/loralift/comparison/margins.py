@@ -15,7 +15,7 @@ import numpy as np
 from loralift.comparison.estimate import quietly
 from loralift.comparison.pairing import Aggregate, row_values
 from loralift.comparison.settings import Settings
-from loralift.records import LARGEST, MetricInfo, Score
+from loralift.records import LARGEST, MetricInfo, Score, Scores
 
 MOST_OF_VALUE = 0.05
 """Largest share of the base's value that a margin may be which was not declared."""
@@ -37,7 +37,7 @@ def with_margins(
     """
     if settings.own_margins:
         return settings
-    own: dict[str, float | None] = {}
+    baseline, own = Scores.of(baseline), dict[str, float | None]()
     for name, info in infos.items():
         if info.margin is not None and name not in settings.margins:
             most = MOST_OF_VALUE * abs(_value(baseline, name, aggregates.get(name)))
@@ -45,7 +45,7 @@ def with_margins(
     return replace(settings, own_margins=own)
 
 
-def _value(baseline: Sequence[Score], name: str, aggregate: Aggregate | None) -> float:
+def _value(baseline: Scores, name: str, aggregate: Aggregate | None) -> float:
     """The baseline's value over its scored rows; 0 where there is none."""
     values, statistics = row_values(baseline, name, aggregate)
     scored = np.abs(values) <= LARGEST  # False for NaN

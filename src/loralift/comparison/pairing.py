@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from loralift.comparison.repeats import Clusters, Grouping
 from loralift.errors import ComparisonError, some
-from loralift.records import LARGEST, MetricInfo, Score
+from loralift.records import LARGEST, ById, Ids, MetricInfo, Score, Scores
 
 Floats = NDArray[np.float64]
 
@@ -34,15 +34,21 @@ class Pairs:
         only_candidate: Ids that the baseline lacks, sorted.
     """
 
-    baseline: tuple[Score, ...]
-    candidate: tuple[Score, ...]
-    only_baseline: tuple[str, ...] = ()
-    only_candidate: tuple[str, ...] = ()
+    baseline: Scores
+    candidate: Scores
+    only_baseline: Sequence[str] = ()
+    only_candidate: Sequence[str] = ()
 
     @property
-    def ids(self) -> tuple[str, ...]:
+    def ids(self) -> Ids:
         """The ids of the pairs, sorted."""
-        return tuple(row.id for row in self.baseline)
+        return self.baseline.ids
+
+    def take(
+        self, places: NDArray[np.int64], only_baseline: Sequence[str] = (), only_candidate: Sequence[str] = ()
+    ) -> Pairs:
+        """Some of the pairs, by their places in rising order, and some of the ids that one side lacks."""
+        return Pairs(self.baseline.take(places), self.candidate.take(places), only_baseline, only_candidate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,11 +69,11 @@ class Sample:
             independent than they look (``crossfit``); of a mean of rows only.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     baseline: Floats
     candidate: Floats
     answers: int
-    dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dropped: Mapping[str, Sequence[str]] = field(default_factory=dict)
     baseline_statistics: Floats | None = None
     candidate_statistics: Floats | None = None
     aggregate: Aggregate | None = None
@@ -94,32 +100,44 @@ def pair(
     Raises:
         ComparisonError: An id appears twice on one side, or no id appears on both.
     """
-    left, right = by_id(baseline, names[0]), by_id(candidate, names[1])
-    shared = sorted(left.keys() & right.keys())
-    if not shared:
+    left, right = once(baseline, names[0]), once(candidate, names[1])
+    if left.ids is right.ids and len(left):
+        return Pairs(left.sorted, right.sorted)
+    mine, theirs = left.ids.places_of(right.ids.sorted), right.ids.places_of(left.ids.sorted)
+    shared = left.ids.sorted.take(theirs >= 0)
+    if not len(shared):
         raise ComparisonError(
             f"no id is on both sides: {names[0]} has {_described(left)}, {names[1]} has {_described(right)}"
         )
     return Pairs(
-        baseline=tuple(left[row] for row in shared),
-        candidate=tuple(right[row] for row in shared),
-        only_baseline=tuple(sorted(left.keys() - right.keys())),
-        only_candidate=tuple(sorted(right.keys() - left.keys())),
+        baseline=left.take(mine[mine >= 0]),
+        candidate=right.take(theirs[theirs >= 0]),
+        only_baseline=tuple(left.ids.sorted.take(theirs < 0)),
+        only_candidate=tuple(right.ids.sorted.take(mine < 0)),
     )
 
 
-def by_id(scores: Sequence[Score], side: str) -> dict[str, Score]:
+def once(rows: Sequence[Score], side: str) -> Scores:
+    """One side's rows by column.
+
+    Raises:
+        ComparisonError: An id appears twice.
+    """
+    scores = Scores.of(rows)
+    if scores.ids.twice:
+        twice = dict.fromkeys(scores.ids[place] for place in scores.ids.twice)
+        raise ComparisonError(f"{side} has more than one row for the same id: {some(twice)}")
+    return scores
+
+
+def by_id(rows: Sequence[Score], side: str) -> ById[Score]:
     """Rows by id.
 
     Raises:
         ComparisonError: An id appears twice.
     """
-    rows = {row.id: row for row in scores}
-    if len(rows) < len(scores):
-        counts = Counter(row.id for row in scores)
-        twice = [row for row, count in counts.items() if count > 1]
-        raise ComparisonError(f"{side} has more than one row for the same id: {some(twice)}")
-    return rows
+    scores = once(rows, side)
+    return ById(scores.ids, scores)
 
 
 def sample(
@@ -148,17 +166,16 @@ def sample(
         corpus = left_statistics = right_statistics = None
     left, right = _complete(left, left_statistics), _complete(right, right_statistics)
     kept = (np.abs(left) <= LARGEST) & (np.abs(right) <= LARGEST)
-    ids = np.array(pairs.ids, dtype=object)
     dropped = {"only in the baseline": pairs.only_baseline, "only in the candidate": pairs.only_candidate}
     unscored: Counter[str] = Counter()
     for reason, rows in _reasons(left, right).items():
-        dropped |= _by_reason(pairs, info.name, reason, np.flatnonzero(rows).tolist(), unscored)
+        dropped |= _by_reason(pairs, info.name, reason, np.flatnonzero(rows), unscored)
     found = Sample(
-        ids=tuple(ids[kept]),
+        ids=pairs.ids if kept.all() else pairs.ids.take(kept),
         baseline=left[kept],
         candidate=right[kept],
         answers=int(kept.sum()),
-        dropped={reason: rows for reason, rows in dropped.items() if rows},
+        dropped={reason: rows for reason, rows in dropped.items() if len(rows)},
         baseline_statistics=None if left_statistics is None else left_statistics[kept],
         candidate_statistics=None if right_statistics is None else right_statistics[kept],
         aggregate=corpus,
@@ -167,42 +184,40 @@ def sample(
     return found if clusters is None else _by_question(found, clusters)
 
 
-def in_order(scores: Sequence[Score]) -> list[Score]:
+def in_order(scores: Sequence[Score]) -> Scores:
     """One side's rows in the order of their sorted ids.
 
     Raises:
         ComparisonError: An id appears twice.
     """
-    rows = by_id(scores, "the scores")
-    return [rows[name] for name in sorted(rows)]
+    return once(scores, "the scores").sorted
 
 
-def row_values(rows: Sequence[Score], metric: str, aggregate: Aggregate | None) -> tuple[Floats, Floats | None]:
+def row_values(rows: Scores, metric: str, aggregate: Aggregate | None) -> tuple[Floats, Floats | None]:
     """One side's row values, shape (n,), NaN where unscored; statistics, shape (n, k), or None for a mean of rows."""
     values, statistics = _numbers(rows, metric, aggregate)
     return _complete(values, statistics), statistics
 
 
-def _described(rows: Mapping[str, Score]) -> str:
-    return f"{len(rows)} rows ({some(sorted(rows), 3)})" if rows else "no rows"
+def _described(rows: Scores) -> str:
+    return f"{len(rows)} rows ({some(rows.ids.sorted, 3)})" if len(rows) else "no rows"
 
 
-def _numbers(rows: Sequence[Score], metric: str, aggregate: Aggregate | None) -> tuple[Floats, Floats | None]:
+def _numbers(rows: Scores, metric: str, aggregate: Aggregate | None) -> tuple[Floats, Floats | None]:
     """Values (n,), NaN where unscored, and statistics (n, k), NaN where a row has none.
 
     A row without a value takes it from its statistics. They are None for a mean of rows, or where no row has any.
     """
-    found = (row.values.get(metric) for row in rows)
-    values = np.array([np.nan if value is None else value for value in found], dtype=np.float64)
-    width = max((len(row.statistics[metric]) for row in rows if metric in row.statistics), default=0)
-    if aggregate is None or not width:
+    values = rows.values(metric)
+    statistics = None if aggregate is None else rows.statistics(metric)
+    if aggregate is None or statistics is None:
         return values, None
-    nothing = (np.nan,) * width
-    statistics = np.array([row.statistics.get(metric, nothing) for row in rows], dtype=np.float64)
-    with np.errstate(all="ignore"):
-        alone = np.asarray(aggregate(statistics), dtype=np.float64)
-    absent = np.array([metric not in row.values for row in rows], dtype=np.bool_)
-    return np.where(absent, alone, values), statistics
+    absent = rows.absent(metric)
+    if absent.any():
+        with np.errstate(all="ignore"):
+            alone = np.asarray(aggregate(statistics), dtype=np.float64)
+        values = np.where(absent, alone, values)
+    return values, statistics
 
 
 def _complete(values: Floats, statistics: Floats | None) -> Floats:
@@ -224,17 +239,22 @@ def _reasons(left: Floats, right: Floats) -> dict[str, NDArray[np.bool_]]:
 
 
 def _by_reason(
-    pairs: Pairs, metric: str, reason: str, rows: Sequence[int], unscored: Counter[str]
-) -> dict[str, tuple[str, ...]]:
+    pairs: Pairs, metric: str, reason: str, rows: NDArray[np.int64], unscored: Counter[str]
+) -> dict[str, Sequence[str]]:
     """Pairs that are dropped for one reason, by what the metric says of them, which is counted too."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        baseline, candidate = pairs.baseline[row], pairs.candidate[row]
-        said = [side.unscored[metric] for side in (baseline, candidate) if metric in side.unscored]
-        why = "; ".join(dict.fromkeys(said))
-        unscored.update([why] if why else [])
-        found.setdefault(f"{reason} ({why})" if why else reason, []).append(baseline.id)
-    return {reason: tuple(ids) for reason, ids in found.items()}
+    if not rows.size:
+        return {}
+    (left, of_left), (right, of_right) = pairs.baseline.reasons(metric), pairs.candidate.reasons(metric)
+    both = left[rows].astype(np.int64) * len(of_right) + right[rows]
+    found: dict[str, list[NDArray[np.int64]]] = {}
+    kinds, firsts = np.unique(both, return_index=True)
+    for kind in kinds[np.argsort(firsts)].tolist():
+        said = [of_left[kind // len(of_right)], of_right[kind % len(of_right)]]
+        why = "; ".join(dict.fromkeys(filter(None, said)))
+        here = rows[both == kind]
+        unscored.update({why: here.size} if why else {})
+        found.setdefault(f"{reason} ({why})" if why else reason, []).append(here)
+    return {reason: pairs.ids.take(np.sort(np.concatenate(of))) for reason, of in found.items()}
 
 
 def _by_question(rows: Sample, clusters: Clusters) -> Sample:

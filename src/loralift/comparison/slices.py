@@ -6,8 +6,10 @@ have no difference, the chance of any ``better`` or ``worse`` is at most alpha.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from loralift.comparison.analysis import Case, analyse, empty_row
 from loralift.comparison.columns import Column, cut_columns
@@ -78,29 +80,18 @@ def compare_slices(
 
 def _parted(pairs: Pairs, column: Column, clusters: Clusters | None) -> dict[str, Pairs]:
     """The pairs of each part that has any row, in the order of the parts."""
-    part = _lookup(column, clusters)
+    sides = (pairs.ids, pairs.only_baseline, pairs.only_candidate)
+    both, mine, theirs = (column.numbers_of(ids, clusters) for ids in sides)
     found = {}
-    labels = [part(row) for row in pairs.ids]
-    for label in column.parts:
-        chosen = [i for i, of_row in enumerate(labels) if of_row == label]
-        rows = Pairs(
-            baseline=tuple(pairs.baseline[i] for i in chosen),
-            candidate=tuple(pairs.candidate[i] for i in chosen),
-            only_baseline=tuple(row for row in pairs.only_baseline if part(row) == label),
-            only_candidate=tuple(row for row in pairs.only_candidate if part(row) == label),
+    for number, label in enumerate(column.parts):
+        only = (
+            [row for row, of in zip(rows, numbers.tolist(), strict=True) if of == number]
+            for rows, numbers in ((pairs.only_baseline, mine), (pairs.only_candidate, theirs))
         )
-        if rows.baseline or rows.only_baseline or rows.only_candidate:
+        rows = pairs.take(np.flatnonzero(both == number), *only)
+        if len(rows.ids) or rows.only_baseline or rows.only_candidate:
             found[label] = rows
     return found
-
-
-def _lookup(column: Column, clusters: Clusters | None) -> Callable[[str], str | None]:
-    """Row id to its part, by its own value or by its question's."""
-    known = column.part_of
-    if clusters is None:
-        return known.get
-    question = clusters
-    return lambda row: known[row] if row in known else known.get(question(row))
 
 
 def _enough(case: Case) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loralift.comparison.contrast import is_binary
 from loralift.comparison.estimate import Estimate, of_corpus, of_mean
@@ -16,7 +16,7 @@ from loralift.comparison.pairing import Aggregate, Floats, in_order, row_values
 from loralift.comparison.repeats import Clusters, Grouping
 from loralift.comparison.resampling import bootstrap
 from loralift.comparison.settings import Settings
-from loralift.records import LARGEST, Interval, MetricInfo, MetricSummary, Score
+from loralift.records import LARGEST, Interval, MetricInfo, MetricSummary, Score, Scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,14 +86,14 @@ def summaries(
     return {
         name: replace(
             _summary(name, found, replicates.get(name)) if isinstance(found, _Measured) else _nothing(name, found),
-            reasons=dict(Counter(row.unscored[name] for row in rows if name in row.unscored)),
+            reasons=_counted(*rows.reasons(name)),
         )
         for name, found in measured.items()
     }
 
 
 def _measured(
-    rows: Sequence[Score], info: MetricInfo, aggregate: Aggregate | None, clusters: Clusters | None, settings: Settings
+    rows: Scores, info: MetricInfo, aggregate: Aggregate | None, clusters: Clusters | None, settings: Settings
 ) -> _Measured | int:
     """One metric's numbers; how many rows were not scored, where none was."""
     every, statistics = row_values(rows, info.name, aggregate)
@@ -103,7 +103,7 @@ def _measured(
         return unscored
     statistics = None if statistics is None else statistics[kept]
     if clusters is not None:
-        grouping = Grouping.of([row.id for row, scored in zip(rows, kept, strict=True) if scored], clusters)
+        grouping = Grouping.of(rows.ids.take(kept), clusters)
         values = grouping.mean(values)
         statistics = None if statistics is None else grouping.total(statistics)
     if statistics is not None and aggregate is not None:
@@ -112,6 +112,14 @@ def _measured(
     estimate = of_mean(values)
     wilson = is_binary(values)
     return _Measured(values, unscored, estimate, "" if wilson else chosen(estimate, settings.method, corpus=False))
+
+
+def _counted(numbers: NDArray[np.uint32], reasons: Sequence[str]) -> dict[str, int]:
+    """How many rows are unscored for each reason, in the order in which they first come."""
+    found, firsts, counts = np.unique(numbers, return_index=True, return_counts=True)
+    order = np.argsort(firsts)
+    said = zip(found[order].tolist(), counts[order].tolist(), strict=True)
+    return {reasons[number]: count for number, count in said if number}
 
 
 def _nothing(name: str, unscored: int) -> MetricSummary:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -86,7 +86,7 @@ class LoadedData:
             different references, several references and whether all are used.
     """
 
-    questions: tuple[Question, ...]
+    questions: Sequence[Question]
     source: str
     selection: str
     sha256: str
@@ -137,15 +137,14 @@ def load_questions(
     if not table.rows:
         raise DataError(f"{table.name}: there are no rows in it")
     indices = selection.choose(len(table.rows)) if selection else range(len(table.rows))
-    chosen = [(index, table.rows[index]) for index in indices]
     first_only = (references or _usual(source)) == "first"
     reading = to_questions(
-        table.name, chosen, columns or {}, first_only=first_only, wanted=wanted, every_turn=every_turn
+        table.name, table.rows, indices, columns or {}, first_only=first_only, wanted=wanted, every_turn=every_turn
     )
     if reading.dropped and (strict or not reading.questions):
         named = some(f"{row.id}: {row.reason}" for row in reading.dropped)
         way = "; without --strict they are left out" if reading.questions else ""
-        cannot = f"{len(reading.dropped)} of {len(chosen)} questions cannot be evaluated ({named}){way}"
+        cannot = f"{len(reading.dropped)} of {len(indices)} questions cannot be evaluated ({named}){way}"
         raise DataError(f"{table.name}: {cannot}")
     questions = reading.questions[:limit]
     limited = len(questions) if len(questions) < len(reading.questions) else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from loralift.data.table import Row, Table
 from loralift.errors import DataError, some
-from loralift.reading import parse_json, read_bytes, reading
+from loralift.kept import keep
+from loralift.reading import parse_json, read_bytes, read_lines, reading
 from loralift.reading import read_text as read_any_text
 
 LONGEST_CELL = 2**31 - 1
@@ -35,14 +36,14 @@ def read_file(path: Path) -> Table:
         return _stream(path)
     if reader is None:
         raise DataError(f"{path}: the suffix must be one of {', '.join(READERS)}, got {path.suffix!r}")
-    return Table(name=str(path), source=str(path), rows=list(reader(path)))
+    return Table(name=str(path), source=str(path), rows=keep(reader(path)))
 
 
 def _stream(path: Path) -> Table:
     """What comes through a pipe, which has no suffix: one list of objects, or JSON lines."""
     text = read_text(path)
     is_list = text.lstrip().startswith("[")
-    rows = list(_json_rows(path, text) if is_list else _jsonl_rows(path, text))
+    rows = keep(_json_rows(path, text) if is_list else _jsonl_rows(path, text.split("\n")))
     note = f"{path} has no suffix, and is read as {'one JSON list' if is_list else 'JSON lines'}"
     return Table(name=str(path), source=str(path), rows=rows, notes=(note,))
 
@@ -58,12 +59,12 @@ def read_text(path: Path) -> str:
 
 def read_jsonl(path: Path) -> Iterator[Row]:
     """One JSON object a line; blank lines are passed over."""
-    return _jsonl_rows(path, read_text(path))
+    return _jsonl_rows(path, read_lines(path, DataError, piped=True))
 
 
-def _jsonl_rows(path: Path, text: str) -> Iterator[Row]:
-    # not splitlines(): U+2028 and U+0085 are allowed inside a JSON string, and real answers have them
-    for number, line in enumerate(text.split("\n"), start=1):
+def _jsonl_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
+    # lines end in line feeds alone: U+2028 and U+0085 are allowed inside a JSON string, and real answers have them
+    for number, line in enumerate(lines, start=1):
         if line.strip():
             place = f"line {number}"
             value = parse_json(line, f"{path}, {place}", DataError, _otherwise(line))

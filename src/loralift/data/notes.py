@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import groupby, islice
+from operator import attrgetter
 
 from loralift.data.chats import notes_on_chats
 from loralift.data.columns import CANDIDATES
@@ -54,7 +57,7 @@ def notes_on(reading: Reading, asked: Set[str], count: int) -> tuple[str, ...]:
     columns, questions, rows = reading.columns, reading.questions[:count], reading.rows[:count]
     others = _others(columns, rows)
     unused = [column for column, values in others.items() if _is_asked(column, values, questions)]
-    each_once = {id(row): row for row in rows}.values()
+    each_once = (row for _, same in groupby(rows, key=attrgetter("place")) for row in islice(same, 1))
     chats = [messages_of(columns, row) for row in each_once] if reading.shape.style == "chat" else []
     return (
         *filter(None, [reading.shape.said]),
@@ -128,10 +131,15 @@ def _alike(
     questions: Sequence[Question], others: Mapping[str, Sequence[object]], unused: Sequence[str]
 ) -> Iterator[str]:
     """That questions are the same, and their right answers are not: no model can answer all of them right."""
+    # by hash first: the texts of a million questions need not be held where none is there twice
+    hashes = array("q", (hash(_folded(question)) for question in questions))
+    twice = {number for number, times in Counter(hashes).items() if times > 1} if len(set(hashes)) < len(hashes) else ()
     rows_of = defaultdict(list)
-    for number, question in enumerate(questions):
-        rows_of[" ".join(question.conversation.split())].append(number)
-    right = [frozenset(question.references) for question in questions]
+    right = {}
+    for number, question in enumerate(questions) if twice else ():
+        if hashes[number] in twice:
+            rows_of[_folded(question)].append(number)
+            right[number] = frozenset(question.references)
     groups = [rows for rows in rows_of.values() if not frozenset.intersection(*(right[row] for row in rows))]
     if not groups:
         return
@@ -149,6 +157,11 @@ def _alike(
         f"{rows} rows share {len(groups)} question{'s' * (len(groups) > 1)} but have different references "
         f"(such as {questions[first].id} and {questions[other].id}): {why}"
     )
+
+
+def _folded(question: Question) -> str:
+    """What is asked, however it is spaced."""
+    return " ".join(question.conversation.split())
 
 
 def _tells_apart(values: Sequence[object], groups: Sequence[Sequence[int]], questions: Sequence[Question]) -> bool:
@@ -174,27 +187,32 @@ def _second_reference(
 
 def _of_references(column: str, questions: Sequence[Question], rows: Sequence[Row]) -> Iterator[str]:
     """How several references are used, or that they are not, and what may not be used as it is meant."""
-    values = [row.values[column] for row in rows]
-    if several := sum(len(texts_of(value) or []) > 1 for value in values):
+    if several := sum(len(texts_of(row.values[column]) or []) > 1 for row in rows):
         used = (
             "an answer may be like any of them, and perplexity is of the first; --references first takes that alone"
             if any(question.others for question in questions)
             else "only the first is used, and an answer like another one counts as wrong; --references all takes all"
         )
         yield f"{several} {'row has' if several == 1 else 'rows have'} several references (column {column!r}); {used}"
-    if whole := _whole_floats(values):
+    if whole := _whole_floats(row.values[column] for row in rows):
         yield (
             f"the reference (column {column!r}) is a whole number with a decimal point in {_rows(len(whole))}, as a "
             f"table with gaps stores integers: it is read as {whole[0]!r}, not {whole[0].removesuffix('.0')!r}"
         )
 
 
-def _whole_floats(values: Sequence[object]) -> list[str]:
+def _whole_floats(values: Iterable[object]) -> list[str]:
     """Floats that may have been integers: numbers, or, where all are such, the text of numbers."""
-    firsts = [_first(value) for value in values]
-    texts = [str(first).strip() for first in firsts if WHOLE_FLOAT.fullmatch(str(first))]
-    numbers = [str(first) for first in firsts if isinstance(first, float) and WHOLE_FLOAT.fullmatch(str(first))]
-    return texts if len(texts) == len(firsts) else numbers
+    texts: list[str] = []
+    numbers: list[str] = []
+    others = 0
+    for first in map(_first, values):
+        if WHOLE_FLOAT.fullmatch(str(first)):
+            texts.append(str(first).strip())
+            numbers.extend([str(first)] if isinstance(first, float) else [])
+        else:
+            others += 1
+    return numbers if others else texts
 
 
 def _first(value: object) -> object:
@@ -205,14 +223,16 @@ def _first(value: object) -> object:
 
 def _printed(columns: Mapping[str, str], questions: Sequence[Question]) -> Iterator[str]:
     """That a text is what a program writes for a list or for null."""
-    for role, texts in (
-        ("question", [(question.question,) for question in questions]),
-        ("reference", [question.references for question in questions]),
-    ):
-        place = f"the {role} (column {columns[role]!r})"
-        if printed := sum(any(map(_is_printed, of)) for of in texts):
+    for role in ("question", "reference"):
+        place, printed = f"the {role} (column {columns[role]!r})", 0
+        nulls: list[str] = []
+        for question in questions:
+            texts = question.references if role == "reference" else (question.question,)
+            printed += any(map(_is_printed, texts))
+            nulls += [text for text in texts if text.strip() in NULL_WORDS]
+        if printed:
             yield f"{place} looks like a list or an object in {_rows(printed)}, and is taken as text, as it stands"
-        if nulls := [text for of in texts for text in of if text.strip() in NULL_WORDS]:
+        if nulls:
             yield f"{place} is the word {nulls[0].strip()!r} in {_rows(len(nulls))}, and is taken as text, as it stands"
 
 

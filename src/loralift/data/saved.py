@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from loralift.records import Question, Style, Turn
@@ -13,12 +13,12 @@ ASKED = "asked"
 """The key of all that a question has besides where it is not asked by LoraLift's own prompt."""
 
 
-def dump_questions(questions: Iterable[Question]) -> str:
-    """The lines of ``dataset.jsonl``; ``load_questions`` reads them back as they were.
+def dump_questions(questions: Iterable[Question]) -> Iterator[str]:
+    """The lines of ``dataset.jsonl``, one after the other; ``load_questions`` reads them back as they were.
 
     Text stays readable (no Unicode escapes), so the file must be written as UTF-8.
     """
-    return "".join(json.dumps(_as_dict(q), ensure_ascii=False) + "\n" for q in questions)
+    return (json.dumps(_as_dict(question), ensure_ascii=False) + "\n" for question in questions)
 
 
 def hash_questions(questions: Iterable[Question]) -> str:

@@ -6,6 +6,7 @@ share.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from loralift.data.formats import Format, Shape, shape_of
 from loralift.data.saved import ASKED, asked_of
 from loralift.data.values import is_blank, is_list, is_null, kind_of, text_of, texts_of
 from loralift.errors import DataError, some
+from loralift.kept import chosen, keep
 from loralift.records import Plain, Question, Turn, turn_id
 
 
@@ -75,8 +77,8 @@ class Reading:
     """
 
     shape: Shape | None
-    questions: tuple[Question, ...]
-    rows: tuple[Row, ...]
+    questions: Sequence[Question]
+    rows: Sequence[Row]
     dropped: tuple[Dropped, ...]
 
     @property
@@ -104,7 +106,8 @@ class _Way:
 
 def to_questions(
     name: str,
-    rows: Iterable[tuple[int, Row | Dropped]],
+    rows: Sequence[Row | Dropped],
+    indices: Sequence[int],
     asked: Mapping[str, str],
     *,
     first_only: bool = False,
@@ -118,7 +121,8 @@ def to_questions(
 
     Args:
         name: The source, for messages.
-        rows: Row index in the source (the id where there is no id column) and row.
+        rows: Of the source.
+        indices: Which of them, in this order; an index is the row's id where there is no id column.
         asked: As in ``find_columns``.
         first_only: Whether only the first of several references counts.
         wanted: The format; None: the one whose shape the rows have.
@@ -128,26 +132,35 @@ def to_questions(
         DataError: A column cannot be found, a value is neither text nor a number, an id is there twice, or the rows
             are no conversations and every turn is wanted.
     """
-    chosen = list(rows)
-    there = [row for _, row in chosen if isinstance(row, Row)]
-    shape = shape_of(name, _present(there), asked, wanted) if there else None
+    taken = chosen(rows, indices)
+    present = _present(row for row in taken if isinstance(row, Row))
+    there = bool(present) or any(isinstance(row, Row) for row in taken)
+    shape = shape_of(name, present, asked, wanted) if there else None
     if every_turn and shape is not None and shape.style != "chat":
         raise DataError(f"{name}: `--every-turn` is of conversations, and its rows are none: leave it out")
-    questions, kept, dropped = [], [], []
-    for index, row in chosen:
-        if isinstance(row, Dropped) or shape is None:
-            dropped.extend([row] if isinstance(row, Dropped) else [])
-            continue
-        for read in READERS[shape.style](_Way(name, shape, first_only, every_turn), index, row):
-            if isinstance(read, Dropped):
-                dropped.append(read)
-            else:
-                questions.append(read)
-                kept.append(row)
-    repeated = [key for key, times in Counter(question.id for question in questions).items() if times > 1]
-    if repeated:
+    dropped: list[Dropped] = []
+    of_questions = array("q")  # which of the rows taken each question is of
+    ids: Counter[str] = Counter()
+
+    def questions() -> Iterator[Question]:
+        for place, (index, row) in enumerate(zip(indices, taken, strict=True)):
+            if isinstance(row, Dropped) or shape is None:
+                dropped.extend([row] if isinstance(row, Dropped) else [])
+                continue
+            for read in READERS[shape.style](_Way(name, shape, first_only, every_turn), index, row):
+                if isinstance(read, Dropped):
+                    dropped.append(read)
+                else:
+                    of_questions.append(place)
+                    ids[read.id] += 1
+                    yield read
+
+    found = keep(questions())
+    if len(ids) < len(found):
+        repeated = [key for key, times in ids.items() if times > 1]
         raise DataError(f"{name}: {len(repeated)} ids are there more than once: {some(repeated)}")
-    return Reading(shape, tuple(questions), tuple(kept), tuple(dropped))
+    asked_rows: Any = chosen(taken, of_questions)  # of which none is dropped
+    return Reading(shape, found, asked_rows, tuple(dropped))
 
 
 def further(row: Row, used: Set[str]) -> dict[str, object]:

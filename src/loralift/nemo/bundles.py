@@ -7,18 +7,25 @@ scored are left out of that metric's bundle: the SDK would count them as 0.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nemo_evaluator.engine.artifacts import write_all
 from nemo_evaluator.metrics.aggregation import summary_stats
+from numpy.typing import NDArray
 
-from loralift.records import MetricInfo, MetricSummary, Score
+from loralift.records import Ids, MetricInfo, MetricSummary, Scores
+
+AT_ONCE = 1_000
+"""Rows of which all metrics' lines are written before the next ones."""
 
 OWN = ("problem_idx", "repeat", "reward", "scoring_details", "extracted_answer", "latency_ms")
 """The keys of a row that differ between the metrics' bundles; the extracted answer, which repeats the answer; and the
@@ -33,7 +40,7 @@ def safe_name(name: str) -> str:
 def write_bundles(
     directory: Path,
     bundle: Mapping[str, Any],
-    scores: Sequence[Score],
+    scores: Scores,
     summaries: Mapping[str, MetricSummary],
     metrics: Mapping[str, MetricInfo],
     clusters: Callable[[str], str] | None = None,
@@ -42,8 +49,8 @@ def write_bundles(
 
     Args:
         directory: `RUN/nemo/VARIANT`.
-        bundle: What `run_evaluation` returned for this variant.
-        scores: One a row, in the order of the environment's rows.
+        bundle: What `score_recorded` returned for this variant.
+        scores: One a row, in their order.
         summaries: Metric name to its aggregate.
         metrics: Metric name to what is known of it; descriptive metrics get no bundle.
         clusters: Row id to question, where questions were answered several times: the SDK's repeats.
@@ -55,16 +62,20 @@ def write_bundles(
     if directory.exists():
         shutil.rmtree(directory)
     judged = [name for name, info in metrics.items() if info.higher_is_better is not None]
-    rows = sorted(bundle["_results"], key=lambda row: row["problem_idx"])
-    places = _places([(clusters or str)(scores[row["problem_idx"]].id) for row in rows])
+    places = _places(scores.ids, clusters)
     written = []
     for name in judged:
-        scored = [place for place, row in zip(places, rows, strict=True) if _value(scores, row, name) is not None]
-        rewards = [value for row in rows if (value := _value(scores, row, name)) is not None]
-        of_metric = _bundle_of(bundle, f"{benchmark}.{name}", scored, rewards, summaries[name])
+        values = scores.values(name)
+        scored = ~np.isnan(values)
+        of_metric = _bundle_of(bundle, f"{benchmark}.{name}", places[scored], values[scored].tolist(), summaries[name])
         written.append(write_all(of_metric, directory / f"{benchmark}.{name}")["bundle"])
-    _write_results([path.parent / "results.jsonl" for path in written], judged, rows, places, scores)
+    _write_results([path.parent / "results.jsonl" for path in written], judged, bundle["_results"], places, scores)
     return written
+
+
+def shared(row: Mapping[str, Any]) -> str:
+    """What the bundles of all metrics say of a row, as JSON without its opening brace."""
+    return json.dumps({key: value for key, value in row.items() if key not in OWN}, default=str)[1:]
 
 
 def score_entry(summary: MetricSummary) -> dict[str, Any]:
@@ -75,16 +86,11 @@ def score_entry(summary: MetricSummary) -> dict[str, Any]:
     return entry
 
 
-def _value(scores: Sequence[Score], row: Mapping[str, Any], metric: str) -> float | None:
-    position: int = row["problem_idx"]
-    return scores[position].values.get(metric)
-
-
 def _bundle_of(
     bundle: Mapping[str, Any],
     name: str,
-    places: Sequence[tuple[int, int]],
-    rewards: Sequence[float],
+    places: NDArray[np.int64],
+    rewards: list[float],
     summary: MetricSummary,
 ) -> dict[str, Any]:
     """The run's bundle without its rows, with one metric as its reward."""
@@ -96,11 +102,11 @@ def _bundle_of(
         "n_results": len(rewards),
         "benchmark": {
             "name": name,
-            "samples": len({problem for problem, _ in places}),
-            "repeats": 1 + max((repeat for _, repeat in places), default=0),
+            "samples": len(np.unique(places[:, 0])),
+            "repeats": 1 + int(places[:, 1].max(initial=0)),
             "scores": {
                 "mean_reward": score_entry(summary),
-                "summary": summary_stats(list(rewards)),
+                "summary": summary_stats(rewards),
                 "runtime": run_scores.get("runtime", {}),
                 "failures": run_scores.get("failures", {}),
             },
@@ -109,31 +115,31 @@ def _bundle_of(
 
 
 def _write_results(
-    paths: Sequence[Path],
-    metrics: Sequence[str],
-    rows: Sequence[Mapping[str, Any]],
-    places: Sequence[tuple[int, int]],
-    scores: Sequence[Score],
+    paths: Sequence[Path], metrics: Sequence[str], rows: Iterable[str], places: NDArray[np.int64], scores: Scores
 ) -> None:
-    """Write all metrics' results.jsonl; the texts of a row, which they share, are converted to JSON once."""
+    """Write all metrics' results.jsonl; the texts of a row, which they share, were converted to JSON once."""
     with ExitStack() as stack:
-        opened = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
-        for row, (problem, repeat) in zip(rows, places, strict=True):
-            shared = json.dumps({key: value for key, value in row.items() if key not in OWN}, default=str)
-            for metric, file in zip(metrics, opened, strict=True):
-                value = _value(scores, row, metric)
-                if value is not None:
-                    details = {"method": f"loralift_{metric}", metric: value}
-                    own = {"problem_idx": problem, "repeat": repeat, "reward": value, "scoring_details": details}
-                    file.write(f"{json.dumps(own)[:-1]}, {shared[1:]}\n")
+        files = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
+        columns = {name: scores.values(name) for name in metrics}
+        for first, some in enumerate(batched(rows, AT_ONCE)):
+            here = slice(first * AT_ONCE, first * AT_ONCE + len(some))
+            numbered = places[here].tolist()
+            for (metric, column), file in zip(columns.items(), files, strict=True):
+                for row, (problem, repeat), value in zip(some, numbered, column[here].tolist(), strict=True):
+                    if not math.isnan(value):
+                        details = {"method": f"loralift_{metric}", metric: value}
+                        own = {"problem_idx": problem, "repeat": repeat, "reward": value, "scoring_details": details}
+                        file.write(f"{json.dumps(own)[:-1]}, {row}\n")
 
 
-def _places(questions: Sequence[str]) -> list[tuple[int, int]]:
-    """Each row's (question's number, which answer to it), as the SDK pairs rows."""
-    numbers: dict[str, int] = {}
-    asked: Counter[str] = Counter()
-    places = []
-    for question in questions:
-        places.append((numbers.setdefault(question, len(numbers)), asked[question]))
-        asked[question] += 1
+def _places(ids: Ids, clusters: Callable[[str], str] | None) -> NDArray[np.int64]:
+    """Each row's (question's number, which answer to it), as the SDK pairs rows, shape (n, 2)."""
+    places = np.zeros((len(ids), 2), dtype=np.int64)
+    places[:, 0] = np.arange(len(ids))
+    if clusters is not None:
+        numbers: dict[str, int] = {}
+        asked: Counter[str] = Counter()
+        for place, question in enumerate(map(clusters, ids)):
+            places[place] = numbers.setdefault(question, len(numbers)), asked[question]
+            asked[question] += 1
     return places

@@ -25,17 +25,19 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
         name: The benchmark's name in bundles and reports.
         examples: One a row; whatever the solver answers is scored against its question.
         score: Scores examples; see `loralift.metrics.score_examples`.
+        first: The number of the first row, where the examples are a part of all.
         primary: The metric that becomes the SDK's reward. The SDK cannot hold "not scored" as a reward: such a
             row gets 0.0 here and is left out of the bundles that are written.
 
     After the run `scores` holds one Score a row, in the order of the examples.
     """
 
-    def __init__(self, name: str, examples: Sequence[Example], score: ScoreRows, primary: str) -> None:
+    def __init__(self, name: str, examples: Sequence[Example], score: ScoreRows, primary: str, first: int = 0) -> None:
         super().__init__()
         self.name = name
         self.examples = examples
         self.primary = primary
+        self.first = first
         self._scores: dict[int, Score] = {}
         self._score = Batcher[Example, Score](score, CONCURRENT_ROWS)
 
@@ -49,12 +51,12 @@ class ScoringEnvironment(EvalEnvironment):  # type: ignore[misc]
         return SeedResult(
             prompt=question.question,
             expected_answer=question.reference,
-            metadata={"row": idx, "id": question.id},
+            metadata={"row": self.first + idx, "id": question.id},
         )
 
     async def verify(self, response: str, expected: str, sandbox: Any = None, **metadata: Any) -> Any:
         """Score one answer; the values of all metrics are put into the row's details."""
-        row = metadata["row"]
+        row = metadata["row"] - self.first
         example = self.examples[row]
         if example.answer.text != response:
             example = dataclasses.replace(example, answer=dataclasses.replace(example.answer, text=response))
@@ -79,15 +81,17 @@ class RecordedAnswers:
     Args:
         answers: One a row, in the order of the environment's examples.
         model: The name of the model that gave them.
+        first: The number of the first row, as of the environment.
     """
 
-    def __init__(self, answers: Sequence[Answer], model: str) -> None:
+    def __init__(self, answers: Sequence[Answer], model: str, first: int = 0) -> None:
         self._answers = answers
+        self._first = first
         self._model = model
 
     async def solve(self, task: Any) -> Any:
         """The recorded answer of one row with its token counts and time."""
-        answer = self._answers[task.metadata["row"]]
+        answer = self._answers[task.metadata["row"] - self._first]
         prompt, output = answer.prompt_tokens or 0, answer.output_tokens or 0
         response = ModelResponse(
             content=answer.text,

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from loralift.records import LARGEST, MetricInfo, Score, SdkPairedTest
+import numpy as np
+
+from loralift.records import LARGEST, MetricInfo, Score, Scores, SdkPairedTest
 from loralift.versions import installed
 
 # The SDK's permutation test holds 10,000 sign flips of every pair at once: about 160 KB a pair.
@@ -40,9 +42,10 @@ def sdk_paired_tests(
     Returns:
         One result a candidate and metric; where the test could not be run its note says why.
     """
+    baseline = Scores.of(baseline)
     return tuple(
-        _paired_test(name, info, baseline, scores, clusters or str)
-        for name, scores in candidates.items()
+        _paired_test(name, info, baseline, scores, clusters)
+        for name, scores in [(name, Scores.of(rows)) for name, rows in candidates.items()]
         for info in metrics.values()
         if info.higher_is_better is not None
     )
@@ -53,24 +56,23 @@ def _paired_test(
     info: MetricInfo,
     baseline: Sequence[Score],
     scores: Sequence[Score],
-    question_of: Callable[[str], str],
+    question_of: Callable[[str], str] | None,
 ) -> SdkPairedTest:
-    base_values = {score.id: _finite(score.values.get(info.name)) for score in baseline}
-    pairs = [
-        (question_of(score.id), base, other)
-        for score in scores
-        if (base := base_values.get(score.id)) is not None
-        and (other := _finite(score.values.get(info.name))) is not None
-    ]
-    n = len({question for question, _, _ in pairs})
+    left, right = Scores.of(baseline), Scores.of(scores)
+    places = left.ids.places_of(right.ids)
+    base, other = np.where(places < 0, np.nan, left.values(info.name)[places]), right.values(info.name)
+    # values that our own comparison takes: neither NaN nor infinite
+    both = (np.abs(base) <= LARGEST) & (np.abs(other) <= LARGEST)
+    ids = right.ids.take(both)
+    n = len(ids) if question_of is None else len(set(map(question_of, ids)))
     if not FEWEST_PAIRS <= n <= MOST_PAIRS:
         note = f"not run: {n} pairs, and it is sound and affordable from {FEWEST_PAIRS} to {MOST_PAIRS}"
         return SdkPairedTest(metric=info.name, candidate=candidate, n=n, note=note)
     if not installed("nemo_evaluator"):
         return SdkPairedTest(metric=info.name, candidate=candidate, n=n, note=NOT_INSTALLED)
+    questions = [*map(question_of or str, ids)]
     sign = 1.0 if info.higher_is_better else -1.0
-    before = _records([(question, sign * base) for question, base, _ in pairs])
-    after = _records([(question, sign * other) for question, _, other in pairs])
+    before, after = (_records(questions, (sign * of[both]).tolist()) for of in (base, other))
     down, up = _one_sided(before, after), _one_sided(after, before)
     return SdkPairedTest(
         metric=info.name,
@@ -82,17 +84,12 @@ def _paired_test(
     )
 
 
-def _finite(value: float | None) -> float | None:
-    """A value that our own comparison takes: neither NaN nor infinite."""
-    return value if value is not None and abs(value) <= LARGEST else None
-
-
-def _records(rewards: Sequence[tuple[str, float]]) -> Records:
+def _records(questions: Sequence[str], rewards: Sequence[float]) -> Records:
     """The SDK's records: (question, repeat) to reward."""
     rows: dict[str, int] = {}
     repeats: Counter[str] = Counter()
     records = {}
-    for question, reward in rewards:
+    for question, reward in zip(questions, rewards, strict=True):
         row = rows.setdefault(question, len(rows))
         records[row, repeats[question]] = {"reward": reward}
         repeats[question] += 1

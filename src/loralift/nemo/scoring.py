@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from itertools import batched
 from typing import Any
 
 from loralift.errors import LoraLiftError
+from loralift.kept import Keeper
 from loralift.metrics import MetricSettings, score_examples
-from loralift.records import Example, Score
+from loralift.records import Example, Score, Scores
 from loralift.versions import need_run
+
+AT_ONCE = 5_120
+"""Rows of one call of the SDK: as many as ten of its concurrent batches."""
+
+type ScoreRows = Callable[[Sequence[Example]], Sequence[Score]]
 
 
 def score_recorded(
-    examples: Sequence[Example],
+    examples: Iterable[Example],
     metrics: Sequence[str],
     settings: MetricSettings,
     *,
     primary: str,
     benchmark: str = "loralift",
     variant: str = "base",
-) -> tuple[list[Score], dict[str, Any]]:
+) -> tuple[Scores, dict[str, Any]]:
     """Score recorded answers.
 
     Args:
-        examples: One a row: question, answer and, for perplexity, the reference's likelihood.
+        examples: One a row: question, answer and, for perplexity, the reference's likelihood. AT_ONCE of them are
+            taken at a time.
         metrics: Names from `loralift.metrics.METRICS`.
         settings: Settings of the metrics.
         primary: The metric that becomes the SDK's reward.
@@ -33,19 +41,46 @@ def score_recorded(
         variant: Who answered.
 
     Returns:
-        One Score a row in the order of the examples, and the SDK's bundle of the run.
+        One Score a row in the order of the examples, and the SDK's bundle of the run, in which ``_results`` are what
+        it says of each row, in their order, as JSON: what the bundles of all metrics share.
 
     Raises:
         MissingExtraError: The SDK, or what metrics need, is not installed.
         LoraLiftError: A metric raised it; passed on unchanged.
     """
     need_run("scoring answers")
+    from loralift.nemo.bundles import shared
+    from loralift.nemo.parts import Together
+
+    results, together = Keeper[str](), Together()
+
+    def score_rows(rows: Sequence[Example]) -> list[Score]:
+        return score_examples(metrics, rows, settings)
+
+    def scored() -> Iterator[Score]:
+        for number, part in enumerate(batched(examples, AT_ONCE)):
+            scores, bundle = _part(part, number * AT_ONCE, score_rows, primary, benchmark, variant)
+            for row in sorted(bundle["_results"], key=lambda row: row["problem_idx"]):
+                results.append(shared(row))
+            together.add(bundle)
+            yield from scores
+
+    found = Scores.of(scored())
+    if not len(found):
+        together.add(_part((), 0, score_rows, primary, benchmark, variant)[1])
+    return found, {**together.bundle(), "_results": results.kept()}
+
+
+def _part(
+    examples: Sequence[Example], first: int, score_rows: ScoreRows, primary: str, benchmark: str, variant: str
+) -> tuple[list[Score], dict[str, Any]]:
+    """Some of the rows, the first of which has this number, through the SDK."""
     from nemo_evaluator import run_evaluation
 
     from loralift.nemo.environment import CONCURRENT_ROWS, RecordedAnswers, ScoringEnvironment
 
-    environment = ScoringEnvironment(benchmark, examples, lambda rows: score_examples(metrics, rows, settings), primary)
-    solver = RecordedAnswers([example.answer for example in examples], variant)
+    environment = ScoringEnvironment(benchmark, examples, score_rows, primary, first)
+    solver = RecordedAnswers([example.answer for example in examples], variant, first)
     evaluation = run_evaluation(
         environment,
         solver,
@@ -59,7 +94,6 @@ def score_recorded(
         if isinstance(error.__cause__, LoraLiftError):
             raise error.__cause__ from None
         raise
-    del bundle["_artifacts"]  # a second copy of every row
     return environment.scores, bundle
 
 

@@ -34,6 +34,7 @@ from loralift.records.figures import (
     Stopping,
     Verdict,
 )
+from loralift.records.ids import ById, Ids
 from loralift.records.judging import (
     JUDGE_PREFERENCE,
     CheckName,
@@ -73,6 +74,7 @@ from loralift.records.rows import (
     conversation_of,
     turn_id,
 )
+from loralift.records.scores import Scores
 from loralift.records.sweep import Axis, BestOf, Sweep
 from loralift.records.thinking import (
     AS_USUAL,
@@ -108,6 +110,7 @@ __all__ = [
     "Answer",
     "Axis",
     "BestOf",
+    "ById",
     "CheckName",
     "Comparison",
     "Confounds",
@@ -117,6 +120,7 @@ __all__ = [
     "Export",
     "Finding",
     "FinishReason",
+    "Ids",
     "Interval",
     "Judge",
     "JudgeAgreement",
@@ -148,6 +152,7 @@ __all__ = [
     "Report",
     "Row",
     "Score",
+    "Scores",
     "SdkPairedTest",
     "SliceComparison",
     "Stopping",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -97,12 +97,12 @@ class Report:
     also: Mapping[str, Comparison] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    rows: tuple[Row, ...] = ()
+    rows: Sequence[Row] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     protocols: Protocols | None = None
     judging: Judging | None = None
     sweep: Sweep | None = None
-    asked: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    asked: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property

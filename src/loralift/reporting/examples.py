@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from loralift.records import Report, Row
+from loralift.reporting.failures import tallied
+
+if TYPE_CHECKING:
+    from loralift.reporting.tally import Floats
 
 EXAMPLES = 4
 
@@ -13,13 +19,16 @@ def telling_rows(report: Report, most: int = EXAMPLES) -> list[Row]:
     Returns:
         At most so many: the largest gains first, the largest loss last.
     """
-    gains = {row.id: gain for row in report.rows if (gain := _gain(report, row)) is not None}
-    if not gains:
+    import numpy as np
+
+    gains = _gains(report)
+    scored = np.flatnonzero(~np.isnan(gains))
+    if not scored.size:
         return list(report.rows[:most])
-    ordered = sorted((row for row in report.rows if row.id in gains), key=lambda row: -gains[row.id])
-    if len(ordered) <= most:
-        return ordered
-    return ordered[: most - most // 2] + ordered[len(ordered) - most // 2 :]
+    places = scored[np.argsort(-gains[scored], kind="stable")].tolist()
+    if len(places) > most:
+        places = places[: most - most // 2] + places[len(places) - most // 2 :]
+    return [report.rows[place] for place in places]
 
 
 def has_texts(report: Report) -> bool:
@@ -30,7 +39,7 @@ def has_texts(report: Report) -> bool:
 def told(report: Report, most: int = EXAMPLES) -> str:
     """Which rows `telling_rows` picks, in a sentence."""
     compared, total = report.comparison, len(report.rows)
-    scored = sum(_gain(report, row) is not None for row in report.rows)
+    scored = sum(gain == gain for gain in _gains(report).tolist())
     if compared is None or not scored:
         return f"The first {min(most, total)} of {total:,} rows."
     what = f"{compared.candidates[0]} against {compared.baseline} on {compared.metrics[compared.primary].title}"
@@ -40,14 +49,13 @@ def told(report: Report, most: int = EXAMPLES) -> str:
     return f"Picked, not typical: the {gains} best and the {losses} worst of {scored:,} rows, {what}."
 
 
-def _gain(report: Report, row: Row) -> float | None:
-    """The first candidate's value less the baseline's, so that more is better."""
+def _gains(report: Report) -> Floats:
+    """The first candidate's value less the baseline's of each row, so that more is better; NaN where there is none."""
+    import numpy as np
+
     comparison = report.comparison
     if comparison is None:
-        return None
-    info = comparison.metrics[comparison.primary]
-    sides = (comparison.candidates[0], comparison.baseline)
-    after, before = (row.values.get(variant, {}).get(info.name) for variant in sides)
-    if after is None or before is None:
-        return None
-    return before - after if info.higher_is_better is False else after - before
+        return np.full(len(report.rows), np.nan)
+    values = tallied(report).primary
+    gains = values[comparison.candidates[0]] - values[comparison.baseline]
+    return -gains if comparison.metrics[comparison.primary].higher_is_better is False else gains

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from loralift.records import Report, Row
 from loralift.reporting import formatting, tables
 from loralift.reporting.doubts import FLAWS
 from loralift.reporting.formatting import percent
+from loralift.reporting.tally import NOWHERE, Tally, tally_of
+
+if TYPE_CHECKING:
+    from loralift.reporting.tally import Integers
 
 SHORTER = 1 / 4
 LONGER = 4
@@ -78,19 +83,24 @@ def failure_modes_of(row: Row, variant: str) -> tuple[str, ...]:
     return tuple(name for name in MODES if _shows(row, variant, name))
 
 
+def tallied(report: Report) -> Tally:
+    """What is counted over the report's rows, the flags of FLAWS among it."""
+    return tally_of(report, tuple(FLAWS))
+
+
 @lru_cache(maxsize=1)
 def failures(report: Report) -> tuple[FailureMode, ...]:
     """Every failure mode for which there are values, counted; without the metrics that were not computed.
 
     The page, its chart and report.md all use it, and counting is slow, so it is done once for each report.
     """
-    found = []
+    import numpy as np
+
+    found, tally = [], tallied(report)
     for name, said in MODES.items():
-        known = {
-            variant: {row.id: shown for row in report.rows if (shown := _shows(row, variant, name)) is not None}
-            for variant in report.variants
-        }
-        counts = tuple(_count(report, variant, known) for variant in report.variants if known[variant])
+        shown = {variant: _shown(tally, variant, name) for variant in report.variants}
+        here = [variant for variant in report.variants if np.any(shown[variant] != NOWHERE)]
+        counts = tuple(_count(report, tally, variant, shown) for variant in here)
         if counts:
             info = report.metrics.get(name)
             title = info.title if info else TITLES.get(name, name)
@@ -127,7 +137,7 @@ def _caption(report: Report, modes: Sequence[FailureMode]) -> str:
         caption = (
             f"new: {base}'s answer did not, gone: {base}'s did · difference: mean over the answers counted · {caption}"
         )
-    if any(row.question_id for row in report.rows):
+    if tallied(report).questions is not None:
         caption = f"counted over answers, not questions, each beside the baseline's of the same number · {caption}"
     never = [mode.title for mode in modes if not mode.occurs]
     return f"{caption} · none: {', '.join(never)}" if never else caption
@@ -145,32 +155,33 @@ def _shows(row: Row, variant: str, mode: str) -> bool | None:
     return 0 < words < SHORTER * reference if mode == "far_shorter" else words > LONGER * reference
 
 
-def _count(report: Report, variant: str, known: dict[str, dict[str, bool]]) -> FailureCount:
+def _shown(tally: Tally, variant: str, mode: str) -> Integers:
+    """What `_shows` says of every row, shape (n,): 0, 1, or NOWHERE where that is not known."""
+    import numpy as np
+
+    if mode in FLAWS:
+        return tally.flags[variant, mode]
+    words, reference = tally.words[variant], tally.reference_words
+    shown = (words > 0) & (words < SHORTER * reference) if mode == "far_shorter" else words > LONGER * reference
+    return np.where((words == NOWHERE) | (reference == 0), NOWHERE, shown)
+
+
+def _count(report: Report, tally: Tally, variant: str, known: Mapping[str, Integers]) -> FailureCount:
     """Compare one variant's answers with the baseline's, row by row."""
+    import numpy as np
+
     shown = known[variant]
-    n, count = len(shown), sum(shown.values())
+    n, count = int((shown != NOWHERE).sum()), int((shown == 1).sum())
     if report.comparison is None or variant == report.comparison.baseline:
         return FailureCount(variant, n, count)
     before = known[report.comparison.baseline]
-    both = [(before[row], shown[row]) for row in shown if row in before]
-    differences = [
-        difference
-        for row in report.rows
-        if shown.get(row.id) and (difference := _difference(report, row, variant)) is not None
-    ]
+    differences = (tally.primary[variant] - tally.primary[report.comparison.baseline])[shown == 1]
+    differences = differences[~np.isnan(differences)]
     return FailureCount(
         variant=variant,
         n=n,
         count=count,
-        new=sum(after and not earlier for earlier, after in both),
-        gone=sum(earlier and not after for earlier, after in both),
-        difference=fmean(differences) if differences else None,
+        new=int(((shown == 1) & (before == 0)).sum()),
+        gone=int(((shown == 0) & (before == 1)).sum()),
+        difference=fmean(differences.tolist()) if differences.size else None,
     )
-
-
-def _difference(report: Report, row: Row, variant: str) -> float | None:
-    if report.comparison is None:
-        return None
-    sides = (report.comparison.baseline, variant)
-    before, after = (row.values.get(side, {}).get(report.comparison.primary) for side in sides)
-    return None if before is None or after is None else after - before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import batched
 from typing import Any
 
 from loralift.config import RunConfig
@@ -23,11 +24,15 @@ from loralift.data import (
 from loralift.errors import ModelError, shown, some
 from loralift.generation import GenerationSettings, Generator, reasoning_switch, thinking_tags
 from loralift.generation.model.thinking import Switch
+from loralift.kept import keep
 from loralift.records import AS_USUAL, TRAINING, Prompt, Protocol, Question, Style, Thinking, Turn, opened_by
 from loralift.workflow.as_trained import notes_as_trained, refuse_without_place
 
 NEXT_QUESTION = "Question:"
 """How the plain prompt opens a question; a model that runs on writes it too."""
+
+RENDERED = 1_000
+"""How many prompts are rendered and tokenised at a time."""
 
 PROBE = "Instructions to be found again."
 
@@ -334,7 +339,7 @@ class Asked:
     """
 
     asking: Asking
-    prompts: tuple[Prompt, ...]
+    prompts: Sequence[Prompt]
     thinking: Thinking = AS_USUAL
 
 
@@ -349,7 +354,7 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
     Raises:
         ModelError: The chat template refuses, takes too long, or writes nothing; or a prompt does not fit the model.
     """
-    prompts = tuple(_prompts(generator, questions, asking))
+    prompts = keep(_prompts(generator, questions, asking))
     try:
         generator.refuse_misfits(prompts, asking.protocol.max_new_tokens)
     except ModelError as error:
@@ -361,16 +366,20 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
     return Asked(asking, prompts, Thinking(tags, opened_by((prompt.text for prompt in prompts), tags)))
 
 
-def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking) -> list[Prompt]:
+def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking) -> Iterator[Prompt]:
     refuse_without_place(asking.protocol, questions)
-    texts = [_text(question, asking, generator) for question in questions]
-    # A chat template writes its own special tokens; adding them again would double the BOS.
-    ids = generator.encode(texts, add_special_tokens=not asking.chat)
-    if empty := [question.id for question, tokens in zip(questions, ids, strict=True) if not tokens]:
+    empty: list[str] = []
+    for some_of in batched(questions, RENDERED):
+        texts = [_text(question, asking, generator) for question in some_of]
+        # A chat template writes its own special tokens; adding them again would double the BOS.
+        ids = generator.encode(texts, add_special_tokens=not asking.chat)
+        for question, text, tokens in zip(some_of, texts, ids, strict=True):
+            empty.extend([] if tokens else [question.id])
+            yield Prompt(question.id, text, tokens)
+    if empty:
         raise ModelError(
             f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"
         )
-    return [Prompt(q.id, text, tokens) for q, text, tokens in zip(questions, texts, ids, strict=True)]
 
 
 def _text(question: Question, asking: Asking, generator: Generator) -> str:

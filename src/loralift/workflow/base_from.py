@@ -17,7 +17,8 @@ from loralift.records import BASE, Answer, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.damage import REMEDY, whole
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import AGAIN, asked_again, line_of, read_answers, read_records
+from loralift.workflow.generating import AGAIN, asked_again
+from loralift.workflow.recorded import line_of, read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory, differences, refuse_shard
 
 ANSWERS = f"{BASE}/answers.jsonl"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from loralift.errors import RunDirectoryError, shown
 from loralift.reading import reading
-from loralift.records import Score
+from loralift.records import Score, Scores
 
 UNSCORED = "unscored"
 """The key, in a line of scores.jsonl, of the reasons why values are null."""
@@ -81,7 +81,7 @@ def score_of(row: Mapping[str, Any]) -> Score:
     return dataclasses.replace(score, unscored=reasons) if reasons else score
 
 
-def scores_of(place: object, rows: Iterable[Mapping[str, Any]]) -> list[Score]:
+def scores_of(place: object, rows: Iterable[Mapping[str, Any]]) -> Scores:
     """The scores of a file's lines.
 
     Args:
@@ -92,23 +92,27 @@ def scores_of(place: object, rows: Iterable[Mapping[str, Any]]) -> list[Score]:
         RunDirectoryError: A line is no score, its id was there before, or its statistics of a metric are not as many
             finite numbers as in other lines; the message names the line.
     """
-    scores: list[Score] = []
+    scores = Scores.of(_checked(place, rows))
+    if scores.ids.twice:
+        number = scores.ids.twice[0]
+        raise RunDirectoryError(
+            f"{place}, row {number + 1}: the id {scores.ids[number]} is there more than once; keep one row"
+        )
+    return scores
+
+
+def _checked(place: object, rows: Iterable[Mapping[str, Any]]) -> Iterator[Score]:
     sizes: dict[str, int] = {}
-    ids: set[str] = set()
     for number, row in enumerate(rows, start=1):
         try:
             score = score_of(row)
         except RunDirectoryError as error:
             raise RunDirectoryError(f"{place}, row {number}: {error}") from None
-        if score.id in ids:
-            raise RunDirectoryError(f"{place}, row {number}: the id {score.id} is there more than once; keep one row")
         for metric, of in score.statistics.items():
             if len(of) != sizes.setdefault(metric, len(of)) or not all(map(math.isfinite, of)):
                 wanted = f"{sizes[metric]} finite numbers, as in other rows"
                 raise RunDirectoryError(f"{place}, row {number}: the statistics of {metric} must be {wanted}")
-        ids.add(score.id)
-        scores.append(score)
-    return scores
+        yield score
 
 
 def reasons_of(row: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from loralift.records import (
     MetricInfo,
     Protocols,
     Score,
+    Scores,
     SdkPairedTest,
     Sweep,
 )
@@ -67,7 +68,8 @@ def compare_scores(
     """
     from loralift.nemo.paired_tests import sdk_paired_tests
 
-    name, scores = baseline
+    name, scores = baseline[0], Scores.of(baseline[1])
+    candidates = {candidate: Scores.of(rows) for candidate, rows in candidates.items()}
     aggregates = corpus_aggregates(metrics)
     settings = with_margins(settings, scores, metrics, aggregates)
     comparison = compare(name, scores, candidates, metrics, settings, aggregates=aggregates, clusters=clusters)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from loralift.comparison import (
     Settings,
@@ -17,8 +20,10 @@ from loralift.metrics import METRICS
 from loralift.records import (
     BASE,
     Answer,
+    ById,
     Confounds,
     CutComparison,
+    Ids,
     Leak,
     MetricComparison,
     MetricInfo,
@@ -26,12 +31,13 @@ from loralift.records import (
     Plain,
     Question,
     Score,
+    Scores,
     conversation_of,
 )
 from loralift.workflow import memory
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import read_records
+from loralift.workflow.recorded import read_records
 from loralift.workflow.scoring import Scoring
 
 LENGTHS = "answer_words"
@@ -91,15 +97,23 @@ def confounds_of(
     )
 
 
-def columns_of(questions: Sequence[Question]) -> dict[str, dict[str, Plain]]:
+def columns_of(questions: Sequence[Question]) -> dict[str, ById[Plain]]:
     """The columns to slice by: the lengths of question and reference, and every further column of the data."""
-    columns: dict[str, dict[str, Plain]] = {
-        "question words": {q.id: len(q.question.split()) for q in questions},
-        "reference words": {q.id: len(q.reference.split()) for q in questions},
-    }
-    for name in dict.fromkeys(name for question in questions for name in question.fields):
-        columns[name] = {q.id: q.fields.get(name) for q in questions}
-    return columns
+    names: list[str] = []
+    lengths: dict[str, list[Plain]] = {"question words": [], "reference words": []}
+    fields: dict[str, list[Plain]] = {}
+    for place, question in enumerate(questions):
+        names.append(question.id)
+        for name, text in zip(lengths, (question.question, question.reference), strict=True):
+            lengths[name].append(len(text.split()))
+        for name, value in question.fields.items():
+            column = fields.setdefault(name, [])
+            column += [None] * (place - len(column))
+            # interned, since a topic of a million rows is one text
+            column.append(sys.intern(value) if isinstance(value, str) else value)
+    ids = Ids.of(names)
+    every = {**lengths, **fields}
+    return {name: ById(ids, column + [None] * (len(ids) - len(column))) for name, column in every.items()}
 
 
 def _noise(
@@ -108,12 +122,13 @@ def _noise(
     """The noise floor of the metrics that depend on answers."""
     if not again:
         return ()
-    ids = {score.id for score in again}
+    first = Scores.of(first)
+    rows = first.ids.places_of(Scores.of(again).ids)
     of_answers = {*METRICS, *(metric.name for metric in scoring.settings.own)} - {"perplexity"}
     moved = {
         name: info for name, info in scoring.metrics.items() if info.higher_is_better is not None and name in of_answers
     }
-    same_rows = [score for score in first if score.id in ids]
+    same_rows = first.take(np.sort(rows[rows >= 0]))
     return noise_floor(same_rows, again, moved, corpus_aggregates(moved), clusters=clusters)
 
 
@@ -123,7 +138,8 @@ def _answers_changed(dataset: DatasetRun, candidates: Sequence[str]) -> dict[str
     shares = {}
     for name in candidates:
         answers = read_records(dataset.directory.answers(name), Answer)
-        shares[name] = sum(answer.text != base[i].text for i, answer in answers.items()) / len(answers)
+        pairs = zip(answers.rows, base.in_order(answers.ids), strict=True)
+        shares[name] = sum(answer.text != before.text for answer, before in pairs) / len(answers)
     return shares
 
 

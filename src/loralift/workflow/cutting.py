@@ -6,16 +6,33 @@ sampled so. The answers that are there are cut and scored again, and nothing is 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from loralift.comparison import Settings, compare
-from loralift.records import BASE, Answer, CutComparison, Example, Protocol, Score, Thinking, part
+from loralift.kept import Keeper, chosen, keep
+from loralift.records import (
+    BASE,
+    Answer,
+    ById,
+    CutComparison,
+    Example,
+    Ids,
+    Protocol,
+    Question,
+    Score,
+    Scores,
+    Thinking,
+    part,
+)
 from loralift.workflow.asking import marker_of
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import read_records
+from loralift.workflow.recorded import read_records
 from loralift.workflow.scoring import PERPLEXITY, Scoring
 from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.thinking import thinking_of
@@ -56,46 +73,48 @@ def cuts_of(
     found: list[CutComparison] = []
     how = thinking_of(dataset.directory)
     for cut in _cuts(dataset.protocol, answers, how):
-        shorter = {
-            variant: {key: left for key, answer in of.items() if (left := cut.left(answer)) != answer.text}
-            for variant, of in answers.items()
-        }
-        if max(len(shorter[variant]) / len(answers[variant]) for variant in answers) >= LEAST_SHORTER:
+        shorter = {variant: _shorter(cut, of) for variant, of in answers.items()}
+        shares = {variant: len(texts) / len(answers[variant]) for variant, texts in shorter.items()}
+        if max(shares.values()) >= LEAST_SHORTER:
             cut_scores = {
-                variant: _cut_scores(dataset, scorer, variant, scores[variant], texts)
+                variant: _cut_scores(dataset, scorer, variant, Scores.of(scores[variant]), texts)
                 for variant, texts in shorter.items()
             }
-            shares = {variant: len(texts) / len(answers[variant]) for variant, texts in shorter.items()}
             found += _compared(dataset, scorer.scoring, settings, cut, cut_scores, shares)
     return tuple(found)
 
 
-def _cuts(protocol: Protocol, answers: Mapping[str, Mapping[str, Answer]], how: Thinking) -> Iterator[_Cut]:
+def _shorter(cut: _Cut, answers: ById[Answer]) -> ById[str]:
+    """What is left of the answers that are shorter, by id."""
+    places, texts = array("q"), Keeper[str]()
+    for place, answer in enumerate(answers.rows):
+        if (left := cut.left(answer)) != answer.text:
+            places.append(place)
+            texts.append(left)
+    return ById(answers.ids.take(np.array(places, dtype=np.int64)), texts.kept())
+
+
+def _cuts(protocol: Protocol, answers: Mapping[str, ById[Answer]], how: Thinking) -> Iterator[_Cut]:
     stop, most = marker_of(protocol.prompt), protocol.max_new_tokens
     if stop:
         yield _Cut("stop", stop, most, lambda answer: cut_at(answer.text, stop, how))
     half = most // 2
-    every = [answer for of in answers.values() for answer in of.values()]
-    if half and not any(_unknown(answer, half) for answer in every) and not any(_thinks(each, how) for each in every):
+    every = (answer for of in answers.values() for answer in of.rows)
+    if half and not any(_unknown(answer, half) or _thinks(answer, how) for answer in every):
         yield _Cut("half", "", half, half_of)
 
 
-def _cut_scores(
-    dataset: DatasetRun, scorer: Scorer, variant: str, scores: Sequence[Score], texts: Mapping[str, str]
-) -> list[Score]:
+def _cut_scores(dataset: DatasetRun, scorer: Scorer, variant: str, scores: Scores, texts: ById[str]) -> Scores:
     """A variant's scores, those of the shortened answers made anew; references are as likely as before."""
-    shorter = [question for question in dataset.questions if question.id in texts]
-    examples = [Example(question, Answer(question.id, texts[question.id])) for question in shorter]
-    new = {score.id: score for score in scorer.anew(dataset, variant, examples)}
-    return [_merged(score, new[score.id]) if score.id in new else score for score in scores]
+    places = texts.ids.places_of(Ids.of(question.id for question in dataset.questions))
+    shorter = chosen(dataset.questions, np.flatnonzero(places >= 0))
+    left = texts.in_order(texts.ids) if (np.diff(places[places >= 0]) == 1).all() else _by(texts, shorter)
+    examples = keep(Example(question, Answer(question.id, text)) for question, text in zip(shorter, left, strict=True))
+    return scores.overlaid(scorer.anew(dataset, variant, examples), kept=(PERPLEXITY,))
 
 
-def _merged(whole: Score, cut: Score) -> Score:
-    """The cut answer's score, with the perplexity of the whole one's."""
-    kept = {name: value for name, value in whole.values.items() if name == PERPLEXITY}
-    statistics = {name: of for name, of in whole.statistics.items() if name == PERPLEXITY}
-    reasons = {name: why for name, why in whole.unscored.items() if name == PERPLEXITY}
-    return Score(whole.id, kept | dict(cut.values), statistics | dict(cut.statistics), reasons | dict(cut.unscored))
+def _by(texts: ById[str], questions: Sequence[Question]) -> Iterator[str]:
+    return (texts[question.id] for question in questions)
 
 
 def _compared(

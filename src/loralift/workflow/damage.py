@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loralift.errors import RunDirectoryError, some
 from loralift.reading import reading
-from loralift.records import Comparison, MetricInfo
+from loralift.records import Comparison, Ids, MetricInfo
 
 REMEDY = "put back what the run wrote, or make it again with --resume of the run"
 
@@ -46,10 +46,12 @@ def whole(found: Collection[str], wanted: Collection[str], place: Path) -> None:
     Raises:
         RunDirectoryError: Some are missing, or unknown.
     """
-    here, known = set(found), set(wanted)
-    if missing := [row for row in wanted if row not in here]:
+    here, known = Ids.of(found), Ids.of(wanted)
+    if here is known:
+        return
+    if len(missing := known.take(here.places_of(known) < 0)):
         raise RunDirectoryError(f"{place} lacks {len(missing)} of {len(known)} rows ({some(missing)}): {REMEDY}")
-    if strange := [row for row in found if row not in known]:
+    if len(strange := here.take(known.places_of(here) < 0)):
         raise RunDirectoryError(f"{place} has rows that dataset.jsonl does not have ({some(strange)}): {REMEDY}")
 
 

@@ -13,6 +13,7 @@ from loralift.data import HeldOut, LoadedData, SavedIndices, hash_questions, loa
 from loralift.data.spec import BeirHub, HubDataset
 from loralift.errors import UsageError, some, wrong_argument
 from loralift.harness import StandardTask, load_task
+from loralift.kept import keep
 from loralift.records import Protocol, Question, conversation_of
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.progress import Watcher
@@ -62,11 +63,11 @@ class DatasetRun:
         return self.name or (self.protocol.name if self.further else "")
 
     @property
-    def questions(self) -> tuple[Question, ...]:
+    def questions(self) -> Sequence[Question]:
         """The questions, each as often as it is answered; repeats have the ids `ID#NUMBER`."""
         if self.repeats == 1:
             return self.data.questions
-        return tuple(
+        return keep(
             replace(question, id=repeat_id(question.id, number))
             for question in self.data.questions
             for number in range(self.repeats)

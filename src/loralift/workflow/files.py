@@ -16,6 +16,9 @@ from loralift.errors import RunDirectoryError
 TEMPORARY = ".loralift-tmp"
 """How the name of a file ends that a killed process may leave beside the one that it was writing."""
 
+TAIL = 1 << 16
+"""Bytes at the end of a file in which its last line feed is looked for at a time."""
+
 JSON_LINES = "each line must be one whole JSON object; a list or a table must be converted to such lines"
 
 
@@ -31,13 +34,17 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole text file atomically.
+def write_text(path: Path, text: str | Iterable[str]) -> None:
+    """Write a whole text file atomically; of a text that comes in pieces, one after the other.
 
     Raises:
         RunDirectoryError: The disk is full or the folder cannot be written.
     """
-    write_bytes(path, encoded(text))
+    if isinstance(text, str):
+        write_bytes(path, encoded(text))
+        return
+    with disk_errors(path):
+        replace(path, map(encoded, text))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -47,11 +54,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         RunDirectoryError: The disk is full or the folder cannot be written.
     """
     with disk_errors(path):
-        replace(path, content)
+        replace(path, [content])
 
 
-def replace(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Put a whole file in place atomically, and make the folders that it needs.
+def replace(path: Path, content: Iterable[bytes], mode: int = 0o644) -> None:
+    """Put a whole file in place atomically, piece by piece, and make the folders that it needs.
 
     Raises:
         OSError: It cannot be written.
@@ -61,7 +68,7 @@ def replace(path: Path, content: bytes, mode: int = 0o644) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(mode)
@@ -108,7 +115,7 @@ def encoded(text: str) -> bytes:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write JSON lines atomically."""
-    write_text(path, "".join(map(json_line, rows)))
+    write_text(path, map(json_line, rows))
 
 
 def json_line(row: Mapping[str, Any]) -> str:
@@ -141,8 +148,8 @@ def append_line(file: TextIO, row: Mapping[str, Any], *, sync: bool) -> None:
             os.fsync(file.fileno())
 
 
-def read_jsonl(path: Path, *, torn: bool = False) -> list[dict[str, Any]]:
-    """Read JSON lines.
+def read_jsonl(path: Path, *, torn: bool = False) -> Iterator[dict[str, Any]]:
+    """Read JSON lines, one after the other.
 
     Args:
         path: The file.
@@ -151,28 +158,22 @@ def read_jsonl(path: Path, *, torn: bool = False) -> list[dict[str, Any]]:
     Raises:
         RunDirectoryError: The file is missing, or a line is no JSON object; it names the line.
     """
-    content = reading.read_bytes(path, RunDirectoryError, piped=True)
-    if torn:  # before decoding, since the last character may be incomplete too
-        content = content[: content.rfind(b"\n") + 1]
-    return jsonl_rows(path, reading.decode(content, path, RunDirectoryError))
+    return jsonl_rows(path, reading.read_lines(path, RunDirectoryError, piped=True, torn=torn))
 
 
-def jsonl_rows(path: Path, text: str) -> list[dict[str, Any]]:
-    """JSON lines of a text; blank lines are passed over.
+def jsonl_rows(path: Path, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The objects of JSON lines; blank lines are passed over.
 
     Args:
         path: Where they are from, for messages.
-        text: All of them.
+        lines: Split at line feeds alone: U+2028, at which ``splitlines()`` also splits, is valid inside a JSON string.
 
     Raises:
         RunDirectoryError: A line is no JSON object; it names the line.
     """
-    rows = []
-    # not splitlines(), which also splits at U+2028, valid inside a JSON string
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         if line.strip():
-            rows.append(_parse_line(path, number, line))
-    return rows
+            yield _parse_line(path, number, line)
 
 
 def read_json(path: Path) -> Any:
@@ -194,8 +195,14 @@ def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
 def _cut_torn_line(path: Path) -> None:
     if not path.exists():
         return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
+    with path.open("r+b") as file:
+        size = whole = file.seek(0, os.SEEK_END)
+        while whole:  # backwards: a line may be long, and the file very long
+            begin = max(whole - TAIL, 0)
+            file.seek(begin)
+            found = file.read(whole - begin).rfind(b"\n")
+            whole = begin if found < 0 else begin + found + 1
+            if found >= 0:
+                break
+        if whole < size:
             file.truncate(whole)

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 from loralift import generation
 from loralift.comparison import repeat_id
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
-from loralift.generation import Generator
+from loralift.generation import Generator, OnProgress
+from loralift.kept import chosen, keep
 from loralift.records import BASE, Answer, Example, Prompt, ReferenceLikelihood
-from loralift.workflow import files
 from loralift.workflow.asking import Asked, generation_settings
-from loralift.workflow.codec import decode, plain
-from loralift.workflow.damage import within
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.progress import RunContext, Watcher
+from loralift.workflow.progress import Advance, RunContext, Watcher
+from loralift.workflow.recorded import append, append_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -30,17 +28,14 @@ if TYPE_CHECKING:
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.ray.cluster import Room
 
-# Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
-SYNC_SECONDS = 1.0
+AT_ONCE = 10_000
+"""Most prompts that an engine is given at a time: it holds, sorts and batches all of them."""
 
 MOST_SCORED = 1.25
 """How many references a shard may score for each of its own, so as to score them in the batches of the whole run."""
 
 AGAIN = "base-again"
 """The folder of the base's second answers."""
-
-MADE_WITH = "made_with"
-"""The key, in every line of answers and likelihoods, of `RunDirectory.made_with`."""
 
 
 def load_generator(
@@ -186,11 +181,11 @@ def generate_variant(
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
     of = BASE if alone else variant
     todo = _unanswered(dataset.directory, variant, repeated(context.part(asked.prompts), dataset.repeats))
-    todo = todo if only is None else [prompt for prompt in todo if prompt.id in only]
+    todo = todo if only is None else _where(todo, lambda prompt: prompt.id in only)
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
-        answers = generator.generate(of, todo, settings, advance) if todo else ()
-        _append_answers(dataset.directory, variant, answers)
+        answers = _in_parts(todo, advance, lambda some, told: generator.generate(of, some, settings, told))
+        append_answers(dataset.directory, variant, answers)
     if perplexity:
         _score_references(context, dataset, variant, generator, asked, label, of=of)
 
@@ -207,24 +202,54 @@ def _score_references(
 ) -> None:
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
-    part, separator = context.part(asked.prompts), asked.asking.separator
-    references = {question.id: question.reference for question in dataset.data.questions}
+    part = context.part(asked.prompts)
     todo = _not_yet(path, done, part)
-    wanted = {prompt.id for prompt in todo}
-    some_of_all = 0 < len(todo) < len(asked.prompts)
-    batches = _batches(generator, asked, part, references) if some_of_all else None
-    if batches is not None:
-        batches = batches.of(wanted)
-        scored = {key for batch in batches.ids for key in batch} | wanted
-        todo = [prompt for prompt in asked.prompts if prompt.id in scored]
     with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
-        texts = [references[prompt.id] for prompt in todo]
-        found = generator.reference_likelihoods(of, todo, texts, separator, advance, batches) if todo else ()
-        _append(path, (one for one in found if one.id in wanted))
+        append(path, _likelihoods(dataset, generator, asked, of, part, todo, advance))
+
+
+def _likelihoods(
+    dataset: DatasetRun,
+    generator: Generator,
+    asked: Asked,
+    of: str,
+    part: Sequence[Prompt],
+    todo: Sequence[Prompt],
+    advance: Advance,
+) -> Iterator[ReferenceLikelihood]:
+    """Score the references of some prompts, in the batches in which a run of all prompts scores them.
+
+    All prompts of the data are gone through AT_ONCE at a time, so that whoever scores some of them, a shard or a run
+    that goes on, parts them as the whole run does.
+    """
+    every, separator = len(todo) == len(asked.prompts), asked.asking.separator
+    wanted = set() if every else {prompt.id for prompt in todo}
+    own = wanted if every or part is todo else {prompt.id for prompt in part}
+    told = _Told(advance, len(todo))
+    for first in range(0, len(asked.prompts), AT_ONCE):
+        whole = tuple(asked.prompts[first : first + AT_ONCE])
+        some = whole if every else tuple(prompt for prompt in whole if prompt.id in wanted)
+        if not some:
+            continue
+        references = {one.id: one.reference for one in dataset.data.questions[first : first + AT_ONCE]}
+        batches = _batches(generator, whole, own, references, separator) if len(some) < len(whole) else None
+        scored = some
+        if batches is not None:
+            batches = batches.of({prompt.id for prompt in some})
+            within = {key for batch in batches.ids for key in batch}
+            scored = tuple(prompt for prompt in whole if prompt.id in within or prompt.id in wanted)
+        texts = [references[prompt.id] for prompt in scored]
+        found = generator.reference_likelihoods(of, scored, texts, separator, told, batches)
+        yield from (one for one in found if every or one.id in wanted)
+        told.ended(len(some))
 
 
 def _batches(
-    generator: Generator, asked: Asked, part: Sequence[Prompt], references: Mapping[str, str]
+    generator: Generator,
+    whole: Sequence[Prompt],
+    own: Collection[str],
+    references: Mapping[str, str],
+    separator: str,
 ) -> Batches | None:
     """In which batches a part of the references is scored, so that the last digits are those of a run of all at once.
 
@@ -232,27 +257,63 @@ def _batches(
     """
 
     def of(prompts: Sequence[Prompt]) -> Batches | None:
-        return generator.reference_batches(
-            prompts, [references[prompt.id] for prompt in prompts], asked.asking.separator
-        )
+        return generator.reference_batches(prompts, [references[prompt.id] for prompt in prompts], separator)
 
-    whole, own = of(asked.prompts), {prompt.id for prompt in part}
-    if whole is None or sum(map(len, whole.of(own).ids)) <= MOST_SCORED * len(own):
-        return whole
+    part = [prompt for prompt in whole if prompt.id in own]
+    found = of(whole)
+    if found is None or sum(map(len, found.of(own).ids)) <= MOST_SCORED * len(part):
+        return found
     return of(part)
 
 
-def repeated(prompts: Sequence[Prompt], repeats: int) -> list[Prompt]:
+def _in_parts[Made](
+    todo: Sequence[Prompt], advance: Advance, made: Callable[[Sequence[Prompt], OnProgress], Iterator[Made]]
+) -> Iterator[Made]:
+    """What a generator makes of AT_ONCE prompts at a time: engines hold all prompts that they are given."""
+    told = _Told(advance, len(todo))
+    for first in range(0, len(todo), AT_ONCE):
+        some = tuple(todo[first : first + AT_ONCE])
+        yield from made(some, told)
+        told.ended(len(some))
+
+
+class _Told:
+    """Counts on where a generator, which is given a part of the rows at a time, begins from nothing.
+
+    Args:
+        advance: Told the rows and tokens of all parts.
+        most: Rows in all; a generator may do some besides, for the sake of those in the same batch.
+    """
+
+    def __init__(self, advance: Advance, most: int) -> None:
+        self._advance, self._most = advance, most
+        self._rows = self._tokens = self._now = 0
+
+    def __call__(self, rows: int, output_tokens: int) -> None:
+        self._now = output_tokens
+        self._advance(min(self._rows + rows, self._most), self._tokens + output_tokens)
+
+    def ended(self, rows: int) -> None:
+        """A part is done."""
+        self._rows, self._tokens, self._now = self._rows + rows, self._tokens + self._now, 0
+
+
+def _where(prompts: Sequence[Prompt], wanted: Callable[[Prompt], bool]) -> Sequence[Prompt]:
+    """The prompts of which something holds."""
+    return chosen(prompts, [place for place, prompt in enumerate(prompts) if wanted(prompt)])
+
+
+def repeated(prompts: Sequence[Prompt], repeats: int) -> Sequence[Prompt]:
     """Each prompt as often as its question is answered, under the ids of `DatasetRun.questions`."""
     if repeats == 1:
-        return list(prompts)
-    return [replace(prompt, id=repeat_id(prompt.id, number)) for prompt in prompts for number in range(repeats)]
+        return prompts
+    return keep(replace(prompt, id=repeat_id(prompt.id, number)) for prompt in prompts for number in range(repeats))
 
 
-def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> list[Row]:
+def asked_again[Row](rows: Sequence[Row], config: RunConfig) -> Sequence[Row]:
     """The questions that the base answers a second time: evenly spaced, as many as the configuration says."""
     step = max(len(rows) // max(config.noise_rows, 1), 1)
-    return list(rows)[::step][: config.noise_rows]
+    return rows[::step][: config.noise_rows]
 
 
 def answers_twice(config: RunConfig, dataset: DatasetRun) -> bool:
@@ -281,61 +342,10 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
     todo = _unanswered(dataset.directory, AGAIN, chosen)
     with context.watcher.task(f"{BASE}: once more", len(todo)) as advance:
-        _append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
+        append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
 
 
-def read_records[Record](path: Path, kind: type[Record], *, signed: bool = False) -> dict[str, Record]:
-    """The records of an append-only file by id; an incomplete last line is ignored.
-
-    Args:
-        path: ``RUN/VARIANT/FILE``.
-        kind: What its lines are.
-        signed: Whether every line must say what it was made with; one that says something else is always refused.
-
-    Raises:
-        RunDirectoryError: The file is damaged, has an id twice, or a line of another run or variant.
-    """
-    directory = RunDirectory(path.parents[1])
-    made = directory.made_with(path.parent.name) if directory.run.exists() else None
-    records: dict[str, Record] = {}
-    with within(path):
-        for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
-            record = decode(kind, row)
-            if row["id"] in records:
-                raise RunDirectoryError(f"{path}, line {number}: the id {row['id']!r} is there twice")
-            if made is not None and row.get(MADE_WITH, None if signed else made) != made:
-                raise RunDirectoryError(
-                    f"{path}, line {number} was not written by this run for {path.parent.name}: put the right file "
-                    "back, or remove it and let --resume make it anew"
-                )
-            records[row["id"]] = record
-    return records
-
-
-def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False) -> dict[str, Answer]:
-    """A variant's answers by id, with their times where those were kept; `signed` as of `read_records`.
-
-    Raises:
-        RunDirectoryError: A file is damaged, or has an id twice.
-    """
-    answers = read_records(directory.answers(variant), Answer, signed=signed)
-    place = directory.times(variant)
-    with within(place):
-        noted = [decode(Time, row) for row in files.read_jsonl(place, torn=True)] if place.exists() else []
-    # of an answer that was given twice, since the first was lost with the process, the last time counts
-    times = {time.id: time.seconds for time in noted}
-    return {key: replace(answer, seconds=times.get(key)) for key, answer in answers.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """A line of times.jsonl."""
-
-    id: str
-    seconds: float
-
-
-def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> list[Prompt]:
+def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
     """The prompts without an answer.
 
     Raises:
@@ -344,7 +354,7 @@ def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]
     path = directory.answers(variant)
     done = read_records(path, Answer, signed=True) if path.exists() else {}
     todo = _not_yet(path, done, prompts)
-    for prompt in prompts:
+    for prompt in prompts if done else ():
         counted = done[prompt.id].prompt_tokens if prompt.id in done else None
         if counted is not None and counted != len(prompt.token_ids):
             raise RunDirectoryError(
@@ -355,40 +365,13 @@ def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]
     return todo
 
 
-def _not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> list[Prompt]:
+def _not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> Sequence[Prompt]:
     """The prompts whose ids are not done; ids that are no prompt's show that the file is of another run."""
+    if not done:
+        return prompts
     if strange := set(done) - {prompt.id for prompt in prompts}:
         raise RunDirectoryError(
             f"{path} has rows of questions that are not asked here ({some(sorted(strange))}): it is of another run; "
             "remove that file to make them anew, or put the right one back"
         )
-    return [prompt for prompt in prompts if prompt.id not in done]
-
-
-def _append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answer]) -> None:
-    with files.appending(directory.times(variant)) as times:
-        _append(directory.answers(variant), _timed(times, answers))
-
-
-def _timed(times: TextIO, answers: Iterable[Answer]) -> Iterator[Answer]:
-    """The answers, whose times are noted in a file of their own: no other run has the same."""
-    for answer in answers:
-        if answer.seconds is not None:
-            files.append_line(times, {"id": answer.id, "seconds": answer.seconds}, sync=False)
-        yield answer
-
-
-def line_of(record: Answer | ReferenceLikelihood, made: str) -> dict[str, Any]:
-    """A record's line in its file, which says what it was made with; an answer's time is noted elsewhere."""
-    return {key: value for key, value in plain(record).items() if key != "seconds"} | {MADE_WITH: made}
-
-
-def _append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
-    made = RunDirectory(path.parents[1]).made_with(path.parent.name)
-    due = time.monotonic() + SYNC_SECONDS
-    with files.appending(path) as file:
-        for record in records:
-            late = time.monotonic() > due
-            files.append_line(file, line_of(record, made), sync=late)
-            if late:
-                due = time.monotonic() + SYNC_SECONDS
+    return _where(prompts, lambda prompt: prompt.id not in done)

@@ -24,9 +24,10 @@ from loralift.workflow.codec import decode, plain
 from loralift.workflow.concluding import Known, RunResult, compare_all, report_all
 from loralift.workflow.damage import REMEDY, within
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import AGAIN, answers_twice, asked_again, line_of, read_answers, read_records
+from loralift.workflow.generating import AGAIN, answers_twice, asked_again
 from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import session_of
+from loralift.workflow.recorded import line_of, read_answers, read_records
 from loralift.workflow.run_directory import LOCK, PARTS, RunDirectory
 from loralift.workflow.scoring import PERPLEXITY, Scoring, rehearse, scoring_of, with_model
 from loralift.workflow.scoring_process import Scorer

@@ -79,7 +79,7 @@ def write_into(path: Path, made: ModelCard) -> None:
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
     with files.disk_errors(path):
-        files.replace(target, files.encoded(text), stat.S_IMODE(target.stat().st_mode) if there else 0o644)
+        files.replace(target, [files.encoded(text)], stat.S_IMODE(target.stat().st_mode) if there else 0o644)
 
 
 def _one_of(report: Report, adapter: str | None) -> str:

@@ -145,7 +145,7 @@ def write(path: Path, text: str) -> None:
         else:
             target = path.resolve()
             mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o644
-            files.replace(target, content, mode)
+            files.replace(target, [content], mode)
 
 
 def _is_of_a_run(target: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 from loralift.config import RunConfig
 from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
-from loralift.records import AdapterProof
+from loralift.kept import joined
+from loralift.records import AdapterProof, Prompt
 from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
 from loralift.workflow.asking import Asked, Asking, ask, asking_of, overruled
 from loralift.workflow.candidates import Agreed, agree, inspect_candidates
@@ -81,10 +83,10 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
     with clock.stage("model"):
         protocols = list(dict.fromkeys(dataset.protocol for dataset in datasets))
         own = [dataset for dataset in datasets if dataset.task is None]
-        evaluated = [question for dataset in own if not dataset.further for question in dataset.data.questions]
+        evaluated = joined([dataset.data.questions for dataset in own if not dataset.further])
         examples = load_shots(config, protocols, evaluated)
         by_protocol = {
-            protocol: [each for dataset in own if dataset.protocol == protocol for each in dataset.data.questions]
+            protocol: joined([dataset.data.questions for dataset in own if dataset.protocol == protocol])
             for protocol in protocols
         }
         for protocol, questions in by_protocol.items():
@@ -163,6 +165,8 @@ def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:
     Raises:
         UsageError: Two ask the very same thing.
     """
+    if len(all_asked) < 2:
+        return
     by_references = primary == PERPLEXITY
     seen: dict[object, str] = {}
     for asked in all_asked:
@@ -170,7 +174,7 @@ def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:
         settings = replace(protocol, name="", prompt="", system_prompt="", shots=0, thinking=False)
         key = (
             asked.asking.separator if by_references else settings,
-            tuple(prompt.token_ids for prompt in asked.prompts),
+            _digest(asked.prompts),
         )
         other = seen.setdefault(key, protocol.name)
         if other != protocol.name:
@@ -178,3 +182,11 @@ def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:
                 f"`--protocol` must name different ways to ask, and {other} and {protocol.name} ask this model the "
                 f"very same{' as far as perplexity can tell' if by_references else ''}: leave one out"
             )
+
+
+def _digest(prompts: Sequence[Prompt]) -> str:
+    """Of the token ids of all prompts."""
+    digest = hashlib.sha256()
+    for prompt in prompts:
+        digest.update(f"{','.join(map(str, prompt.token_ids))}\n".encode())
+    return digest.hexdigest()

@@ -86,6 +86,6 @@ class RunContext:
     base: BaseModel | None = None
     notes: tuple[str, ...] = ()
 
-    def part[Row](self, rows: Sequence[Row]) -> list[Row]:
+    def part[Row](self, rows: Sequence[Row]) -> Sequence[Row]:
         """Those of all rows that are asked here."""
-        return list(rows) if self.shard is None else self.shard.part(rows)
+        return rows if self.shard is None else self.shard.part(rows)

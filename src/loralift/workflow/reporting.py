@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from loralift.comparison import cut_columns, repeat_id
+from loralift.comparison import Column, cut_columns, repeat_id
 from loralift.errors import MOST_CHARACTERS, RunDirectoryError, first_line, some
+from loralift.kept import keep
 from loralift.reading import reading, reason_of
 from loralift.records import (
     BASE,
     AdapterProof,
     Answer,
+    ById,
     Comparison,
     Confounds,
+    Ids,
     MetricInfo,
     MetricSummary,
-    Parted,
     Protocols,
     Question,
     Report,
     Row,
+    Score,
+    Thinking,
     conversation_of,
+    part,
 )
 from loralift.reporting import charts, markdown, page
 from loralift.reporting.charts.apart import Drawing, draw_apart
@@ -35,11 +40,11 @@ from loralift.workflow.comparing import MOST_RANKED, Compared, read_comparison
 from loralift.workflow.confounds import columns_of
 from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
-from loralift.workflow.generating import read_records
+from loralift.workflow.recorded import read_records
 from loralift.workflow.run_directory import RunDirectory, refuse_shard
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
 from loralift.workflow.stopping import said
-from loralift.workflow.thinking import Read, parted, thinking_notes
+from loralift.workflow.thinking import Read, thinking_notes
 
 PROTOCOLS = "protocols/"
 
@@ -120,9 +125,9 @@ def _notes_of_rows(
 def _thinking(directory: RunDirectory, variants: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
     """What a reader must know of the variants' thinking."""
     for name in variants:
-        read = [
+        read = (
             Read(row.answers.get(name), name in row.thinking, row.values[name].get("truncated") == 1) for row in rows
-        ]
+        )
         yield from thinking_notes(name, read, read_thinking(directory, name))
 
 
@@ -295,41 +300,58 @@ def _remove_old(directory: RunDirectory, pictures: Collection[Path]) -> Iterator
 
 def _rows(
     directory: RunDirectory, variants: Sequence[str], questions: Sequence[Question], repeats: int
-) -> tuple[Row, ...]:
+) -> Sequence[Row]:
     """Every row of the run as a reader sees it, in the order of the data."""
-    numbered = range(repeats)
-    asked = {
-        row: question
-        for question in questions
-        for row in ([question.id] if repeats == 1 else [repeat_id(question.id, number) for number in numbered])
-    }
-    answers: dict[str, Mapping[str, Parted]] = {}
-    values: dict[str, Mapping[str, Mapping[str, float | None]]] = {}
+    asked = Ids.of(name for question in questions for name in _names(question, repeats))
+    answers: dict[str, Iterator[Answer]] = {}
+    scores: dict[str, Iterator[Score]] = {}
+    how = {variant: read_thinking(directory, variant) for variant in variants}
     for variant in variants:
         with within(directory.answers(variant)):
-            found = read_records(directory.answers(variant), Answer)
-            answers[variant] = parted(found, read_thinking(directory, variant))
+            answered = read_records(directory.answers(variant), Answer)
         with within(directory.scores(variant)):
-            values[variant] = {score.id: score.values for score in read_scores(directory, variant)}
-        whole(answers[variant], asked, directory.answers(variant))
-        whole(values[variant], asked, directory.scores(variant))
-    columns = cut_columns(columns_of(questions)).columns
-    rows = []
-    for row, question in asked.items():
-        of_row = {variant: answers[variant][row] for variant in variants}
-        parts = {name: column.part_of.get(question.id) for name, column in columns.items()}
-        rows.append(
-            Row(
-                row,
-                question.conversation,
-                question.reference,
-                {variant: one.answer for variant, one in of_row.items() if one.answer is not None},
-                {variant: values[variant][row] for variant in variants},
-                {name: part for name, part in parts.items() if part is not None},
-                question_id=together
-                if (together := conversation_of(question.id)) != question.id or repeats > 1
-                else "",
-                thinking={variant: one.thinking for variant, one in of_row.items() if one.spans},
-            )
+            scored = read_scores(directory, variant)
+        whole(answered.ids, asked, directory.answers(variant))
+        whole(scored.ids, asked, directory.scores(variant))
+        answers[variant] = answered.in_order(asked)
+        scores[variant] = ById(scored.ids, scored).in_order(asked)
+    return keep(
+        _each_row(_numbered(questions, repeats), answers, scores, how, cut_columns(columns_of(questions)).columns)
+    )
+
+
+def _names(question: Question, repeats: int) -> list[str]:
+    """The ids of the rows of a question."""
+    return [question.id] if repeats == 1 else [repeat_id(question.id, number) for number in range(repeats)]
+
+
+def _numbered(questions: Sequence[Question], repeats: int) -> Iterator[tuple[str, Question, str]]:
+    """Each row's id, its question, and the id that its question has besides."""
+    for question in questions:
+        together = conversation_of(question.id)
+        named = together if together != question.id or repeats > 1 else ""
+        yield from ((name, question, named) for name in _names(question, repeats))
+
+
+def _each_row(
+    asked: Iterable[tuple[str, Question, str]],
+    answers: Mapping[str, Iterator[Answer]],
+    scores: Mapping[str, Iterator[Score]],
+    how: Mapping[str, Thinking],
+    columns: Mapping[str, Column],
+) -> Iterator[Row]:
+    """The rows one after the other, of each variant's answers and scores in the same order."""
+    part_of = {name: column.part_of for name, column in columns.items()}
+    for row, question, together in asked:
+        of_row = {variant: part(next(of).text, how[variant]) for variant, of in answers.items()}
+        parts = {name: of.get(question.id) for name, of in part_of.items()}
+        yield Row(
+            row,
+            question.conversation,
+            question.reference,
+            {variant: one.answer for variant, one in of_row.items() if one.answer is not None},
+            {variant: next(of).values for variant, of in scores.items()},
+            {name: one for name, one in parts.items() if one is not None},
+            question_id=together,
+            thinking={variant: one.thinking for variant, one in of_row.items() if one.spans},
         )
-    return tuple(rows)

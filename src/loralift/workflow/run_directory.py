@@ -16,6 +16,7 @@ from loralift.comparison import drawn
 from loralift.config.names import ADAPTER_NAME
 from loralift.data import hash_questions, load_questions
 from loralift.errors import ComparisonError, DataError, RunDirectoryError
+from loralift.kept import chosen
 from loralift.records import BASE, Prompt, Question, Stopping
 from loralift.workflow import files
 from loralift.workflow.codec import decode
@@ -128,7 +129,7 @@ class RunDirectory:
                 raise RunDirectoryError(f"{self.run}: {name!r:.80} is no name of a variant, a data set or a protocol")
         return content
 
-    def read_questions(self, *, unasked: bool = False) -> tuple[Question, ...]:
+    def read_questions(self, *, unasked: bool = False) -> Sequence[Question]:
         """The questions that were asked, of dataset.jsonl, which must be as run.json says.
 
         Args:
@@ -299,12 +300,12 @@ def refuse_stopped(run: Mapping[str, Any], place: Path) -> None:
         )
 
 
-def of_asked[Row: (Question, Prompt)](rows: Sequence[Row], stopping: Stopping | None) -> tuple[Row, ...]:
+def of_asked[Row: (Question, Prompt)](rows: Sequence[Row], stopping: Stopping | None) -> Sequence[Row]:
     """Of all rows those that were asked, in their order."""
     if stopping is None:
-        return tuple(rows)
+        return rows
     asked = set(drawn((row.id for row in rows), stopping.seed)[: stopping.rows])
-    return tuple(row for row in rows if row.id in asked)
+    return chosen(rows, [place for place, row in enumerate(rows) if row.id in asked])
 
 
 def _is_shard(value: Mapping[str, Any]) -> bool:

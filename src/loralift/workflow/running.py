@@ -13,6 +13,7 @@ from loralift.config import RunConfig
 from loralift.data import read_training_texts
 from loralift.errors import UsageError
 from loralift.generation import Generator
+from loralift.kept import joined
 from loralift.workflow.asking import Asked
 from loralift.workflow.base_from import files_of_base, refuse_no_run
 from loralift.workflow.candidates import answer_candidates, before_release
@@ -130,7 +131,7 @@ def _load(
                 tell(dataset, context.watcher)
     with clock.stage("metrics"):
         own = [dataset for dataset in datasets if dataset.task is None]
-        questions = [question for dataset in own for question in dataset.data.questions]
+        questions = joined([dataset.data.questions for dataset in own])
         scorer.begin_to_try(config, questions, datasets[0].data.questions)
     return datasets, training
 

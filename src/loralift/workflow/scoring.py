@@ -33,18 +33,20 @@ from loralift.reading import reading
 from loralift.records import (
     Answer,
     Example,
+    Ids,
     MetricInfo,
     MetricSummary,
     Question,
     ReferenceLikelihood,
     Score,
+    Scores,
     Thinking,
 )
 from loralift.workflow import files, memory
 from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import DatasetRun, of_task
-from loralift.workflow.generating import read_answers, read_records
+from loralift.workflow.recorded import read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.thinking import decode_thinking, thinking_of
 
@@ -250,10 +252,10 @@ class Scored:
 
     Attributes:
         scores: One an answer, in the order of the questions.
-        bundle: What NeMo Evaluator's `run_evaluation` returned.
+        bundle: What `score_recorded` returned of NeMo Evaluator.
     """
 
-    scores: list[Score]
+    scores: Scores
     bundle: dict[str, Any]
 
 
@@ -326,19 +328,19 @@ def write_values(
     return summaries
 
 
-def score_anew(dataset: DatasetRun, variant: str, scoring: Scoring, examples: Sequence[Example]) -> list[Score]:
+def score_anew(dataset: DatasetRun, variant: str, scoring: Scoring, examples: Sequence[Example]) -> Scores:
     """Score other answers than those of a run, on the judged metrics but perplexity; writes nothing."""
     from loralift.nemo.scoring import score_recorded
 
     names = [name for name in scoring.judged if name != PERPLEXITY]
     if not names or not examples:
-        return []
+        return Scores.of(())
     with _answers_are_kept():
         settings = parting_settings(dataset.directory, scoring)
         return score_recorded(examples, names, settings, primary=names[0], variant=variant)[0]
 
 
-def read_scores(directory: RunDirectory, variant: str) -> list[Score]:
+def read_scores(directory: RunDirectory, variant: str) -> Scores:
     """The scores of a variant that was scored.
 
     Raises:
@@ -383,14 +385,16 @@ def _read_results(directory: RunDirectory, variant: str) -> dict[str, Any]:
     return found
 
 
-def _examples(dataset: DatasetRun, variant: str) -> list[Example]:
+def _examples(dataset: DatasetRun, variant: str) -> Iterator[Example]:
     answers = read_answers(dataset.directory, variant)
     references = dataset.directory.references(variant)
     likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
-    missing = [question.id for question in dataset.questions if question.id not in answers]
-    if missing:
+    ids = Ids.of(question.id for question in dataset.questions)
+    missing = ids.take(answers.ids.places_of(ids) < 0)
+    if len(missing):
         place = dataset.directory.answers(variant)
         raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
     # A question answered several times has one reference, scored once.
     asked = question_of if dataset.repeats > 1 else str
-    return [Example(q, answers[q.id], likelihoods.get(asked(q.id))) for q in dataset.questions]
+    rows = zip(dataset.questions, answers.in_order(ids), strict=True)
+    return (Example(question, answer, likelihoods.get(asked(question.id))) for question, answer in rows)

@@ -29,7 +29,7 @@ from loralift.config import RunConfig
 from loralift.cores import cores
 from loralift.errors import first_line
 from loralift.generation import Generator
-from loralift.records import Example, Question, Score
+from loralift.records import Example, Question, Scores
 from loralift.workflow import memory
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.scoring import Scored, Scoring, score_anew, score_variant, try_metrics, write_scored
@@ -89,7 +89,7 @@ class Scorer:
         Raises:
             LoraLiftError: What `try_metrics` raises; from the process `tried` raises it.
         """
-        given = (self.scoring, list(questions), list(decisive))
+        given = (self.scoring, questions, decisive)
         if loads_onto_gpu(config) and cores() >= FEWEST_CORES:
             self._process = start()
             begun = self._thread.submit(_ask, self._process, ("try", given))
@@ -129,7 +129,7 @@ class Scorer:
             if (dataset.part, variant) not in self._begun:
                 self.begin(dataset, variant)
 
-    def scores(self, dataset: DatasetRun, variant: str) -> list[Score]:
+    def scores(self, dataset: DatasetRun, variant: str) -> Scores:
         """A variant's scores, with all its files written.
 
         Raises:
@@ -139,17 +139,17 @@ class Scorer:
         write_scored(dataset, variant, self.scoring, scored)
         return scored.scores
 
-    def anew(self, dataset: DatasetRun, variant: str, examples: Sequence[Example]) -> list[Score]:
+    def anew(self, dataset: DatasetRun, variant: str, examples: Sequence[Example]) -> Scores:
         """The scores of other answers than the run's, in the process if there is one, which has its models loaded.
 
         Raises:
             LoraLiftError: What `score_anew` raises.
         """
-        given = (dataset, variant, self.scoring, list(examples))
+        given = (dataset, variant, self.scoring, examples)
         if self._process is not None and examples:
             found = self._thread.submit(_ask, self._process, ("anew", given)).result()
-            if not isinstance(found, str):
-                return list(found)
+            if isinstance(found, Scores):
+                return found
             self._say_failed(variant, found)
         return score_anew(*given)
 

@@ -22,8 +22,9 @@ from loralift.workflow import files
 from loralift.workflow.asking import Asked
 from loralift.workflow.codec import plain
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import generate_variant, read_answers
+from loralift.workflow.generating import generate_variant
 from loralift.workflow.progress import RunContext
+from loralift.workflow.recorded import read_answers
 from loralift.workflow.run_directory import of_asked, stopping_of
 from loralift.workflow.scoring import Scoring, parting_settings, settings_of
 

@@ -28,8 +28,8 @@ from loralift.workflow.asking import Asking
 from loralift.workflow.codec import plain
 from loralift.workflow.damage import REMEDY, within
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.generating import MADE_WITH
 from loralift.workflow.progress import Advance, RunContext
+from loralift.workflow.recorded import MADE_WITH
 from loralift.workflow.scoring import Scoring, write_values
 
 ROWS_AT_ONCE = 8
@@ -122,7 +122,7 @@ def read_samples(dataset: DatasetRun, task: StandardTask, variant: str) -> Sampl
     made, found = dataset.directory.made_with(variant), {}
     for name, path in _places(dataset, task, variant).items():
         with within(path):
-            found[name] = files.read_jsonl(path)
+            found[name] = list(files.read_jsonl(path))
             if not found[name] or any(line.get(MADE_WITH) != made for line in found[name]):
                 raise RunDirectoryError(
                     f"{path} was not written by this run for {variant}: put the right file back, or remove it and let "

@@ -9,8 +9,9 @@ from typing import Any
 from loralift.records import Comparison, Report
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart
-from loralift.reporting.failures import FailureMode, failures
+from loralift.reporting.failures import FailureMode, failures, tallied
 from loralift.reporting.formatting import percent
+from loralift.reporting.tally import NOWHERE
 
 REFERENCES = "references"
 TWENTIETHS = {"q05": 0, "q25": 4, "q50": 9, "q75": 14, "q95": 18}
@@ -19,11 +20,11 @@ TWENTIETHS = {"q05": 0, "q25": 4, "q50": 9, "q75": 14, "q95": 18}
 
 def lengths(report: Report, comparison: Comparison) -> Chart | None:
     """Words of the references and of each variant's answers, by quantiles; None without any text of them."""
-    references = report.rows if report.has("reference") else ()
-    words = {"reference": [len(row.reference.split()) for row in references]}
+    tally = tallied(report)
+    words = {"reference": tally.reference_words.tolist() if report.has("reference") else []}
     names = {"reference": REFERENCES}
     for key, variant in _variants(comparison).items():
-        words[key] = [len(row.answers[variant].split()) for row in report.rows if variant in row.answers]
+        words[key] = tally.words[variant][tally.words[variant] != NOWHERE].tolist()
         names[key] = variant
     rows: list[dict[str, Any]] = [{"key": key, **_quantiles(counts)} for key, counts in words.items() if counts]
     if not rows:

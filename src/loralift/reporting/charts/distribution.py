@@ -11,7 +11,7 @@ from loralift.records import Comparison, MetricInfo
 from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
-from loralift.reporting.charts.pairs import Pair, unit_of
+from loralift.reporting.charts.pairs import Pairs
 
 BINS = 30
 HEIGHT = 170
@@ -20,18 +20,18 @@ WHOLE = "datum.value % 1 ? '' : format(datum.value, ',d')"
 """A Vega expression: counts are never halves, and of one row Vega would count halves."""
 
 
-def distribution(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) -> Chart | None:
+def distribution(comparison: Comparison, candidate: str, pairs: Pairs) -> Chart | None:
     """Both sides' values of the primary metric in the same bins, medians marked; None without any."""
-    if not pairs:
+    if not len(pairs):
         return None
     info = comparison.metrics[comparison.primary]
     base, adapter = comparison.baseline, candidate
-    sides = {base: [pair.baseline for pair in pairs], adapter: [pair.candidate for pair in pairs]}
+    sides = {base: pairs.baseline.tolist(), adapter: pairs.candidate.tolist()}
     medians = {name: formatting.value(median(values), info) for name, values in sides.items()}
     title = f"{info.title}: {style.shorten(base, 20)} and {style.shorten(adapter, 40)}"
     lines = f"medians: {style.shorten(base, 20)} {medians[base]} (dashed), {style.shorten(adapter, 40)} "
     lines += f"{medians[adapter]} (solid)"
-    unit = unit_of(pairs)
+    unit = pairs.unit
     alt = f"{info.title} over {style.counted(len(pairs), unit)}. " + " ".join(
         f"{name}: {_range(values, info)}." for name, values in sides.items()
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 from loralift.records import Comparison
 from loralift.reporting import formatting
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart, stem
-from loralift.reporting.charts.pairs import Pair, outcome, unit_of
+from loralift.reporting.charts.pairs import Pairs
 
 MOST_POINTS = 2_000
 """Of one chart: more only hide each other."""
@@ -26,15 +25,15 @@ MANY = {"win": "wins", "tie": "ties", "loss": "losses"}
 SHAPES = {"win": "triangle-up", "loss": "triangle-down", "tie": "circle"}
 
 
-def scatter(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) -> Chart | None:
+def scatter(comparison: Comparison, candidate: str, pairs: Pairs) -> Chart | None:
     """One point a row or question, named by its id alone, so that a page can open it; None without any."""
-    if not pairs:
+    if not len(pairs):
         return None
     info = comparison.metrics[comparison.primary]
-    counts = Counter(outcome(pair, info) for pair in pairs)
+    counts = Counter(pairs.outcomes(info))
     said = " · ".join(style.counted(counts[known], known, many) for known, many in MANY.items())
     shown = evenly(pairs, most_points(len(comparison.candidates)))
-    unit = unit_of(pairs)
+    unit = pairs.unit
     what = "a row" if unit == "row" else "a question, the mean of its answers"
     caption = (
         f"Each point is {what}: {comparison.baseline}'s {info.title} to the right, {candidate}'s upwards. "
@@ -44,8 +43,8 @@ def scatter(comparison: Comparison, candidate: str, pairs: Sequence[Pair]) -> Ch
     if len(shown) < len(pairs):
         caption += f" {len(shown):,} of {len(pairs):,} {unit}s are shown, evenly taken; the counts are of all."
         how += f" · {len(shown):,} of {len(pairs):,} {unit}s shown"
-    extremes = sorted(pairs, key=lambda pair: pair.candidate - pair.baseline)
-    least, most = (formatting.difference(pair.candidate - pair.baseline, info) for pair in (extremes[0], extremes[-1]))
+    differences = pairs.candidate - pairs.baseline
+    least, most = (formatting.difference(float(of), info) for of in (differences.min(), differences.max()))
     title = f"{info.title}, {unit} by {unit}: {style.shorten(candidate, 40)}"
     return Chart(
         name=stem("scatter", candidate),
@@ -66,26 +65,29 @@ def most_points(adapters: int) -> int:
     return max(1, min(MOST_POINTS, POINTS_OF_ALL // adapters))
 
 
-def evenly(pairs: Sequence[Pair], most: int) -> Sequence[Pair]:
+def evenly(pairs: Pairs, most: int) -> Pairs:
     """At most so many, at even steps through the rows."""
     if len(pairs) <= most:
         return pairs
-    return [pairs[position * len(pairs) // most] for position in range(most)]
+    return pairs.take([position * len(pairs) // most for position in range(most)])
 
 
-def _draw(comparison: Comparison, candidate: str, pairs: Sequence[Pair], title: str, how: str) -> str:
+def _draw(comparison: Comparison, candidate: str, pairs: Pairs, title: str, how: str) -> str:
     import altair as alt
 
     info = comparison.metrics[comparison.primary]
-    values = [value for pair in pairs for value in (pair.baseline, pair.candidate)]
+    values = [*pairs.baseline.tolist(), *pairs.candidate.tolist()]
+    outcomes = pairs.outcomes(info)
     # One scale for both axes, a hair wider than the data: a mark at the edge stays whole.
     room = (max(values) - min(values)) * 0.03 or 0.5
     domain = [min(values) - room, max(values) + room]
     scale = alt.Scale(domain=domain, nice=False, zero=False)
     ends = [{"x": end, "y": end} for end in domain]
     points = [
-        {"x": pair.baseline, "y": pair.candidate, "outcome": outcome(pair, info), "id": style.printable(pair.id)}
-        for pair in pairs
+        {"x": x, "y": y, "outcome": outcome, "id": style.printable(name)}
+        for x, y, outcome, name in zip(
+            pairs.baseline.tolist(), pairs.candidate.tolist(), outcomes, pairs.ids, strict=True
+        )
     ]
     axes = [alt.Axis(title=style.shorten(name, 40), tickCount=6) for name in (comparison.baseline, candidate)]
     diagonal = alt.Chart().mark_line(stroke=style.PALETTE["ink"], strokeWidth=1, aria=False)
@@ -96,7 +98,7 @@ def _draw(comparison: Comparison, candidate: str, pairs: Sequence[Pair], title: 
                 x=alt.X("x:Q", scale=scale, axis=axes[0]),
                 y=alt.Y("y:Q", scale=scale, axis=axes[1]),
                 description=alt.Description("id:N"),
-                **_marks({outcome(pair, info) for pair in pairs}),
+                **_marks(set(outcomes)),
             ),
             points,
         ),

@@ -13,12 +13,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from loralift.records import UNFINISHED, Comparison, Report, Row, conversation_of
+from loralift.records import UNFINISHED, Comparison, Report, Row
 from loralift.reporting import formatting, judging, matrices, tables
 from loralift.reporting.charts import PALETTE, Chart
 from loralift.reporting.doubts import Doubt, doubts, doubts_of, strongest
 from loralift.reporting.examples import has_texts, telling_rows
-from loralift.reporting.failures import failure_modes_of, failure_table, failures
+from loralift.reporting.failures import failure_modes_of, failure_table, failures, tallied
 from loralift.reporting.page import tables as tables_of_page
 from loralift.reporting.page.rows import FailureModes, PackedRows, asked_names, in_sight, pack
 from loralift.reporting.page.theme import chart_css, strips
@@ -67,8 +67,8 @@ def render(report: Report, charts: Sequence[Chart]) -> str:
         "charts": [(chart, Markup(chart.svg)) for chart in shown],
         "left_out": [chart.title for chart in charts if chart not in shown],
         "asked": asked_names(report),
-        "repeated": any(row.question_id for row in report.rows),
-        "turns": any(conversation_of(row.id) != row.id for row in report.rows),
+        "repeated": tallied(report).questions is not None,
+        "turns": tallied(report).turns,
         "style": Markup(style),
         "script": Markup(script),
         "policy": _policy(style, script),

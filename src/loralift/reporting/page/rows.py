@@ -6,13 +6,15 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from loralift.records import TRAINING, Report, Row
 from loralift.reporting.charts.pairs import difference_of
+from loralift.reporting.failures import tallied
 from loralift.reporting.page.word_differences import Unmarked, compact, word_differences
 from loralift.visible import visible
 
@@ -58,7 +60,7 @@ def pack(report: Report, failure_modes: FailureModes, budget: int) -> PackedRows
     """
     _check_asked(report)
     dictionary = _Dictionary()
-    order = _preferred(report)
+    total = len(report.rows)
 
     @cache
     def made(position: int) -> str:
@@ -67,16 +69,16 @@ def pack(report: Report, failure_modes: FailureModes, budget: int) -> PackedRows
 
     ratio = _RATIO
     for _ in range(_TRIES):
-        kept = _kept(order, made, budget / ratio - len(_json(_head(report, dictionary))))
+        kept = _kept(_preferred(report), made, budget / ratio - len(_json(_head(report, dictionary))))
         content = _content(_head(report, dictionary), [made(position) for position in kept])
         data = _packed(content)
-        if len(data) <= budget and (len(kept) == len(order) or len(data) > 0.8 * budget):
+        if len(data) <= budget and (len(kept) == total or len(data) > 0.8 * budget):
             break
         # A little above what was measured, so that the next try fits.
         ratio = 1.03 * len(data) / len(content)
     if len(data) <= budget:
-        return PackedRows(data, len(kept), len(order))
-    return PackedRows(_packed(_content(_head(report, dictionary), [])), 0, len(order))
+        return PackedRows(data, len(kept), total)
+    return PackedRows(_packed(_content(_head(report, dictionary), [])), 0, total)
 
 
 def asked_names(report: Report) -> tuple[str, ...]:
@@ -89,7 +91,7 @@ def asked_names(report: Report) -> tuple[str, ...]:
 
 def _check_asked(report: Report) -> None:
     """A row shown beside another one's answers would be a wrong number that nobody sees."""
-    ids = [row.id for row in report.rows]
+    ids = [row.id for row in report.rows] if report.asked else []
     for name, rows in report.asked.items():
         if [row.id for row in rows] != ids:
             raise ValueError(f"Report.asked[{name!r}] has other rows than Report.rows, or in another order")
@@ -112,10 +114,8 @@ def _head(report: Report, dictionary: _Dictionary) -> dict[str, Any]:
     for each in report.confounds.slices:
         if each.part not in parts.setdefault(each.column, []):
             parts[each.column].append(each.part)
-    for row in report.rows:
-        for column, part in row.parts.items():
-            if part not in parts.setdefault(column, []):
-                parts[column].append(part)
+    for column, present in tallied(report).parts.items():
+        parts.setdefault(column, []).extend(part for part in present if part not in parts[column])
     return {
         "variants": report.variants,
         "asked": asked_names(report),
@@ -186,10 +186,15 @@ def _number(row: Row, variant: str, metric: str, base: str) -> float | None:
     None where it is not finite: JSON knows no infinity.
     """
     value, before = (row.values.get(side, {}).get(metric) for side in (variant, base))
+    return _written(value, None if variant == base else before)
+
+
+def _written(value: float | None, before: float | None) -> float | None:
+    """As `_number`; `before` is the base's value, None where the value is the base's own."""
     if value is None or not math.isfinite(value):
         return None
     written = float(f"{value:.9g}")
-    if variant == base or before is None or not math.isfinite(before):
+    if before is None or not math.isfinite(before):
         return written
     written_before = float(f"{before:.9g}")
     difference = difference_of(before, value)
@@ -198,7 +203,7 @@ def _number(row: Row, variant: str, metric: str, base: str) -> float | None:
     return written if written != written_before else written_before + difference
 
 
-def _kept(order: Sequence[int], made: Callable[[int], str], room: float) -> list[int]:
+def _kept(order: Iterable[int], made: Callable[[int], str], room: float) -> list[int]:
     """Positions of the rows that fit, in the data's order."""
     kept, left, misses = [], room, 0
     for position in order:
@@ -212,24 +217,40 @@ def _kept(order: Sequence[int], made: Callable[[int], str], room: float) -> list
     return sorted(kept)
 
 
-def _preferred(report: Report) -> list[int]:
+def _preferred(report: Report) -> Iterator[int]:
     """Every row's position: in turn one of a large difference and one of an even spread."""
-    count = len(report.rows)
-    largest = sorted(range(count), key=lambda position: -_largest_difference(report, report.rows[position]))
+    count, taken = len(report.rows), set[int]()
     # Bit-reversed counting visits an even spread however early it is stopped.
     bits = max(1, (count - 1).bit_length())
-    spread = [int(f"{position:0{bits}b}"[::-1], 2) for position in range(2**bits)]
-    turns = [position for pair in zip(largest, (p for p in spread if p < count), strict=True) for position in pair]
-    return list(dict.fromkeys(turns))
+    spread = (int(f"{position:0{bits}b}"[::-1], 2) for position in range(2**bits))
+    turns = zip(_by_difference(report), (p for p in spread if p < count), strict=True)
+    for position in chain.from_iterable(turns):
+        if position not in taken:
+            taken.add(position)
+            yield position
 
 
-def _largest_difference(report: Report, row: Row) -> float:
+def _by_difference(report: Report) -> list[int]:
+    """The rows' positions, those with the largest differences first; in the data's order where they are equal."""
+    import numpy as np
+
+    largest = np.array(list(_largest_differences(report)), dtype=np.float64)
+    return [int(place) for place in np.argsort(-largest, kind="stable")]
+
+
+def _largest_differences(report: Report) -> Iterator[float]:
     """Of any candidate from the baseline on the primary metric, without its sign; -1 where there is none."""
-    if report.comparison is None:
-        return -1.0
-    primary = report.comparison.primary
-    base, *others = (_number(row, variant, primary, report.variants[0]) for variant in report.variants)
-    return max((abs(value - base) for value in others if value is not None and base is not None), default=-1.0)
+    values = tallied(report).primary
+    base, *others = (map(_known, values[variant].tolist()) for variant in report.variants)
+    for before, *after in zip(base, *others, strict=True):
+        written = _written(before, None)
+        differences = (_written(value, before) for value in after)
+        known = (abs(value - written) for value in differences if value is not None and written is not None)
+        yield max(known, default=-1.0) if report.comparison is not None else -1.0
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _json(value: Any) -> str:

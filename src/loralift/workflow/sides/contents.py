@@ -74,7 +74,7 @@ def read_content(path: Path) -> Content:
     if rest and first.startswith("{") and not _is_json(first):
         whole = reading.parse_json(text, path, RunDirectoryError, "it must be JSON lines, or one whole JSON object")
         return Content(path, whole=whole)
-    rows = files.jsonl_rows(path, text)
+    rows = list(files.jsonl_rows(path, text.split("\n")))
     return Content(path, rows, rows[0] if len(rows) == 1 else {})
 
 

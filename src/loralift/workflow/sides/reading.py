@@ -29,7 +29,7 @@ from loralift.workflow.external_formats import (
     without_ids,
     without_texts,
 )
-from loralift.workflow.generating import read_answers
+from loralift.workflow.recorded import read_answers
 from loralift.workflow.run_directory import RunDirectory, refuse_shard, refuse_stopped
 from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run
@@ -225,7 +225,7 @@ def _nel_results(path: Path, metrics: Sequence[str] | None) -> Side:
 
     A question that was asked several times has several answers here, all of one question.
     """
-    results = files.read_jsonl(path / "results.jsonl")
+    results = list(files.read_jsonl(path / "results.jsonl"))
     repeated = any(row.get("repeat") for row in results)
     rows: list[dict[str, Any]] = []
     for row in results:
