@@ -173,7 +173,7 @@ def config_of(root: Path, metrics: Sequence[str] = METRICS, most: int = MOST_TOK
         **names,
         dataset=str(root / "questions.jsonl"),
         metrics=tuple(metrics),
-        primary="rougeL",
+        primary="rougeL" if "rougeL" in metrics else metrics[0],
         device="cpu",
         engine="transformers",
         max_new_tokens=most,
