@@ -30,20 +30,24 @@ def sides() -> int:
     return min(threads, MOST_SIDES)
 
 
-def side_by_side[Item, Result](function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Call a function for each item in parallel threads; results in the items' order. One item gets all threads.
+def side_by_side[Item, Result](
+    function: Callable[[Item], Result], items: Sequence[Item], *, same_share: bool = False
+) -> list[Result]:
+    """Call a function for each item in parallel threads; results in the items' order.
 
     Args:
         function: Called in other threads; must spend its time in torch, which releases Python's GIL.
         items: Any number; those that take longest first.
+        same_share: Whether each gets as many of torch's threads as if there were enough items for all: with how many a
+            sum is computed may change its last bits. Else few items share all threads.
 
     Raises:
         Exception: The first one that the function raised; calls that had not begun are cancelled.
     """
-    count = min(sides(), len(items))
-    if count < 2:
+    shares = sides() if same_share else min(sides(), len(items))
+    if shares < 2:
         return [function(item) for item in items]
-    with _threads_shared(count), ThreadPoolExecutor(count) as pool:
+    with _threads_shared(shares), ThreadPoolExecutor(shares) as pool:
         # torch gives each new thread of the pool as many threads of its own as are set now
         begun = [pool.submit(function, item) for item in items]
         try:

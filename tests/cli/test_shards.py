@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.chaos.runs import differences
 from loralift.cli import main
+from loralift.generation.transformers_engine import likelihood
 
 SHARDS = 3
 
@@ -76,6 +77,37 @@ def test_all_shards_are_the_plain_run(folder: Path, merged: Path) -> None:
     whole = json.loads((merged / "comparison.json").read_text(encoding="utf-8"))
     assert {noise["n"] for noise in whole["confounds"]["noise"]} == {7}
     assert [leak["id"] for leak in whole["confounds"]["leaks"]["letters"]] == ["q3", "q4", "q5"]  # one a shard
+
+
+def test_references_are_scored_in_the_batches_of_the_whole_run(
+    arguments: list[str], cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what all prompts begin with, which is computed once, is that of all and not of a shard's, nor of a rest."""
+    monkeypatch.setattr(likelihood, "CPU_LOGITS_BYTES", 1)  # a row is a batch, as on CPUs with real vocabularies
+    data = tmp_path / "data.jsonl"
+    rows = [
+        {
+            "id": f"q{n}",
+            "question": f"{('What are the', 'Are stocks or')[n % 2]} gold{' or bonds' * (n % 5)}?",
+            "reference": f"gold {'rather ' * n}",
+        }
+        for n in range(12)
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    command = list(arguments)
+    command[command.index("--dataset") + 1] = str(data)
+    command[command.index("--system-prompt") + 1] = "Some say stocks are like bonds."
+    for name, more in [("plain", []), ("s0", ["--shard", "0/2"]), ("s1", ["--shard", "1/2"])]:
+        assert cli(*command, *more, "-o", tmp_path / name).code == 0
+    assert cli("merge", tmp_path / "s0", tmp_path / "s1", "-o", tmp_path / "merged").code == 0
+    assert differences(tmp_path / "merged", tmp_path / "plain") == []
+
+    resumed = shutil.copytree(tmp_path / "plain", tmp_path / "resumed")
+    path = resumed / "letters" / "references.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if int(json.loads(line)["id"][1:]) % 2))
+    assert cli(*command, "-o", resumed, "--resume").code == 0
+    assert differences(resumed, tmp_path / "plain") == []
 
 
 def test_a_shard_says_that_it_has_no_verdict_and_has_none(folder: Path, cli: Callable[..., Any]) -> None:

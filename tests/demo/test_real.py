@@ -161,10 +161,10 @@ def plain_answers(model: Any, prompts: list[Prompt], new_tokens: int) -> list[li
 
 @pytest.mark.real
 @pytest.mark.parametrize("decoding", ["loop", "generate"])
-def test_real_weights_answer_as_transformers_and_peft_do(decoding: Any, real_model: Path, plain: Any) -> None:
-    prompts, expected = plain
+def test_real_weights_answer_as_transformers_and_peft_do(decoding: Any, plain: Any) -> None:
+    folder, prompts, expected = plain
     adapters = {"usual-lora": str(real.FOLDER / "adapters" / "usual-lora")}
-    generator = load_transformers(str(real_model), adapters, device="cpu", decoding=decoding)
+    generator = load_transformers(str(folder), adapters, device="cpu", decoding=decoding)
     for variant, wanted in expected.items():
         answers = {each.id: each for each in generator.generate(variant, prompts, GenerationSettings(NEW_TOKENS))}
         texts = [answers[prompt.id].text for prompt in prompts]
@@ -173,7 +173,10 @@ def test_real_weights_answer_as_transformers_and_peft_do(decoding: Any, real_mod
 
 
 @pytest.fixture(scope="module")
-def plain(real_model: Path) -> tuple[list[Prompt], dict[str, list[list[int]]]]:
+def plain(
+    real_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Prompt], dict[str, list[list[int]]]]:
+    """The base saved as transformers saves it, since a GGUF file takes half a minute to read; prompts and answers."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -183,11 +186,16 @@ def plain(real_model: Path) -> tuple[list[Prompt], dict[str, list[list[int]]]]:
     texts = [render_prompt(question.question, "") for question in questions]
     prompts = [Prompt(str(n), text, tuple(tokenizer(text).input_ids)) for n, text in enumerate(texts)]
     base = AutoModelForCausalLM.from_pretrained(real_model.parent, gguf_file=real_model.name, dtype=torch.float32)
+    folder = tmp_path_factory.mktemp("saved")
+    base.hf_quantizer = None  # transformers would not save what it dequantised
+    del base.config.quantization_config
+    base.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     answers = {"base": plain_answers(base, prompts, NEW_TOKENS)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PEFT 0.21 asks transformers in its former words
         tuned = PeftModel.from_pretrained(base, str(real.FOLDER / "adapters" / "usual-lora"))
-    return prompts, {**answers, "usual-lora": plain_answers(tuned, prompts, NEW_TOKENS)}
+    return folder, prompts, {**answers, "usual-lora": plain_answers(tuned, prompts, NEW_TOKENS)}
 
 
 @pytest.mark.real

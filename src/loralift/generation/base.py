@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -97,6 +97,23 @@ class Description:
     information: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Which references are scored together: with others the last digits of a likelihood may be others.
+
+    Attributes:
+        ids: Those of each batch. References that are too long to be scored are in none.
+        prefix: The tokens with which the prompts of all begin, which are computed once; empty: they are not.
+    """
+
+    ids: tuple[tuple[str, ...], ...]
+    prefix: tuple[int, ...] = ()
+
+    def of(self, wanted: Container[str]) -> Batches:
+        """Those with at least one wanted id, whole."""
+        return replace(self, ids=tuple(batch for batch in self.ids if any(key in wanted for key in batch)))
+
+
 class Generator(Protocol):
     """One base model and any number of adapters; calls take many prompts at once and are synchronous."""
 
@@ -182,6 +199,7 @@ class Generator(Protocol):
         references: Sequence[str],
         separator: str,
         on_progress: OnProgress | None = None,
+        batches: Batches | None = None,
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference, teacher-forced after its prompt and the separator; in any order.
 
@@ -191,10 +209,23 @@ class Generator(Protocol):
             references: As many references, in the prompts' order.
             separator: Text between the two, e.g. a space; its tokens count as the reference's.
             on_progress: Called with the rows and the reference tokens scored so far.
+            batches: Those of `reference_batches`, or some of them, which hold these references and no others; None: as
+                `reference_batches` says of these.
 
         Raises:
             UsageError: There is no such variant.
             ModelError: One row does not fit in memory.
+        """
+
+    def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> Batches | None:
+        """Which references `reference_likelihoods` scores together; None: the engine decides as it goes.
+
+        So that some of them, scored later or elsewhere, get the same likelihoods to the last digit.
+
+        Args:
+            prompts: As of `reference_likelihoods`.
+            references: Likewise.
+            separator: Likewise.
         """
 
     def next_token_log_probabilities(

@@ -15,10 +15,11 @@ from loralift.generation.ray.worker import in_parts
 @pytest.mark.parametrize("rows", [0, 1, 7, 64, 1000])
 @pytest.mark.parametrize("workers", [1, 2, 8])
 @pytest.mark.parametrize("full", [1, 16, 1024])
-def test_blocks_are_all_rows_once_in_order_and_none_is_larger_than_the_one_before(rows, workers, full):
+def test_blocks_are_all_rows_once_longest_first_and_none_is_larger_than_the_one_before(rows, workers, full):
     wanted = {str(n): n for n in range(rows)}
     blocks = parted(wanted, workers, full)
-    assert [key for block in blocks for key in block.rows] == list(wanted)
+    assert sorted(key for block in blocks for key in block.rows) == sorted(wanted)
+    assert all(list(block.rows.values()) == sorted(block.rows.values()) for block in blocks)
     sizes = [len(block.rows) for block in blocks]
     assert sizes == sorted(sizes, reverse=True)
     assert all(sizes)
@@ -27,8 +28,34 @@ def test_blocks_are_all_rows_once_in_order_and_none_is_larger_than_the_one_befor
 def test_a_gpu_gets_one_block_while_that_fills_it_and_a_cpu_several():
     rows = {str(n): n for n in range(648)}
     assert [len(block.rows) for block in parted(rows, 2, 1024)] == [324, 324]
-    assert [len(block.rows) for block in parted(rows, 2, 16)][:3] == [162, 122, 91]
-    assert [len(block.rows) for block in parted(rows, 2, 16)][-2:] == [16, 15]
+    assert [len(block.rows) for block in parted(rows, 2, 64)] == [216, 216, 108, 108]
+    assert [len(block.rows) for block in parted(rows, 1, 64)] == [648]  # who would wait for whom?
+    # longest first, so that each has as many long ones
+    assert [list(block.rows)[:2] for block in parted(rows, 2, 1024)] == [["0", "2"], ["1", "3"]]
+
+
+def test_rows_that_are_done_together_are_in_one_block():
+    rows = {str(n): n for n in range(100)}
+    batches = [list(rows)[begin : begin + 30] for begin in range(0, 100, 30)]
+    blocks = parted(rows, 2, 16, batches)
+    assert [len(block.rows) for block in blocks] == [60, 30, 10]
+    assert [[list(batch) for batch in block.batches] for block in blocks] == [
+        [batches[0], batches[2]],
+        [batches[1]],
+        [batches[3]],
+    ]
+
+
+def test_of_a_batch_that_is_not_done_all_rows_are_asked_again():
+    rows = {str(n): n for n in range(6)}
+    (block,) = parted(rows, 1, 6, [["0", "1"], ["2", "3"], ["4", "5"]])
+    assert block.whole == rows
+    for key in ("0", "1", "2"):
+        del block.rows[key]
+    assert list(block.whole) == ["2", "3", "4", "5"]
+    (alone,) = parted(rows, 1, 6)
+    del alone.rows["0"]
+    assert list(alone.whole) == ["1", "2", "3", "4", "5"]
 
 
 NODES = [{"CPU": 16.0, "GPU": 8.0}, {"CPU": 4.0, "GPU": 1.0}, {"CPU": 3.0}]

@@ -13,6 +13,7 @@ from loralift.generation.ray.blocks import parted
 from loralift.generation.ray.cluster import Died, Ended
 from loralift.generation.ray.pool import Pool, Witness
 from loralift.generation.ray.worker import Part
+from loralift.records import Answer
 from tests.generation.ray.workplace import KILLED, Scripted, answers, loaded, value
 
 ROWS = {f"q{n}": f"q{n}" for n in range(40)}
@@ -65,6 +66,30 @@ def test_a_worker_that_dies_loses_and_repeats_nothing():
     assert said[1:] == [f"worker 0 died with {len(first) - 2} rows, which are done again (killed); it is started again"]
 
 
+def test_a_worker_that_dies_within_a_batch_does_it_again_as_a_whole():
+    """Without the rows that came before it would not be the same batch, and likelihoods not the same numbers."""
+    said, place = [], Scripted(2, dying(lambda start, rows: start == 0))
+    pool = pool_of(place, said)
+    batches = [list(ROWS)[begin : begin + 5] for begin in range(0, len(ROWS), 5)]
+    blocks = parted(ROWS, len(pool), 10, batches)
+    found = [one for part in pool.run(blocks, "generate", lambda rows: (rows,)) for one in part]
+    assert once_each(found)
+    first, *others = [rows for _, _, (rows,) in place.asked]
+    assert first in others  # its first two rows were answered, and their batch was not
+    for rows in others:
+        assert all(set(batch) <= set(rows) or not set(batch) & set(rows) for batch in batches)
+    assert f"worker 0 died with {len(first) - 2} rows" in said[1]
+
+
+def test_an_answer_is_not_taken_twice():
+    def twice(start: int, method: str, arguments: Sequence[Any]) -> Any:
+        row = Answer(arguments[0][0], "", "stop", 1, 1)
+        return iter([Part([row, row])])
+
+    with pytest.raises(RuntimeError, match="answered 'q0', which it was not asked"):
+        answered(pool_of(Scripted(1, twice)))
+
+
 def test_a_worker_that_keeps_dying_is_left_out_and_named_while_others_go_on():
     said, place = [], Scripted(2, dying(lambda start, rows: start != 1))
     pool = pool_of(place, said)
@@ -96,7 +121,7 @@ def test_rows_that_kill_every_worker_are_named():
     place = Scripted(2, script)
     with pytest.raises(ModelError) as stopped:
         answered(pool_of(place), full=40)
-    assert "workers 0, 1 died 3 times with the same 20 rows (q0, q1, q2, q3, q4 and 15 more), the last: killed" in str(
+    assert "workers 0, 1 died 3 times with the same 20 rows (q1, q3, q5, q7, q9 and 15 more), the last: killed" in str(
         stopped.value
     )
     assert "leave these rows out" in str(stopped.value)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from loralift.errors import ModelError
+from loralift.generation.base import Batches
 from loralift.generation.transformers_engine import likelihood, prefix
 from loralift.records import Prompt
 from tests.generation.transformers_engine.test_generator import plain_model
@@ -128,6 +129,54 @@ def test_memory_that_runs_out_halves_the_batch(generator, asked, monkeypatch):
     monkeypatch.setattr(likelihood, "score_batch", never)
     with pytest.raises(ModelError, match="single row"):
         list(generator.reference_likelihoods("base", asked, REFERENCES, " "))
+
+
+MANY = 300
+"""References of several batches."""
+
+
+@pytest.fixture(scope="module")
+def many(generator, render):
+    """Prompts that begin alike, of many lengths, and their references."""
+    texts = [f"Some say stocks are like bonds. {PROMPTS[n % 10]}{' or gold' * (n % 7)}" for n in range(MANY)]
+    return render(generator, texts), [f"they are {n} letters{', rather' * (n % 11)}." for n in range(MANY)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_some_batches_give_the_very_likelihoods_of_all(generator, many, threads):
+    """Whoever scores the others, and whatever number of threads they have."""
+    prompts, references = many
+    whole = {one.id: one for one in generator.reference_likelihoods("letters", prompts, references, " ")}
+    batches = generator.reference_batches(prompts, references, " ")
+    assert len(batches.ids) > 2
+    assert len(batches.prefix) >= prefix.FEWEST_SHARED
+    torch.set_num_threads(threads)
+    try:
+        found = {}
+        for batch in batches.ids:
+            of = batches.of(batch[:1])
+            assert of.ids == (batch,)
+            rows = [int(key[1:]) for key in sorted(batch)]
+            some = ([prompts[row] for row in rows], [references[row] for row in rows])
+            found |= {one.id: one for one in generator.reference_likelihoods("letters", *some, " ", None, batches=of)}
+    finally:
+        torch.set_num_threads(1)
+    assert found == whole
+    # without their batches they would not be the same, so that this could fail
+    few = {one.id: one for one in generator.reference_likelihoods("letters", prompts[::2], references[::2], " ")}
+    assert any(few[key] != whole[key] for key in few)
+
+
+def test_batches_that_are_not_of_these_rows_are_a_bug_that_is_seen(generator, many):
+    prompts, references = many
+    batches = generator.reference_batches(prompts, references, " ")
+    for some, of in (
+        (MANY - 1, batches),  # a batch would lack one
+        (MANY, batches.of(batches.ids[0])),  # most would not be scored
+        (MANY, Batches(batches.ids, (1, *batches.prefix[1:]))),
+    ):
+        with pytest.raises(RuntimeError, match=r"are to be scored|does not begin with"):
+            list(generator.reference_likelihoods("base", prompts[:some], references[:some], " ", None, of))
 
 
 def words(texts, _special):

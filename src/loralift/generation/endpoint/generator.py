@@ -13,6 +13,7 @@ from loralift.endpoints import OF_THIS_REQUEST, Pause, Refused, replies
 from loralift.errors import ModelError, UsageError, shown
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
+    Batches,
     Description,
     GenerationSettings,
     OnProgress,
@@ -140,6 +141,7 @@ class EndpointGenerator:
         references: Sequence[str],
         separator: str,
         on_progress: OnProgress | None = None,
+        batches: Batches | None = None,
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference after its prompt and the separator, where the server gives log-probabilities of prompts.
 
@@ -155,6 +157,9 @@ class EndpointGenerator:
             return (ReferenceLikelihood(prompt.id, None, 0) for prompt in prompts)
         wanted = likelihood.wanted(self.writing, prompts, references, separator)
         return self._score(variant, wanted, on_progress)
+
+    def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> None:
+        """None: the server decides which rows it computes together."""
 
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from loralift.errors import ModelError
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.adapter.proof import NOTHING, divergences
-from loralift.generation.base import Description, GenerationSettings, OnProgress, refuse_unknown_variant
+from loralift.generation.base import Batches, Description, GenerationSettings, OnProgress, refuse_unknown_variant
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.thinking import NO_VARIABLES
 from loralift.generation.model.tokenization import Texts
-from loralift.generation.ray.blocks import FULL, parted
+from loralift.generation.ray.blocks import FULL, FULL_OF_REFERENCES, parted
 from loralift.generation.ray.pool import Pool, Witness
 from loralift.generation.transformers_engine.load import load_tokenizer
 from loralift.records import BASE, Answer, Prompt, ReferenceLikelihood
@@ -132,7 +132,7 @@ class RayGenerator:
             rows,
             "generate",
             lambda some: (variant, some, settings),
-            settings.batch_size,
+            settings.batch_size or FULL[self._pool.room.device],
             lambda answer: answer.output_tokens or 0,
             on_progress,
         )
@@ -144,16 +144,37 @@ class RayGenerator:
         references: Sequence[str],
         separator: str,
         on_progress: OnProgress | None = None,
+        batches: Batches | None = None,
     ) -> Iterator[ReferenceLikelihood]:
-        """Score each reference, teacher-forced after its prompt and the separator; as `generate`."""
+        """Score each reference, teacher-forced after its prompt and the separator; as `generate`.
+
+        A block is of whole batches, which are those of one process, so that each likelihood is the same to the bit.
+        """
         refuse_unknown_variant(variant, self.variants)
+        batches = batches or self.reference_batches(prompts, references, separator)
         by_id = {prompt.id: reference for prompt, reference in zip(prompts, references, strict=True)}
         rows = {prompt.id: (prompt, by_id[prompt.id]) for prompt in _longest_first(prompts)}
+        together = None if batches is None else _with_single(batches, rows)
 
         def arguments(some: Sequence[Any]) -> Sequence[Any]:
-            return (variant, [prompt for prompt, _ in some], [reference for _, reference in some], separator)
+            asked, texts = [prompt for prompt, _ in some], [reference for _, reference in some]
+            own = None if batches is None else batches.of({prompt.id for prompt in asked})
+            return (variant, asked, texts, separator, None, own)
 
-        return self._spread(rows, "reference_likelihoods", arguments, None, lambda found: found.tokens, on_progress)
+        return self._spread(
+            rows,
+            "reference_likelihoods",
+            arguments,
+            FULL_OF_REFERENCES,
+            lambda found: found.tokens,
+            on_progress,
+            together,
+        )
+
+    def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> Batches | None:
+        """Which references the workers' engine scores together."""
+        found: Batches | None = self._pool.one("reference_batches", list(prompts), list(references), separator)
+        return found
 
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
@@ -179,12 +200,13 @@ class RayGenerator:
         rows: Mapping[str, Any],
         method: str,
         arguments: Callable[[Sequence[Any]], Sequence[Any]],
-        at_once: int | None,
+        full: int,
         tokens: Callable[[Any], int],
         on_progress: OnProgress | None,
+        together: Sequence[Sequence[str]] | None = None,
     ) -> Iterator[Any]:
         """Each row's record as it comes."""
-        blocks = parted(rows, len(self._pool), at_once or FULL[self._pool.room.device])
+        blocks = parted(rows, len(self._pool), full, together)
         done, made = 0, 0
         with closing(self._pool.run(blocks, method, arguments)) as parts:
             for part in parts:
@@ -196,6 +218,12 @@ class RayGenerator:
 
 def _longest_first(prompts: Sequence[Prompt]) -> list[Prompt]:
     return sorted(prompts, key=lambda prompt: (-len(prompt.token_ids), prompt.id))
+
+
+def _with_single(batches: Batches, rows: Mapping[str, Any]) -> list[Sequence[str]]:
+    """The ids of all rows that are done together; those that are in no batch are each alone."""
+    within = {key for batch in batches.ids for key in batch}
+    return [*([key] for key in rows if key not in within), *batches.ids]
 
 
 def _refuse_unlike(first: NDArray[np.float64], dtype: str, number: int, other: NDArray[np.float64]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from loralift.errors import ModelError, shown, some
@@ -72,6 +72,7 @@ class _Member:
         actor: The process; None: it is to be started.
         call: What it is doing; None: it is free.
         block: What it answers; None: it is loading, or free.
+        again: The ids of rows that it does once more, since the rest of their batch is not done.
         known: Whether it is loaded, and as all others are.
         deaths: How often it died.
     """
@@ -80,6 +81,7 @@ class _Member:
     actor: Any = None
     call: Call | None = None
     block: Block | None = None
+    again: set[str] = field(default_factory=set)
     known: bool = False
     deaths: int = 0
 
@@ -201,8 +203,9 @@ class Pool:
         for member in self._members:
             free = member.known and member.call is None
             if free and (block := take(waiting, member.number, self._numbers)) is not None:
-                member.block = block
-                member.call = self._cluster.call(member.actor, method, arguments(list(block.rows.values())))
+                asked = block.whole
+                member.block, member.again = block, asked.keys() - block.rows.keys()
+                member.call = self._cluster.call(member.actor, method, arguments(list(asked.values())))
 
     def _step(self, waiting: list[Block]) -> list[Any]:
         """Wait for the next that happens; returns the records that came, if any did."""
@@ -246,11 +249,16 @@ class Pool:
             return []
         asked = next(iter(member.block.rows), "")
         records = [replace(one, id=asked) if isinstance(one, Result) else one for one in part.records]
+        new = []
         for record in records:
-            if record.id not in member.block.rows:
+            if record.id in member.block.rows:
+                del member.block.rows[record.id]
+                new.append(record)
+            elif record.id in member.again:
+                member.again.remove(record.id)
+            else:
                 raise RuntimeError(f"worker {member.number} answered {record.id!r}, which it was not asked")
-            del member.block.rows[record.id]
-        return records
+        return new
 
     def _ended(self, member: _Member) -> None:
         """Note that a call ended; one that was started again is asked what the others agreed on."""

@@ -74,18 +74,19 @@ def run_in_batches[Row, Result](
         fits: How many of the remaining rows may be in one batch, at least 1; None: as many as ``limit`` allows.
         before: Called in the caller's thread before batches run, e.g. to switch the variant again: between two results
             the caller may have switched to another.
-        at_once: How many batches run before their results are yielded; several run in parallel threads.
+        at_once: How many batches run before their results are yielded; several run in parallel threads, and each in as
+            many of torch's, also where few are left.
 
     Raises:
         ModelError: One row alone does not fit.
     """
     start = 0
     while start < len(rows):
-        batches = list(islice(_cut(rows, start, limit, fits), at_once))
+        batches = list(islice(cut(rows, limit, fits, start), at_once))
         results: list[Sequence[Result]] | None = None
         before()
         try:
-            results = side_by_side(run, batches)
+            results = side_by_side(run, batches, same_share=at_once > 1)
         except RuntimeError as error:
             limit.halve(error, max(map(len, batches)))
         if results is None:
@@ -96,10 +97,10 @@ def run_in_batches[Row, Result](
         yield from chain.from_iterable(results)
 
 
-def _cut[Row](
-    rows: Sequence[Row], start: int, limit: RowLimit, fits: Callable[[Sequence[Row]], int] | None
+def cut[Row](
+    rows: Sequence[Row], limit: RowLimit, fits: Callable[[Sequence[Row]], int] | None, start: int = 0
 ) -> Iterator[Sequence[Row]]:
-    """The batches of the rows from index ``start`` on."""
+    """The batches of the rows from index ``start`` on, as `run_in_batches` runs them unless memory runs out."""
     while start < len(rows):
         batch = rows[start : start + limit.rows]
         batch = batch if fits is None else batch[: fits(batch)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 from typing import Any
 from weakref import ref
@@ -12,10 +13,11 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
-from loralift.cores import sides
+from loralift.cores import side_by_side, sides
 from loralift.errors import ModelError, some
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
+    Batches,
     Decoding,
     Description,
     GenerationSettings,
@@ -28,7 +30,7 @@ from loralift.generation.base import (
 from loralift.generation.model.base_model import BaseModel
 from loralift.generation.model.thinking import NO_VARIABLES
 from loralift.generation.transformers_engine import fallback, likelihood
-from loralift.generation.transformers_engine.batching import RowLimit, release_memory, run_in_batches
+from loralift.generation.transformers_engine.batching import RowLimit, cut, release_memory, run_in_batches
 from loralift.generation.transformers_engine.capability import (
     KEEPS_STATE,
     Capability,
@@ -268,15 +270,21 @@ class TransformersGenerator:
         references: Sequence[str],
         separator: str,
         on_progress: OnProgress | None = None,
+        batches: Batches | None = None,
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference, teacher-forced after its prompt and the separator.
 
         Texts longer than the context window are yielded first, with likelihood None; then the others, longest first.
+        On a CPU each batch has the same share of the threads, whichever are scored beside it.
         """
         refuse_unknown_variant(variant, self.variants)
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
         refuse_unknown_tokens(pairs, vocabulary(self._loaded.base))
-        return self._score_pairs(variant, pairs, _Tally(on_progress))
+        return self._score_pairs(variant, pairs, _Tally(on_progress), batches)
+
+    def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> Batches:
+        """Which references are scored together, as long as memory suffices."""
+        return self._batches(self._fitting(likelihood.encode_pairs(self.encode, prompts, references, separator)))
 
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
@@ -306,33 +314,50 @@ class TransformersGenerator:
         finally:
             switch.restore()
 
-    def _score_pairs(self, variant: str, pairs: list[likelihood.Pair], tally: _Tally) -> Iterator[ReferenceLikelihood]:
+    def _fitting(self, pairs: Sequence[likelihood.Pair]) -> list[likelihood.Pair]:
+        """Those that fit the context window, longest first."""
         window = context_window(self._loaded.base)
-        too_long = [pair for pair in pairs if window is not None and len(pair.token_ids) > window]
-        tally.finished(len(too_long), 0)
-        yield from (ReferenceLikelihood(pair.id, None, pair.reference) for pair in too_long)
+        fitting = [pair for pair in pairs if window is None or len(pair.token_ids) <= window]
+        return sorted(fitting, key=lambda pair: (-len(pair.token_ids), pair.id))
 
-        left_out = {pair.id for pair in too_long}
-        rows = [pair for pair in pairs if pair.id not in left_out]
-        rows.sort(key=lambda pair: (-len(pair.token_ids), pair.id))
-        base = self._loaded.base
+    def _batches(self, rows: Sequence[likelihood.Pair]) -> Batches:
+        """Which rows are scored together, longest first."""
+        base, together = self._loaded.base, self._together()
         columns = base.config.get_text_config().vocab_size
         keeps = likelihood.takes(base, "logits_to_keep")
-        on_cpu = base.device.type == "cpu"
-        budget = likelihood.CPU_LOGITS_BYTES if on_cpu else likelihood.LOGITS_BYTES
+        budget = likelihood.CPU_LOGITS_BYTES if base.device.type == "cpu" else likelihood.LOGITS_BYTES
 
-        together = self._together()
+        def fits(rest: Sequence[likelihood.Pair]) -> int:
+            return likelihood.rows_that_fit(rest[: together(rest)], columns, keeps, budget)
+
         plain = self._capability.loop and not self._capability.packed
         prefix = shared_tokens([pair.prompt for pair in rows]) if plain else ()
+        return Batches(
+            tuple(tuple(pair.id for pair in batch) for batch in cut(rows, self._scoring_limit, fits)), prefix
+        )
+
+    def _score_pairs(
+        self, variant: str, pairs: Sequence[likelihood.Pair], tally: _Tally, batches: Batches | None
+    ) -> Iterator[ReferenceLikelihood]:
+        rows = self._fitting(pairs)
+        left_out = {pair.id for pair in pairs} - {pair.id for pair in rows}
+        tally.finished(len(left_out), 0)
+        yield from (ReferenceLikelihood(pair.id, None, pair.reference) for pair in pairs if pair.id in left_out)
+
+        batches = batches or self._batches(rows)
+        rows = likelihood.in_batches(rows, batches)
+        number = {key: number for number, batch in enumerate(batches.ids) for key in batch}
+        parallel = self._loaded.base.device.type == "cpu" and self._threads(variant)
         shared: list[likelihood.Shared] = []
 
         def begin() -> None:
             self._switch.to(variant)
-            if prefix and not shared:
-                shared.append(likelihood.share(base, prefix))
+            if batches.prefix and not shared:
+                share = partial(likelihood.share, self._loaded.base)
+                shared.extend(side_by_side(share, [batches.prefix], same_share=parallel))
 
         def fits(rest: Sequence[likelihood.Pair]) -> int:
-            return likelihood.rows_that_fit(rest[: together(rest)], columns, keeps, budget)
+            return sum(1 for _ in takewhile(lambda pair: number[pair.id] == number[rest[0].id], rest))
 
         found = run_in_batches(
             rows,
@@ -340,7 +365,7 @@ class TransformersGenerator:
             lambda batch: self._score_batch(batch, shared[0] if shared else None),
             fits,
             before=begin,
-            at_once=BATCHES_A_SIDE * sides() if on_cpu and self._threads(variant) else 1,
+            at_once=BATCHES_A_SIDE * sides() if parallel else 1,
         )
         for one in found:
             refuse_no_number(variant, one)

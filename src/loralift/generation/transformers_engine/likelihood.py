@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import DynamicCache
 
+from loralift.generation.base import Batches
 from loralift.generation.transformers_engine.stopping import left_pad
 from loralift.records import Prompt
 
@@ -102,6 +103,26 @@ def encode_pairs(encode: Encode, prompts: Sequence[Prompt], references: Sequence
         token_ids = ahead + whole if fits else ids + rest
         pairs.append(Pair(prompt.id, token_ids, len(token_ids) - len(ids)))
     return pairs
+
+
+def in_batches(pairs: Sequence[Pair], batches: Batches) -> list[Pair]:
+    """Some pairs in the order of their batches.
+
+    Args:
+        pairs: Without those that are too long.
+        batches: All of theirs.
+
+    Raises:
+        RuntimeError: A batch would be scored without some of its pairs or its prefix, or a pair not at all.
+    """
+    by_id = {pair.id: pair for pair in pairs}
+    ids = [key for batch in batches.ids for key in batch]
+    if sorted(ids) != sorted(by_id):
+        raise RuntimeError(f"{len(ids)} references are in batches, and {len(by_id)} others are to be scored")
+    begun = len(batches.prefix)
+    if any(pair.prompt[:begun] != batches.prefix or len(pair.prompt) <= begun for pair in pairs):
+        raise RuntimeError(f"a prompt does not begin with the {begun} tokens that are computed once for all")
+    return [by_id[key] for key in ids]
 
 
 def takes(model: Any, argument: str) -> bool:

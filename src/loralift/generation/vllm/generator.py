@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from loralift.errors import UsageError, about_adapter, wrong_argument
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
+    Batches,
     Description,
     GenerationSettings,
     OnProgress,
@@ -124,6 +125,7 @@ class VllmGenerator:
         references: Sequence[str],
         separator: str,
         on_progress: OnProgress | None = None,
+        batches: Batches | None = None,
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference, teacher-forced after its prompt and the separator.
 
@@ -132,6 +134,9 @@ class VllmGenerator:
         refuse_unknown_variant(variant, self.variants)
         pairs = likelihood.encode_pairs(self.encode, prompts, references, separator)
         return self._score(variant, pairs, on_progress)
+
+    def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> None:
+        """None: vLLM decides which rows it computes together."""
 
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
