@@ -13,7 +13,7 @@ from loralift import kept
 from loralift.comparison import analysis, estimate
 from loralift.nemo import bundles, scoring
 from loralift.records import scores
-from loralift.workflow import asking
+from loralift.workflow import asking, generating
 
 TIMES = re.compile(
     r'"(elapsed_seconds|tokens_per_second|steps_per_second|p50|p90|p99)": [0-9.e+-]+'
@@ -54,15 +54,20 @@ def test_every_file_is_the_same(cli: Callable[..., Any], arguments: list[str], f
 
 
 @pytest.mark.usefixtures("many")
-def test_a_killed_run_goes_on(cli: Callable[..., Any], arguments: list[str], finished: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
+def test_a_killed_run_goes_on(
+    cli: Callable[..., Any], arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generating, "AT_ONCE", 6)  # of which the second part is cut in its middle
+    run, kinds = tmp_path / "run", ("answers", "references")
     assert cli(*arguments, "-o", run).code == 0
-    whole = {name: (run / name).read_bytes() for name in ("letters/answers.jsonl", "comparison.json")}
-    cut = whole["letters/answers.jsonl"].splitlines(keepends=True)
-    (run / "letters" / "answers.jsonl").write_bytes(b"".join(cut[:9]) + cut[9][:20])
+    comparison = (run / "comparison.json").read_bytes()
+    whole = {kind: (run / "letters" / f"{kind}.jsonl").read_bytes().splitlines(keepends=True) for kind in kinds}
+    for kind, lines in whole.items():
+        (run / "letters" / f"{kind}.jsonl").write_bytes(b"".join(lines[:9]) + lines[9][:20])
     (run / "comparison.json").unlink()
     assert cli(*arguments, "-o", run, "--resume").code == 0
-    assert sorted((run / "letters" / "answers.jsonl").read_bytes().splitlines()) == sorted(
-        whole["letters/answers.jsonl"].splitlines()
-    )
-    assert (run / "comparison.json").read_bytes() == whole["comparison.json"]
+    for kind, lines in whole.items():
+        found = (run / "letters" / f"{kind}.jsonl").read_bytes().splitlines(keepends=True)
+        assert found[:9] == lines[:9]
+        assert sorted(found) == sorted(lines)
+    assert (run / "comparison.json").read_bytes() == comparison
