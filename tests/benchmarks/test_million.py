@@ -63,5 +63,6 @@ def test_a_row_costs_few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "FEW", 100)
     monkeypatch.setattr(scores, "BLOCK", 500)
     monkeypatch.setattr(resampling, "_CHUNK", MANY)  # or its 16 MB would be most
+    highest(100)  # imports
     few, many = highest(FEW), highest(MANY)
     assert (many - few) / (MANY - FEW) < MOST_BYTES_A_ROW
