@@ -148,13 +148,17 @@ class Canned:
         references: Sequence[str],
         separator: str,
         on_progress: Any = None,
+        batches: Any = None,
     ) -> Iterator[ReferenceLikelihood]:
         """Made-up likelihoods, in the prompts' order."""
-        del separator, on_progress
+        del separator, on_progress, batches
         for prompt, reference in zip(prompts, references, strict=True):
             tokens = 1 + len(reference) // 4
             worth = self.texts.draw(f"likelihood {variant} {prompt.id}").uniform(1.8, 2.6) * (1 - SHARES[variant] / 10)
             yield ReferenceLikelihood(prompt.id, -tokens * worth, tokens)
+
+    def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> None:
+        """None: what is made up is the same in any batch."""
 
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
@@ -173,7 +177,7 @@ def config_of(root: Path, metrics: Sequence[str] = METRICS, most: int = MOST_TOK
         **names,
         dataset=str(root / "questions.jsonl"),
         metrics=tuple(metrics),
-        primary="rougeL",
+        primary="rougeL" if "rougeL" in metrics else metrics[0],
         device="cpu",
         engine="transformers",
         max_new_tokens=most,

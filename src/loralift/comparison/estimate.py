@@ -22,13 +22,13 @@ class Estimate:
         value: The value itself.
         pseudo_values: Shape (n,): the rows of a mean; Tukey's jackknife pseudo-values of a corpus statistic. Their
             standard deviation over root n is the standard error of ``value``.
-        columns: What a bootstrap sums with the resample's counts as weights, shape (n, s).
-        of_sums: Values, shape (B,), of resamples whose ``columns`` sum to shape (B, s).
+        columns: Gives what a bootstrap sums with the resample's counts as weights, shape (n, s).
+        of_sums: Values, shape (B,), of resamples whose ``columns()`` sum to shape (B, s).
     """
 
     value: float
     pseudo_values: Floats
-    columns: Floats
+    columns: Callable[[], Floats]
     of_sums: Callable[[Floats], Floats]
 
     @property
@@ -53,14 +53,14 @@ class Estimate:
 def of_mean(values: Floats) -> Estimate:
     """The mean of rows, shape (n,), n at least 1."""
     mean, n = float(values.mean()), values.size
-    return Estimate(mean, values, (values - mean)[:, None], lambda sums: np.asarray(mean + sums[:, 0] / n))
+    return Estimate(mean, values, lambda: (values - mean)[:, None], lambda sums: np.asarray(mean + sums[:, 0] / n))
 
 
 def of_corpus(statistics: Floats, aggregate: Aggregate) -> Estimate:
     """A corpus statistic of rows' sufficient statistics, shape (n, k), n at least 1."""
     whole = float(quietly(aggregate, statistics.sum(axis=0)))
     pseudo = jackknife(statistics, aggregate)
-    return Estimate(whole, pseudo, statistics, lambda sums: quietly(aggregate, sums))
+    return Estimate(whole, pseudo, lambda: statistics, lambda sums: quietly(aggregate, sums))
 
 
 def of_corpus_difference(baseline: Floats, candidate: Floats, aggregate: Aggregate) -> Estimate:
@@ -75,7 +75,7 @@ def of_corpus_difference(baseline: Floats, candidate: Floats, aggregate: Aggrega
 
     pseudo = jackknife(candidate, aggregate) - jackknife(baseline, aggregate)
     totals = np.concatenate([baseline.sum(axis=0), candidate.sum(axis=0)])
-    return Estimate(float(of_sums(totals)), pseudo, columns, of_sums)
+    return Estimate(float(of_sums(totals)), pseudo, lambda: columns, of_sums)
 
 
 def jackknife(statistics: Floats, aggregate: Aggregate) -> Floats:

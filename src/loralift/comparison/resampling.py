@@ -48,7 +48,7 @@ def bootstrap(estimates: Sequence[Estimate], seed: int, resamples: int) -> list[
     Returns:
         For each estimate, B values, sorted; fewer where an aggregate was not finite on a resample.
     """
-    sums = _weighted_sums([estimate.columns for estimate in estimates], "bootstrap", seed, resamples)
+    sums = _weighted_sums([estimate.columns() for estimate in estimates], "bootstrap", seed, resamples)
     replicates = [estimate.of_sums(summed) for estimate, summed in zip(estimates, sums, strict=True)]
     return [np.sort(found[np.isfinite(found)]) for found in replicates]
 

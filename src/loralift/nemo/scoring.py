@@ -14,8 +14,8 @@ from loralift.metrics import MetricSettings, score_examples
 from loralift.records import Example, Score, Scores
 from loralift.versions import need_run
 
-AT_ONCE = 5_120
-"""Rows of one call of the SDK: as many as ten of its concurrent batches."""
+AT_ONCE = 2_048
+"""Rows of one call of the SDK: as many as four of its concurrent batches."""
 
 type ScoreRows = Callable[[Sequence[Example]], Sequence[Score]]
 

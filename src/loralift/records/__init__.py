@@ -34,7 +34,7 @@ from loralift.records.figures import (
     Stopping,
     Verdict,
 )
-from loralift.records.ids import ById, Ids
+from loralift.records.ids import ById, IdKeeper, Ids
 from loralift.records.judging import (
     JUDGE_PREFERENCE,
     CheckName,
@@ -120,6 +120,7 @@ __all__ = [
     "Export",
     "Finding",
     "FinishReason",
+    "IdKeeper",
     "Ids",
     "Interval",
     "Judge",

@@ -12,7 +12,7 @@ from itertools import batched, chain
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from loralift.kept import Kept
-from loralift.records.ids import Ids
+from loralift.records.ids import IdKeeper, Ids
 from loralift.records.rows import Score
 
 if TYPE_CHECKING:  # every command imports the records; numpy would be a third of the time that --help takes
@@ -48,16 +48,17 @@ class Scores(Sequence[Score]):
         """The scores of rows, in their order; of what is by column already, itself."""
         if isinstance(rows, Scores):
             return rows
-        names: list[str] = []
+        names = IdKeeper()
         reasons: dict[str, int] = {}
 
         def blocks() -> Iterator[tuple[int, Arrays]]:
             for some in batched(rows, BLOCK):
-                names.extend(row.id for row in some)
+                for row in some:
+                    names.append(row.id)
                 yield len(some), _arrays(some, reasons)
 
         found = _Blocks.of(blocks(), reasons)
-        return cls(Ids.of(names), found)
+        return cls(names.ids(), found)
 
     @classmethod
     def of_values(cls, ids: Ids, values: Mapping[str, Floats]) -> Scores:

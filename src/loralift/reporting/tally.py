@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from loralift.records import Ids, Report, Row, conversation_of
+from loralift.records import IdKeeper, Ids, Report, Row, conversation_of
 
 if TYPE_CHECKING:  # a report of few rows is a command that should begin at once
     import numpy as np
@@ -65,8 +65,7 @@ class _Gathered:
 
     def __init__(self, report: Report, flags: tuple[str, ...]) -> None:
         self._primary_metric = report.comparison.primary if report.comparison is not None else ""
-        self._ids: list[str] = []
-        self._questions: list[str] = []
+        self._ids, self._questions = IdKeeper(), IdKeeper()
         self._repeated = self._turns = False
         self._primary = {variant: array("d") for variant in report.variants}
         self._flags = {(variant, flag): array("b") for variant in report.variants for flag in flags}
@@ -94,10 +93,9 @@ class _Gathered:
     def tally(self) -> Tally:
         import numpy as np
 
-        ids = Ids.of(self._ids)
         return Tally(
-            ids,
-            Ids.of(self._questions) if self._repeated else None,
+            self._ids.ids(),
+            self._questions.ids() if self._repeated else None,
             self._turns,
             {variant: np.array(of, dtype=np.float64) for variant, of in self._primary.items()},
             {key: np.array(of, dtype=np.int8) for key, of in self._flags.items()},

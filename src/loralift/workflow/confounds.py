@@ -23,7 +23,7 @@ from loralift.records import (
     ById,
     Confounds,
     CutComparison,
-    Ids,
+    IdKeeper,
     Leak,
     MetricComparison,
     MetricInfo,
@@ -99,7 +99,7 @@ def confounds_of(
 
 def columns_of(questions: Sequence[Question]) -> dict[str, ById[Plain]]:
     """The columns to slice by: the lengths of question and reference, and every further column of the data."""
-    names: list[str] = []
+    names = IdKeeper()
     lengths: dict[str, list[Plain]] = {"question words": [], "reference words": []}
     fields: dict[str, list[Plain]] = {}
     for place, question in enumerate(questions):
@@ -111,7 +111,7 @@ def columns_of(questions: Sequence[Question]) -> dict[str, ById[Plain]]:
             column += [None] * (place - len(column))
             # interned, since a topic of a million rows is one text
             column.append(sys.intern(value) if isinstance(value, str) else value)
-    ids = Ids.of(names)
+    ids = names.ids()
     every = {**lengths, **fields}
     return {name: ById(ids, column + [None] * (len(ids) - len(column))) for name, column in every.items()}
 

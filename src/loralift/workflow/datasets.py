@@ -22,7 +22,7 @@ from loralift.workflow.run_directory import RunDirectory
 SHOWN_CHARACTERS = 200
 
 MOST_ANSWERS = 10_000_000
-"""Of one variant to one data set: they are held in memory, some kilobytes each."""
+"""Of one variant to one data set: each takes some kilobytes of the disk, and a hundred bytes of memory."""
 
 
 @dataclass(frozen=True, slots=True)

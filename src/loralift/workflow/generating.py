@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from loralift import generation
 from loralift.comparison import repeat_id
 from loralift.config import RunConfig
 from loralift.errors import RunDirectoryError, UsageError, some
-from loralift.generation import Generator, OnProgress
+from loralift.generation import GenerationSettings, Generator
 from loralift.kept import chosen, keep
 from loralift.records import BASE, Answer, Example, Prompt, ReferenceLikelihood
 from loralift.workflow.asking import Asked, generation_settings
@@ -184,10 +184,20 @@ def generate_variant(
     todo = todo if only is None else _where(todo, lambda prompt: prompt.id in only)
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
-        answers = _in_parts(todo, advance, lambda some, told: generator.generate(of, some, settings, told))
-        append_answers(dataset.directory, variant, answers)
+        told = _Told(advance, len(todo))
+        append_answers(dataset.directory, variant, _answers(generator, of, todo, settings, told))
     if perplexity:
         _score_references(context, dataset, variant, generator, asked, label, of=of)
+
+
+def _answers(
+    generator: Generator, of: str, todo: Sequence[Prompt], settings: GenerationSettings, told: _Told
+) -> Iterator[Answer]:
+    """Answers to AT_ONCE prompts at a time: engines hold all prompts that they are given."""
+    for first in range(0, len(todo), AT_ONCE):
+        some = tuple(todo[first : first + AT_ONCE])
+        yield from generator.generate(of, some, settings, told)
+        told.end(len(some))
 
 
 def _score_references(
@@ -202,52 +212,85 @@ def _score_references(
 ) -> None:
     path = dataset.directory.references(variant)
     done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
-    part = context.part(asked.prompts)
-    todo = _not_yet(path, done, part)
-    with context.watcher.task(f"{label}reference perplexity", len(todo)) as advance:
-        append(path, _likelihoods(dataset, generator, asked, of, part, todo, advance))
+    total = len(_not_yet(path, done, context.part(asked.prompts)))
+    own = context.part(range(len(asked.prompts)))
+    with context.watcher.task(f"{label}reference perplexity", total) as advance:
+        append(path, _likelihoods(dataset, generator, asked, own, done, _Told(advance, total), of) if total else ())
+
+
+@dataclass
+class _Told:
+    """The progress of several calls of a generator as one.
+
+    Attributes:
+        advance: Told of all of them.
+        total: Rows that are to be told; what is scored besides is not.
+        rows: Finished by the calls before this one.
+        tokens: Likewise.
+        now: Tokens of this call.
+    """
+
+    advance: Advance
+    total: int
+    rows: int = 0
+    tokens: int = 0
+    now: int = 0
+
+    def __call__(self, rows: int, output_tokens: int) -> None:
+        """See `OnProgress`."""
+        self.now = output_tokens
+        self.advance(min(self.rows + rows, self.total), self.tokens + output_tokens)
+
+    def end(self, rows: int) -> None:
+        """A call ended, after so many rows."""
+        self.rows, self.tokens, self.now = self.rows + rows, self.tokens + self.now, 0
 
 
 def _likelihoods(
     dataset: DatasetRun,
     generator: Generator,
     asked: Asked,
+    own: Sequence[int],
+    done: Collection[str],
+    told: _Told,
     of: str,
-    part: Sequence[Prompt],
-    todo: Sequence[Prompt],
-    advance: Advance,
 ) -> Iterator[ReferenceLikelihood]:
-    """Score the references of some prompts, in the batches in which a run of all prompts scores them.
+    """Score references, AT_ONCE rows of the whole run at a time, whichever of them are done or another shard's.
 
-    All prompts of the data are gone through AT_ONCE at a time, so that whoever scores some of them, a shard or a run
-    that goes on, parts them as the whole run does.
+    Args:
+        dataset: The questions.
+        generator: The loaded model.
+        asked: How, with one prompt for each question, in their order.
+        own: The places of the prompts that are this shard's.
+        done: The ids of those that are scored.
+        told: The progress.
+        of: What the generator calls the variant.
     """
-    every, separator = len(todo) == len(asked.prompts), asked.asking.separator
-    wanted = set() if every else {prompt.id for prompt in todo}
-    own = wanted if every or part is todo else {prompt.id for prompt in part}
-    told = _Told(advance, len(todo))
     for first in range(0, len(asked.prompts), AT_ONCE):
-        whole = tuple(asked.prompts[first : first + AT_ONCE])
-        some = whole if every else tuple(prompt for prompt in whole if prompt.id in wanted)
-        if not some:
-            continue
-        references = {one.id: one.reference for one in dataset.data.questions[first : first + AT_ONCE]}
-        batches = _batches(generator, whole, own, references, separator) if len(some) < len(whole) else None
-        scored = some
+        here = slice(first, first + AT_ONCE)
+        prompts, questions = tuple(asked.prompts[here]), dataset.data.questions[here]
+        references = {question.id: question.reference for question in questions}
+        assert list(references) == [prompt.id for prompt in prompts], "prompts are of other questions"
+        part = [prompt for place, prompt in enumerate(prompts, first) if place in own]
+        wanted = {prompt.id for prompt in part if prompt.id not in done}
+        separator, batches = asked.asking.separator, None
+        if 0 < len(wanted) < len(prompts):
+            batches = _batches(generator, prompts, part, references, separator)
+        scored = wanted
         if batches is not None:
-            batches = batches.of({prompt.id for prompt in some})
-            within = {key for batch in batches.ids for key in batch}
-            scored = tuple(prompt for prompt in whole if prompt.id in within or prompt.id in wanted)
-        texts = [references[prompt.id] for prompt in scored]
-        found = generator.reference_likelihoods(of, scored, texts, separator, told, batches)
-        yield from (one for one in found if every or one.id in wanted)
-        told.ended(len(some))
+            batches = batches.of(wanted)
+            scored = {key for batch in batches.ids for key in batch} | wanted
+        todo = [prompt for prompt in prompts if prompt.id in scored]
+        texts = [references[prompt.id] for prompt in todo]
+        found = generator.reference_likelihoods(of, todo, texts, separator, told, batches) if todo else iter(())
+        yield from (one for one in found if one.id in wanted)
+        told.end(len(wanted))
 
 
 def _batches(
     generator: Generator,
-    whole: Sequence[Prompt],
-    own: Collection[str],
+    prompts: Sequence[Prompt],
+    part: Sequence[Prompt],
     references: Mapping[str, str],
     separator: str,
 ) -> Batches | None:
@@ -256,46 +299,13 @@ def _batches(
     A shard takes those of the whole run, unless it would score MOST_SCORED times its own; then those of its part.
     """
 
-    def of(prompts: Sequence[Prompt]) -> Batches | None:
-        return generator.reference_batches(prompts, [references[prompt.id] for prompt in prompts], separator)
+    def of(some: Sequence[Prompt]) -> Batches | None:
+        return generator.reference_batches(some, [references[prompt.id] for prompt in some], separator)
 
-    part = [prompt for prompt in whole if prompt.id in own]
-    found = of(whole)
-    if found is None or sum(map(len, found.of(own).ids)) <= MOST_SCORED * len(part):
-        return found
+    whole, own = of(prompts), {prompt.id for prompt in part}
+    if whole is None or sum(map(len, whole.of(own).ids)) <= MOST_SCORED * len(own):
+        return whole
     return of(part)
-
-
-def _in_parts[Made](
-    todo: Sequence[Prompt], advance: Advance, made: Callable[[Sequence[Prompt], OnProgress], Iterator[Made]]
-) -> Iterator[Made]:
-    """What a generator makes of AT_ONCE prompts at a time: engines hold all prompts that they are given."""
-    told = _Told(advance, len(todo))
-    for first in range(0, len(todo), AT_ONCE):
-        some = tuple(todo[first : first + AT_ONCE])
-        yield from made(some, told)
-        told.ended(len(some))
-
-
-class _Told:
-    """Counts on where a generator, which is given a part of the rows at a time, begins from nothing.
-
-    Args:
-        advance: Told the rows and tokens of all parts.
-        most: Rows in all; a generator may do some besides, for the sake of those in the same batch.
-    """
-
-    def __init__(self, advance: Advance, most: int) -> None:
-        self._advance, self._most = advance, most
-        self._rows = self._tokens = self._now = 0
-
-    def __call__(self, rows: int, output_tokens: int) -> None:
-        self._now = output_tokens
-        self._advance(min(self._rows + rows, self._most), self._tokens + output_tokens)
-
-    def ended(self, rows: int) -> None:
-        """A part is done."""
-        self._rows, self._tokens, self._now = self._rows + rows, self._tokens + self._now, 0
 
 
 def _where(prompts: Sequence[Prompt], wanted: Callable[[Prompt], bool]) -> Sequence[Prompt]:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from loralift.errors import RunDirectoryError
 from loralift.kept import keep
-from loralift.records import Answer, ById, Ids, ReferenceLikelihood
+from loralift.records import Answer, ById, IdKeeper, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.damage import within
@@ -40,7 +40,7 @@ def read_records[Record: (Answer, ReferenceLikelihood)](
     """
     directory = RunDirectory(path.parents[1])
     made = directory.made_with(path.parent.name) if directory.run.exists() else None
-    names: list[str] = []
+    names = IdKeeper()
 
     def records() -> Iterator[Record]:
         for number, row in enumerate(files.read_jsonl(path, torn=True), start=1):
@@ -55,7 +55,7 @@ def read_records[Record: (Answer, ReferenceLikelihood)](
 
     with within(path):
         rows = keep(records())
-        ids = Ids.of(names)
+        ids = names.ids()
         if ids.twice:
             number = ids.twice[0]
             raise RunDirectoryError(f"{path}, line {number + 1}: the id {ids[number]!r} is there twice")
@@ -69,13 +69,13 @@ def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False)
         RunDirectoryError: A file is damaged, or has an id twice.
     """
     place = directory.times(variant)
-    names, seconds = [], array("d")
+    names, seconds = IdKeeper(), array("d")
     with within(place):
         for row in files.read_jsonl(place, torn=True) if place.exists() else ():
             noted = decode(Time, row)
             names.append(noted.id)
             seconds.append(noted.seconds)
-    ids = Ids.of(names)
+    ids = names.ids()
     # of an answer that was given twice, since the first was lost with the process, the last time counts
     times = dict(zip(ids, seconds, strict=True)) if ids.twice else ById(ids, seconds)
     return read_records(directory.answers(variant), Answer, signed=signed, seconds=times)
