@@ -38,9 +38,14 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, size)
 
 
-@pytest.mark.usefixtures("many", "drawn")
-def test_every_file_is_the_same(cli: Callable[..., Any], arguments: list[str], finished: Path, tmp_path: Path) -> None:
-    run = tmp_path / "finished"
+@pytest.mark.usefixtures("drawn")
+def test_every_file_is_the_same(
+    cli: Callable[..., Any], arguments: list[str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    # not the shared run: where another of pytest's processes made it, it names another place of the data
+    finished, run = tmp_path / "memory" / "run", tmp_path / "files" / "run"
+    assert cli(*arguments, "-o", finished).code == 0
+    request.getfixturevalue("many")
     assert cli(*arguments, "-o", run).code == 0
     files = {path.relative_to(finished) for path in finished.rglob("*") if path.is_file()}
     assert files == {path.relative_to(run) for path in run.rglob("*") if path.is_file()}
