@@ -54,16 +54,15 @@ def sdk_paired_tests(
 def _paired_test(
     candidate: str,
     info: MetricInfo,
-    baseline: Sequence[Score],
-    scores: Sequence[Score],
+    baseline: Scores,
+    scores: Scores,
     question_of: Callable[[str], str] | None,
 ) -> SdkPairedTest:
-    left, right = Scores.of(baseline), Scores.of(scores)
-    places = left.ids.places_of(right.ids)
-    base, other = np.where(places < 0, np.nan, left.values(info.name)[places]), right.values(info.name)
+    places = baseline.ids.places_of(scores.ids)
+    base, other = np.where(places < 0, np.nan, baseline.values(info.name)[places]), scores.values(info.name)
     # values that our own comparison takes: neither NaN nor infinite
     both = (np.abs(base) <= LARGEST) & (np.abs(other) <= LARGEST)
-    ids = right.ids.take(both)
+    ids = scores.ids.take(both)
     n = len(ids) if question_of is None else len(set(map(question_of, ids)))
     if not FEWEST_PAIRS <= n <= MOST_PAIRS:
         note = f"not run: {n} pairs, and it is sound and affordable from {FEWEST_PAIRS} to {MOST_PAIRS}"
