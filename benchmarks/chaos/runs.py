@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from loralift import demo
 
 TIMES = ("run.json", "times.jsonl", "report.html", "report.md", "report.json", "eval-*.json")
 """Files that hold times, which no two runs share; `docs/run-directory.md` lists them."""
-
-UNORDERED = ("answers.jsonl", "references.jsonl")
-"""Files whose lines come in the order in which they were given, which a kill changes."""
 
 
 def arguments(output: Path, *, rows: int = 12, metrics: str = "rouge,f1,perplexity") -> list[str]:
@@ -31,7 +27,7 @@ def differences(run: Path, wanted: Path) -> list[str]:
     found = [f"{name} is missing" for name in sorted(theirs.keys() - ours.keys())]
     found += [f"{name} is left over" for name in sorted(ours.keys() - theirs.keys())]
     for name in sorted(ours.keys() & theirs.keys()):
-        if not _holds_times(ours[name]) and _content(ours[name]) != _content(theirs[name]):
+        if not _holds_times(ours[name]) and ours[name].read_bytes() != theirs[name].read_bytes():
             found.append(f"{name} differs")
     return found
 
@@ -47,8 +43,3 @@ def _files(run: Path) -> dict[str, Path]:
 
 def _holds_times(path: Path) -> bool:
     return any(path.match(pattern) for pattern in TIMES)
-
-
-def _content(path: Path) -> Sequence[bytes]:
-    lines = path.read_bytes().split(b"\n")
-    return sorted(lines) if path.name in UNORDERED else lines

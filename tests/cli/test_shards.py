@@ -79,11 +79,13 @@ def test_all_shards_are_the_plain_run(folder: Path, merged: Path) -> None:
     assert [leak["id"] for leak in whole["confounds"]["leaks"]["letters"]] == ["q3", "q4", "q5"]  # one a shard
 
 
+@pytest.mark.parametrize("most", [1, 4, 100], ids=["a row is a batch", "batches of rows of several shards", "one batch"])
 def test_references_are_scored_in_the_batches_of_the_whole_run(
-    arguments: list[str], cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     """Also what all prompts begin with, which is computed once, is that of all and not of a shard's, nor of a rest."""
-    monkeypatch.setattr(likelihood, "CPU_LOGITS_BYTES", 1)  # a row is a batch, as on CPUs with real vocabularies
+    rows_that_fit = likelihood.rows_that_fit
+    monkeypatch.setattr(likelihood, "rows_that_fit", lambda *given: min(rows_that_fit(*given), most))
     data = tmp_path / "data.jsonl"
     rows = [
         {
@@ -101,6 +103,8 @@ def test_references_are_scored_in_the_batches_of_the_whole_run(
         assert cli(*command, *more, "-o", tmp_path / name).code == 0
     assert cli("merge", tmp_path / "s0", tmp_path / "s1", "-o", tmp_path / "merged").code == 0
     assert differences(tmp_path / "merged", tmp_path / "plain") == []
+    shares = [(tmp_path / name / "letters/references.jsonl").read_bytes().count(b"\n") for name in ("s0", "s1")]
+    assert shares == {1: [6, 6], 4: [8, 4], 100: [12, 0]}[most]
 
     resumed = shutil.copytree(tmp_path / "plain", tmp_path / "resumed")
     path = resumed / "letters" / "references.jsonl"
@@ -150,6 +154,25 @@ def test_a_shard_that_was_killed_goes_on(
     assert "no verdict, as it is a part of the data; once all 3 are done: loralift merge" in outcome.out
     assert cli("merge", *shards, "-o", tmp_path / "run").code == 0
     assert differences(tmp_path / "run", folder / "plain") == []
+
+
+def test_a_likelihood_in_no_shard_or_in_two_is_refused(folder: Path, cli: Callable[..., Any], tmp_path: Path) -> None:
+    shards = [shutil.copytree(folder / f"s{n}", tmp_path / f"s{n}") for n in range(SHARDS)]
+    paths = [shard / "other" / "references.jsonl" for shard in shards]
+    whole = max(paths, key=lambda path: path.stat().st_size)
+    content = whole.read_bytes()
+    whole.write_bytes(content.split(b"\n", 1)[1])
+    outcome = cli("merge", *shards, "-o", tmp_path / "run")
+    assert outcome.code == 2
+    said = " ".join(outcome.err.split())
+    assert "not all shards are finished: 1 of 20 rows of other/references.jsonl are in none" in said
+    assert "run each of them again with --resume" in said
+    for path in paths:
+        path.write_bytes(content)
+    outcome = cli("merge", *shards, "-o", tmp_path / "run")
+    assert outcome.code == 2
+    assert "has rows that shard 1/3 does not ask" in " ".join(outcome.err.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_training_data_that_are_not_the_shards_are_refused(

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loralift import generation
 from loralift.comparison import repeat_id
 from loralift.config import RunConfig
-from loralift.errors import RunDirectoryError, UsageError, some
+from loralift.errors import RunDirectoryError, UsageError
 from loralift.generation import GenerationSettings, Generator
-from loralift.kept import chosen, keep
-from loralift.records import BASE, Answer, Example, Prompt, ReferenceLikelihood
+from loralift.kept import keep
+from loralift.records import BASE, Answer, Example, Prompt
 from loralift.workflow.asking import Asked, generation_settings
 from loralift.workflow.datasets import DatasetRun
-from loralift.workflow.progress import Advance, RunContext, Watcher
-from loralift.workflow.recorded import append, append_answers, read_records
+from loralift.workflow.likelihoods import score_references
+from loralift.workflow.progress import AT_ONCE, RunContext, Told, Watcher
+from loralift.workflow.recorded import append_answers, not_yet, read_records, where
 from loralift.workflow.run_directory import RunDirectory
 
 if TYPE_CHECKING:
-    from loralift.generation.base import Batches
     from loralift.generation.model.base_model import BaseModel
     from loralift.generation.ray.cluster import Room
-
-AT_ONCE = 10_000
-"""Most prompts that an engine is given at a time: it holds, sorts and batches all of them."""
-
-MOST_SCORED = 1.25
-"""How many references a shard may score for each of its own, so as to score them in the batches of the whole run."""
 
 AGAIN = "base-again"
 """The folder of the base's second answers."""
@@ -180,137 +173,26 @@ def generate_variant(
     """
     label = f"{variant}: {dataset.label} " if dataset.label else f"{variant}: "
     of = BASE if alone else variant
-    todo = _unanswered(dataset.directory, variant, repeated(context.part(asked.prompts), dataset.repeats))
-    todo = todo if only is None else _where(todo, lambda prompt: prompt.id in only)
+    own = repeated(context.part(asked.prompts), dataset.repeats)
+    todo = _unanswered(dataset.directory, variant, own)
+    todo = todo if only is None else where(todo, lambda prompt: prompt.id in only)
     with context.watcher.task(f"{label}answers", len(todo)) as advance:
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
-        told = _Told(advance, len(todo))
-        append_answers(dataset.directory, variant, _answers(generator, of, todo, settings, told))
+        told = Told(advance, len(todo))
+        answers = _answers(generator, of, todo, settings, told)
+        append_answers(dataset.directory, variant, answers, lambda: (prompt.id for prompt in own))
     if perplexity:
-        _score_references(context, dataset, variant, generator, asked, label, of=of)
+        score_references(context, dataset, variant, generator, asked, label, of=of)
 
 
 def _answers(
-    generator: Generator, of: str, todo: Sequence[Prompt], settings: GenerationSettings, told: _Told
+    generator: Generator, of: str, todo: Sequence[Prompt], settings: GenerationSettings, told: Told
 ) -> Iterator[Answer]:
     """Answers to AT_ONCE prompts at a time: engines hold all prompts that they are given."""
     for first in range(0, len(todo), AT_ONCE):
         some = tuple(todo[first : first + AT_ONCE])
         yield from generator.generate(of, some, settings, told)
         told.end(len(some))
-
-
-def _score_references(
-    context: RunContext,
-    dataset: DatasetRun,
-    variant: str,
-    generator: Generator,
-    asked: Asked,
-    label: str,
-    *,
-    of: str,
-) -> None:
-    path = dataset.directory.references(variant)
-    done = read_records(path, ReferenceLikelihood, signed=True) if path.exists() else {}
-    total = len(_not_yet(path, done, context.part(asked.prompts)))
-    own = context.part(range(len(asked.prompts)))
-    with context.watcher.task(f"{label}reference perplexity", total) as advance:
-        append(path, _likelihoods(dataset, generator, asked, own, done, _Told(advance, total), of) if total else ())
-
-
-@dataclass
-class _Told:
-    """The progress of several calls of a generator as one.
-
-    Attributes:
-        advance: Told of all of them.
-        total: Rows that are to be told; what is scored besides is not.
-        rows: Finished by the calls before this one.
-        tokens: Likewise.
-        now: Tokens of this call.
-    """
-
-    advance: Advance
-    total: int
-    rows: int = 0
-    tokens: int = 0
-    now: int = 0
-
-    def __call__(self, rows: int, output_tokens: int) -> None:
-        """See `OnProgress`."""
-        self.now = output_tokens
-        self.advance(min(self.rows + rows, self.total), self.tokens + output_tokens)
-
-    def end(self, rows: int) -> None:
-        """A call ended, after so many rows."""
-        self.rows, self.tokens, self.now = self.rows + rows, self.tokens + self.now, 0
-
-
-def _likelihoods(
-    dataset: DatasetRun,
-    generator: Generator,
-    asked: Asked,
-    own: Sequence[int],
-    done: Collection[str],
-    told: _Told,
-    of: str,
-) -> Iterator[ReferenceLikelihood]:
-    """Score references, AT_ONCE rows of the whole run at a time, whichever of them are done or another shard's.
-
-    Args:
-        dataset: The questions.
-        generator: The loaded model.
-        asked: How, with one prompt for each question, in their order.
-        own: The places of the prompts that are this shard's.
-        done: The ids of those that are scored.
-        told: The progress.
-        of: What the generator calls the variant.
-    """
-    for first in range(0, len(asked.prompts), AT_ONCE):
-        here = slice(first, first + AT_ONCE)
-        prompts, questions = tuple(asked.prompts[here]), dataset.data.questions[here]
-        references = {question.id: question.reference for question in questions}
-        assert list(references) == [prompt.id for prompt in prompts], "prompts are of other questions"
-        part = [prompt for place, prompt in enumerate(prompts, first) if place in own]
-        wanted = {prompt.id for prompt in part if prompt.id not in done}
-        separator, batches = asked.asking.separator, None
-        if 0 < len(wanted) < len(prompts):
-            batches = _batches(generator, prompts, part, references, separator)
-        scored = wanted
-        if batches is not None:
-            batches = batches.of(wanted)
-            scored = {key for batch in batches.ids for key in batch} | wanted
-        todo = [prompt for prompt in prompts if prompt.id in scored]
-        texts = [references[prompt.id] for prompt in todo]
-        found = generator.reference_likelihoods(of, todo, texts, separator, told, batches) if todo else iter(())
-        yield from (one for one in found if one.id in wanted)
-        told.end(len(wanted))
-
-
-def _batches(
-    generator: Generator,
-    prompts: Sequence[Prompt],
-    part: Sequence[Prompt],
-    references: Mapping[str, str],
-    separator: str,
-) -> Batches | None:
-    """In which batches a part of the references is scored, so that the last digits are those of a run of all at once.
-
-    A shard takes those of the whole run, unless it would score MOST_SCORED times its own; then those of its part.
-    """
-
-    def of(some: Sequence[Prompt]) -> Batches | None:
-        return generator.reference_batches(some, [references[prompt.id] for prompt in some], separator)
-
-    whole, own = of(prompts), {prompt.id for prompt in part}
-    if whole is None or sum(map(len, whole.of(own).ids)) <= MOST_SCORED * len(own):
-        return whole
-    return of(part)
-
-
-def _where(prompts: Sequence[Prompt], wanted: Callable[[Prompt], bool]) -> Sequence[Prompt]:
-    """The prompts of which something holds."""
-    return chosen(prompts, [place for place, prompt in enumerate(prompts) if wanted(prompt)])
 
 
 def repeated(prompts: Sequence[Prompt], repeats: int) -> Sequence[Prompt]:
@@ -352,7 +234,8 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
     settings = replace(settings, seed=settings.seed + 1, batch_size=at_once | 1)
     todo = _unanswered(dataset.directory, AGAIN, chosen)
     with context.watcher.task(f"{BASE}: once more", len(todo)) as advance:
-        append_answers(dataset.directory, AGAIN, generator.generate(BASE, todo, settings, advance) if todo else ())
+        answers = generator.generate(BASE, todo, settings, advance) if todo else ()
+        append_answers(dataset.directory, AGAIN, answers, lambda: (prompt.id for prompt in chosen))
 
 
 def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> Sequence[Prompt]:
@@ -363,7 +246,7 @@ def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]
     """
     path = directory.answers(variant)
     done = read_records(path, Answer, signed=True) if path.exists() else {}
-    todo = _not_yet(path, done, prompts)
+    todo = not_yet(path, done, prompts)
     for prompt in prompts if done else ():
         counted = done[prompt.id].prompt_tokens if prompt.id in done else None
         if counted is not None and counted != len(prompt.token_ids):
@@ -373,15 +256,3 @@ def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]
                 "back"
             )
     return todo
-
-
-def _not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> Sequence[Prompt]:
-    """The prompts whose ids are not done; ids that are no prompt's show that the file is of another run."""
-    if not done:
-        return prompts
-    if strange := set(done) - {prompt.id for prompt in prompts}:
-        raise RunDirectoryError(
-            f"{path} has rows of questions that are not asked here ({some(sorted(strange))}): it is of another run; "
-            "remove that file to make them anew, or put the right one back"
-        )
-    return _where(prompts, lambda prompt: prompt.id not in done)

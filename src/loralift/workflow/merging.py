@@ -44,7 +44,7 @@ class _File:
         variant: Whose it is.
         path: Of a variant's folder, the file.
         ids: What it must hold, in the order of the data.
-        share: Which of the ids a shard asked.
+        share: Which of the ids a shard asked; None: it took whole batches, which only its engine knows.
         read: Its records in one shard.
     """
 
@@ -52,7 +52,7 @@ class _File:
     variant: str
     path: Callable[[RunDirectory], Path]
     ids: Sequence[str]
-    share: Callable[[Piece], Sequence[str]]
+    share: Callable[[Piece], Sequence[str]] | None
     read: Callable[[RunDirectory], Mapping[str, Answer | ReferenceLikelihood]]
 
 
@@ -220,7 +220,7 @@ def _files(dataset: DatasetRun, config: RunConfig, scoring: Scoring) -> list[_Fi
             variant,
             lambda place: place.references(variant),
             once,
-            lambda piece: piece.shard.part(once),
+            None,
             lambda place: read_records(place.references(variant), ReferenceLikelihood, signed=True),
         )
 
@@ -238,11 +238,12 @@ def _united(pieces: Sequence[Piece], file: _File) -> list[Answer | ReferenceLike
         RunDirectoryError: A shard lacks some of its rows, or has rows of others.
     """
     found: dict[str, Answer | ReferenceLikelihood] = {}
+    every = frozenset(file.ids)
     for piece in pieces:
-        place = piece.of(file.part)
-        path = file.path(place)
-        own, rows = file.share(piece), file.read(place) if path.exists() else {}
-        if missing := [row for row in own if row not in rows]:
+        path = file.path(piece.of(file.part))
+        rows = file.read(piece.of(file.part)) if path.exists() else {}
+        own = every - found.keys() if file.share is None else file.share(piece)
+        if file.share is not None and (missing := [row for row in own if row not in rows]):
             raise RunDirectoryError(
                 f"shard {piece.shard} in {piece.directory.root} is not finished: {path} lacks {len(missing)} of "
                 f"{len(own)} rows ({some(missing)}): run it again with --resume"
@@ -252,6 +253,12 @@ def _united(pieces: Sequence[Piece], file: _File) -> list[Answer | ReferenceLike
                 f"{path} has rows that shard {piece.shard} does not ask ({some(strange)}): {REMEDY}"
             )
         found.update(rows)
+    if missing := [row for row in file.ids if row not in found]:
+        where = f"{file.part}/{file.variant}".lstrip("/")
+        raise RunDirectoryError(
+            f"not all shards are finished: {len(missing)} of {len(file.ids)} rows of {where}/{path.name} are in none "
+            f"({some(missing)}): run each of them again with --resume"
+        )
     return [found[row] for row in file.ids]
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from loralift.generation.model.base_model import BaseModel
 
 
+AT_ONCE = 10_000
+"""Most prompts that an engine is given at a time: it holds, sorts and batches all of them."""
+
+
 class Advance(Protocol):
     """Reports the progress of a task; has the signature of a generator's `OnProgress`."""
 
@@ -47,6 +51,34 @@ class Silent:
 
 def _nothing(rows: int, output_tokens: int = 0) -> None:
     del rows, output_tokens
+
+
+@dataclass
+class Told:
+    """The progress of several calls of a generator as one.
+
+    Attributes:
+        advance: Told of all of them.
+        total: Rows that are to be told; what is scored besides is not.
+        rows: Finished by the calls before this one.
+        tokens: Likewise.
+        now: Tokens of this call.
+    """
+
+    advance: Advance
+    total: int
+    rows: int = 0
+    tokens: int = 0
+    now: int = 0
+
+    def __call__(self, rows: int, output_tokens: int) -> None:
+        """See `OnProgress`."""
+        self.now = output_tokens
+        self.advance(min(self.rows + rows, self.total), self.tokens + output_tokens)
+
+    def end(self, rows: int) -> None:
+        """A call ended, after so many rows."""
+        self.rows, self.tokens, self.now = self.rows + rows, self.tokens + self.now, 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +121,7 @@ class RunContext:
     def part[Row](self, rows: Sequence[Row]) -> Sequence[Row]:
         """Those of all rows that are asked here."""
         return rows if self.shard is None else self.shard.part(rows)
+
+    def deals(self, place: int) -> bool:
+        """Whether what is dealt out to the shards in turn is dealt here, by its place."""
+        return self.shard is None or place % self.shard.of == self.shard.index

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
-from loralift.errors import RunDirectoryError
-from loralift.kept import keep
-from loralift.records import Answer, ById, IdKeeper, ReferenceLikelihood
+from loralift.errors import RunDirectoryError, some
+from loralift.kept import chosen, keep
+from loralift.records import Answer, ById, IdKeeper, Ids, Prompt, ReferenceLikelihood
 from loralift.workflow import files
 from loralift.workflow.codec import decode, plain
 from loralift.workflow.damage import within
@@ -89,10 +90,13 @@ class Time:
     seconds: float
 
 
-def append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answer]) -> None:
-    """Append answers and their times as they come."""
+def append_answers(
+    directory: RunDirectory, variant: str, answers: Iterable[Answer], order: Callable[[], Iterable[str]]
+) -> None:
+    """Append answers and their times as they come; see `append`."""
     with files.appending(directory.times(variant)) as times:
-        append(directory.answers(variant), _timed(times, answers))
+        append(directory.answers(variant), _timed(times, answers), order)
+    put_in_order(directory.times(variant), order(), last=True)
 
 
 def _timed(times: TextIO, answers: Iterable[Answer]) -> Iterator[Answer]:
@@ -108,8 +112,14 @@ def line_of(record: Answer | ReferenceLikelihood, made: str) -> dict[str, Any]:
     return {key: value for key, value in plain(record).items() if key != "seconds"} | {MADE_WITH: made}
 
 
-def append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
-    """Append records as they come, each on the disk before the next one is asked for."""
+def append(path: Path, records: Iterable[Answer | ReferenceLikelihood], order: Callable[[], Iterable[str]]) -> None:
+    """Append records as they come, each on the disk before the next one is asked for; then put all into order.
+
+    Args:
+        path: ``RUN/VARIANT/FILE``.
+        records: What is appended.
+        order: Gives the ids of all rows that may be in the file, in the order of the data.
+    """
     made = RunDirectory(path.parents[1]).made_with(path.parent.name)
     due = time.monotonic() + SYNC_SECONDS
     with files.appending(path) as file:
@@ -118,3 +128,61 @@ def append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
             files.append_line(file, line_of(record, made), sync=late)
             if late:
                 due = time.monotonic() + SYNC_SECONDS
+    put_in_order(path, order())
+
+
+def put_in_order(path: Path, ids: Iterable[str], *, last: bool = False) -> None:
+    """Bring lines into the order of the data, so that equal runs have equal files, however their rows came.
+
+    The file is replaced as a whole: a process that is killed here leaves it as it was.
+
+    Args:
+        path: A file of lines with ids.
+        ids: Of all rows that may be in it, in the order of the data.
+        last: Whether of lines of one id the last one stays alone; else none may be there twice.
+
+    Raises:
+        RunDirectoryError: It cannot be written, a line is of no such row, or an id is there twice.
+    """
+    names, begins, ends, end = IdKeeper(), array("q"), array("q"), 0
+    with path.open("rb") as file:
+        for line in file:
+            begin, end = end, end + len(line)
+            if line.strip():
+                names.append(json.loads(line)["id"])
+                begins.append(begin)
+                ends.append(end)
+        found, wanted = names.ids(), Ids.of(ids)
+        if (wanted.places_of(found) < 0).any() or (found.twice and not last):
+            raise RunDirectoryError(f"{path} has a row twice, or one that is not asked here: remove that file")
+        places = found.places_of(wanted)
+        places = places[places >= 0]
+        if len(places) < len(found) or (places[1:] < places[:-1]).any():
+            with files.disk_errors(path):
+                files.replace(path, (_part(file, begins[place], ends[place]) for place in places.tolist()))
+
+
+def _part(file: BinaryIO, begin: int, end: int) -> bytes:
+    file.seek(begin)
+    return file.read(end - begin)
+
+
+def not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+    """The prompts whose ids are not done; ids that are no prompt's show that the file is of another run.
+
+    Raises:
+        RunDirectoryError: There are such ids.
+    """
+    if not done:
+        return prompts
+    if strange := set(done) - {prompt.id for prompt in prompts}:
+        raise RunDirectoryError(
+            f"{path} has rows of questions that are not asked here ({some(sorted(strange))}): it is of another run; "
+            "remove that file to make them anew, or put the right one back"
+        )
+    return where(prompts, lambda prompt: prompt.id not in done)
+
+
+def where(prompts: Sequence[Prompt], wanted: Callable[[Prompt], bool]) -> Sequence[Prompt]:
+    """The prompts of which something holds."""
+    return chosen(prompts, [place for place, prompt in enumerate(prompts) if wanted(prompt)])

@@ -283,8 +283,9 @@ class TransformersGenerator:
         return self._score_pairs(variant, pairs, _Tally(on_progress), batches)
 
     def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> Batches:
-        """Which references are scored together, as long as memory suffices."""
-        return self._batches(self._fitting(likelihood.encode_pairs(self.encode, prompts, references, separator)))
+        """Which references are scored together, as long as memory suffices; what it did before makes no difference."""
+        rows = self._fitting(likelihood.encode_pairs(self.encode, prompts, references, separator))
+        return self._batches(rows, RowLimit())
 
     def next_token_log_probabilities(
         self, variant: str, prompts: Sequence[Prompt], batch_size: int | None = None
@@ -320,7 +321,7 @@ class TransformersGenerator:
         fitting = [pair for pair in pairs if window is None or len(pair.token_ids) <= window]
         return sorted(fitting, key=lambda pair: (-len(pair.token_ids), pair.id))
 
-    def _batches(self, rows: Sequence[likelihood.Pair]) -> Batches:
+    def _batches(self, rows: Sequence[likelihood.Pair], limit: RowLimit) -> Batches:
         """Which rows are scored together, longest first."""
         base, together = self._loaded.base, self._together()
         columns = base.config.get_text_config().vocab_size
@@ -332,9 +333,7 @@ class TransformersGenerator:
 
         plain = self._capability.loop and not self._capability.packed
         prefix = shared_tokens([pair.prompt for pair in rows]) if plain else ()
-        return Batches(
-            tuple(tuple(pair.id for pair in batch) for batch in cut(rows, self._scoring_limit, fits)), prefix
-        )
+        return Batches(tuple(tuple(pair.id for pair in batch) for batch in cut(rows, limit, fits)), prefix)
 
     def _score_pairs(
         self, variant: str, pairs: Sequence[likelihood.Pair], tally: _Tally, batches: Batches | None
@@ -344,7 +343,7 @@ class TransformersGenerator:
         tally.finished(len(left_out), 0)
         yield from (ReferenceLikelihood(pair.id, None, pair.reference) for pair in pairs if pair.id in left_out)
 
-        batches = batches or self._batches(rows)
+        batches = batches or self._batches(rows, self._scoring_limit)
         rows = likelihood.in_batches(rows, batches)
         number = {key: number for number, batch in enumerate(batches.ids) for key in batch}
         parallel = self._loaded.base.device.type == "cpu" and self._threads(variant)
