@@ -79,7 +79,9 @@ def test_all_shards_are_the_plain_run(folder: Path, merged: Path) -> None:
     assert [leak["id"] for leak in whole["confounds"]["leaks"]["letters"]] == ["q3", "q4", "q5"]  # one a shard
 
 
-@pytest.mark.parametrize("most", [1, 4, 100], ids=["a row is a batch", "batches of rows of several shards", "one batch"])
+@pytest.mark.parametrize(
+    "most", [1, 4, 100], ids=["a row is a batch", "batches of rows of several shards", "one batch"]
+)
 def test_references_are_scored_in_the_batches_of_the_whole_run(
     arguments: list[str], cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:

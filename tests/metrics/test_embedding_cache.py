@@ -20,7 +20,7 @@ import numpy as np
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache
 cache = EmbeddingCache(Path(sys.argv[1]), b"model")
 for row in range(100):
-    cache.write({f"{sys.argv[2]}{row}": Embedded(np.full(4, row, np.float32), 1)})
+    cache.write({f"{sys.argv[2]}{row}": Embedded(np.full(4, row, np.float32), 1)}, 4)
 """
 
 
@@ -34,17 +34,18 @@ def cache(tmp_path):
 
 
 def test_what_was_written_is_read_by_the_same_model_alone(cache):
-    assert cache.read(["one"]) == {}
-    cache.write({"one": embedded(0.1), "two\ud800": embedded(2, windows=3)})
-    found = cache.read(["two\ud800", "none", "one"])
+    assert cache.read(["one"], 4) == {}
+    cache.write({"one": embedded(0.1), "two\ud800": embedded(2, windows=3)}, 4)
+    found = cache.read(["two\ud800", "none", "one"], 4)
     assert {text: each.windows for text, each in found.items()} == {"one": 1, "two\ud800": 3}
     assert found["one"].vector.tolist() == embedded(0.1).vector.tolist()
-    assert EmbeddingCache(cache.path, b"other").read(["one"]) == {}
+    assert EmbeddingCache(cache.path, b"other").read(["one"], 4) == {}
+    assert cache.read(["one"], 8) == {}
 
 
 def test_more_texts_than_one_query_takes(cache):
-    cache.write({str(row): embedded(row) for row in range(1100)})
-    found = cache.read([str(row) for row in range(1200)])
+    cache.write({str(row): embedded(row) for row in range(1100)}, 4)
+    found = cache.read([str(row) for row in range(1200)], 4)
     assert len(found) == 1100
     assert found["1099"].vector[0] == 1099
 
@@ -53,42 +54,42 @@ def test_more_texts_than_one_query_takes(cache):
 def test_a_damaged_file_is_as_good_as_empty(cache, content):
     cache.path.parent.mkdir()
     cache.path.write_bytes(content)
-    assert cache.read(["one"]) == {}
-    cache.write({"one": embedded(1)})
-    assert len(cache.read(["one"])) == (not content)
+    assert cache.read(["one"], 4) == {}
+    cache.write({"one": embedded(1)}, 4)
+    assert len(cache.read(["one"], 4)) == (not content)
 
 
 def test_a_foreign_table_or_value_is_as_good_as_none(cache):
-    cache.write({"one": embedded(1)})
+    cache.write({"one": embedded(1)}, 4)
     with sqlite3.connect(cache.path) as connection:
         connection.execute("UPDATE embeddings SET vector = x'010203'")
-    assert cache.read(["one"]) == {}
+    assert cache.read(["one"], 4) == {}
     with sqlite3.connect(cache.path) as connection:
         connection.execute("DROP TABLE embeddings")
         connection.execute("CREATE TABLE embeddings (other TEXT)")
-    assert cache.read(["one"]) == {}
-    cache.write({"one": embedded(1)})
+    assert cache.read(["one"], 4) == {}
+    cache.write({"one": embedded(1)}, 4)
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     blocked = EmbeddingCache(tmp_path / "file" / "embeddings.sqlite", b"model")
-    blocked.write({"one": embedded(1)})
-    assert blocked.read(["one"]) == {}
+    blocked.write({"one": embedded(1)}, 4)
+    assert blocked.read(["one"], 4) == {}
 
 
 def test_the_oldest_go_first(cache, monkeypatch):
     monkeypatch.setattr(embedding_cache, "MOST_ROWS", 3)
     for text in "abcde":
-        cache.write({text: embedded(1)})
-    assert list(cache.read(list("abcde"))) == list("cde")
+        cache.write({text: embedded(1)}, 4)
+    assert sorted(cache.read(list("abcde"), 4)) == list("cde")
 
 
 def test_two_processes_at_once(cache):
     command = [sys.executable, "-c", WRITER, str(cache.path)]
     writers = [subprocess.Popen([*command, name]) for name in "ab"]
     assert [writer.wait(60) for writer in writers] == [0, 0]
-    assert len(cache.read([f"{name}{row}" for name in "ab" for row in range(100)])) == 200
+    assert len(cache.read([f"{name}{row}" for name in "ab" for row in range(100)], 4)) == 200
 
 
 def test_a_second_run_embeds_no_reference_again_but_another_model_does(cache, monkeypatch):

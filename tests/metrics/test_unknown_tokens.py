@@ -57,10 +57,10 @@ def test_what_is_not_seen_is_remembered_but_not_written(tmp_path):
     written = {}
 
     class Cache:
-        def read(self, texts):
+        def read(self, texts, rows):
             return {}
 
-        def write(self, made):
+        def write(self, made, rows):
             written.update({text: each.seen for text, each in made.items()})
 
     embedder = Embedder(embeddings.load("sbert", "cpu")._model, cache=Cache())

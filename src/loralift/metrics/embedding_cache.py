@@ -56,8 +56,16 @@ def identity_of(model: Any) -> bytes:
     for name, weights in sorted(model.state_dict().items()):
         digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}\0".encode())
         digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    # The word: files of before may hold texts that the tokenizer cannot see, which are no longer written.
-    settings = [model, "seen", model.max_seq_length, model.prompts, model.default_prompt_name, model.truncate_dim]
+    # The words: files of before may hold texts that the tokenizer cannot see, and embeddings by the batch they were in.
+    settings = [
+        model,
+        "seen",
+        "alone",
+        model.max_seq_length,
+        model.prompts,
+        model.default_prompt_name,
+        model.truncate_dim,
+    ]
     settings += [model.device.type, *(version(name) for name in ("loralift", "sentence-transformers", "transformers"))]
     digest.update("\0".join(map(str, [*settings, torch.__version__])).encode())
     tokenizer = json.loads(model.tokenizer.backend_tokenizer.to_str())
@@ -78,9 +86,9 @@ class EmbeddingCache:
     path: Path
     identity: bytes
 
-    def read(self, texts: Sequence[str]) -> dict[str, Embedded]:
-        """Those of the texts that are there."""
-        by_key = {self._key(text): text for text in texts}
+    def read(self, texts: Sequence[str], rows: int) -> dict[str, Embedded]:
+        """Those of the texts that are there, as they are embedded in batches of so many windows."""
+        by_key = {self._key(text, rows): text for text in texts}
         keys, found = list(by_key), {}
         # A value of another kind, as of a file that is damaged, is none either.
         with suppress(sqlite3.Error, OSError, ValueError, TypeError), self._open() as connection:
@@ -92,20 +100,20 @@ class EmbeddingCache:
                     found[by_key[key]] = Embedded(np.frombuffer(vector, dtype=np.float32), windows)
         return found
 
-    def write(self, embedded: Mapping[str, Embedded]) -> None:
+    def write(self, embedded: Mapping[str, Embedded], rows: int) -> None:
         """Add the texts that the tokenizer can see, and drop the oldest ones beyond what the file may hold."""
-        rows = [
-            (self._key(text), each.windows, each.vector.astype(np.float32).tobytes())
+        lines = [
+            (self._key(text, rows), each.windows, each.vector.astype(np.float32).tobytes())
             for text, each in embedded.items()
             if each.seen
         ]
         with suppress(sqlite3.Error, OSError), self._open() as connection, connection:
-            connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", rows)
+            connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", lines)
             last = "SELECT MAX(rowid) FROM embeddings"
             connection.execute(f"DELETE FROM embeddings WHERE rowid <= ({last}) - {MOST_ROWS}")
 
-    def _key(self, text: str) -> bytes:
-        return hashlib.sha256(self.identity + text.encode("utf-8", "surrogatepass")).digest()
+    def _key(self, text: str, rows: int) -> bytes:
+        return hashlib.sha256(self.identity + b"%d\0" % rows + text.encode("utf-8", "surrogatepass")).digest()
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

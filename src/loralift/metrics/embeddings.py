@@ -2,14 +2,20 @@
 
 A text within the model's window has the embedding that ``SentenceTransformer.encode`` gives. A longer one is cut into
 windows of token ids; its embedding is the mean of theirs, weighted by their tokens, at length one.
+
+A batch always has the same number of windows and one of few lengths, filled up where need be: in batches of other
+shapes, sums are added up in other orders. So a text's embedding is the same to the bit whatever is embedded with it or
+was before, in which process and from which cache.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import batched, groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +26,20 @@ from loralift.cache import cache_folder
 from loralift.cores import side_by_side
 from loralift.errors import LoraLiftError, ModelError
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, identity_of
-from loralift.metrics.neural import OWN_CODE, Window, batches, cut, quiet, well_formed
+from loralift.metrics.neural import OWN_CODE, Window, cut, quiet, well_formed
 from loralift.metrics.unknown_tokens import unseen
 from loralift.prepacking import prepack, prepackable
 from loralift.reading import read_json, reading, reason_of
 
 Vector = NDArray[np.float32]
 
-# Windows of a batch on a processor, where one batch a core is computed at a time: more do not stay in its cache. 162
-# answers took two cores 5.1, 4.6, 4.2 and 4.2 s in batches of 2, 4, 8 and 16; two batches at a time 3.9, 3.8, 3.7, 3.9.
-CPU_WINDOWS = 8
+# Windows of a batch on a processor, where one batch a core is computed at a time: more do not stay in its cache, and
+# leave more to fill up. 400 of FiQA's answers took two cores 8.1, 8.1 and 8.6 s in batches of 2, 4 and 8, and 16 of them
+# 0.50, 0.65 and 0.97 s; 7.8 and 0.45 s with nothing to fill up, when last digits depended on what was in a batch.
+CPU_WINDOWS = 2
+
+LENGTHS = 16
+"""Of how many tokens windows are multiples, once they are filled up; a window at the model's limit is as it is."""
 
 SBERT = "sentence-transformers/all-MiniLM-L6-v2"
 ALIASES = {"sbert": SBERT}
@@ -89,14 +99,15 @@ class Embedder:
         distinct = list(dict.fromkeys(texts))
         found = {text: self._memory[text] for text in distinct if text in self._memory}
         cache = self._cache if again else None
+        rows = self._rows(batch_size)
         if cache is not None:
-            found.update(cache.read([text for text in distinct if text not in found]))
+            found.update(cache.read([text for text in distinct if text not in found], rows))
         new = [text for text in distinct if text not in found]
         if new:
-            made = dict(zip(new, self._embed_new(new, batch_size), strict=True))
+            made = dict(zip(new, self._embed_new(new, rows), strict=True))
             found.update(made)
             if cache is not None:
-                cache.write(made)
+                cache.write(made, rows)
         for text, embedded in found.items():
             self._memory[text] = embedded
             self._memory.move_to_end(text)
@@ -112,38 +123,80 @@ class Embedder:
         assert self.window is not None
         return cut(self._model.tokenizer, [self._prompt + text for text in texts], self.window)
 
-    def _embed_new(self, texts: list[str], batch_size: int) -> list[Embedded]:
+    def _rows(self, batch_size: int) -> int:
+        """Windows of every batch."""
+        return min(batch_size, CPU_WINDOWS) if self._model.device.type == "cpu" else batch_size
+
+    def _embed_new(self, texts: list[str], rows: int) -> list[Embedded]:
         if self.window is None:
             whole = [well_formed(text) for text in texts]
-            vectors = self._model.encode(whole, batch_size=batch_size, show_progress_bar=False)
+            # one by one, since nothing says how to fill batches up
+            vectors = [self._model.encode([text], show_progress_bar=False)[0] for text in whole]
             blind = self._unseen(texts, None)
             return [Embedded(vector, 1, not unknown) for vector, unknown in zip(vectors, blind, strict=True)]
         cuts = self._cut(texts)
-        rows = self._embed_windows([window for windows in cuts for window in windows], batch_size)
+        every = self._embed_windows([window for windows in cuts for window in windows], rows)
         ends = np.cumsum([len(windows) for windows in cuts])
         return [
             Embedded(_pool(windows, vectors), len(windows), not unknown)
             for windows, vectors, unknown in zip(
-                cuts, np.split(rows, ends[:-1]), self._unseen(texts, cuts), strict=True
+                cuts, np.split(every, ends[:-1]), self._unseen(texts, cuts), strict=True
             )
         ]
 
-    def _embed_windows(self, windows: list[Window], batch_size: int) -> Vector:
+    def _embed_windows(self, windows: list[Window], rows: int) -> Vector:
         import torch
 
-        def embed(batch: list[int]) -> Vector:
+        def embed(batch: Shape) -> Vector:
+            full = [windows[i].inputs for i in (*batch.places, *batch.places[:1] * (rows - len(batch.places)))]
             with torch.inference_mode():
-                inputs = self._model.tokenizer.pad([windows[i].inputs for i in batch], return_tensors="pt")
+                inputs = self._model.tokenizer.pad(
+                    full, padding="max_length", max_length=batch.tokens, return_tensors="pt"
+                )
                 output = self._model({name: x.to(self._model.device) for name, x in inputs.items()})
                 vectors: Vector = output["sentence_embedding"][:, : self._model.truncate_dim].float().cpu().numpy()
-                return vectors
+                return vectors[: len(batch.places)]
 
         self._model.eval()
+        assert self.window is not None
+        order = list(shapes([len(window.special) for window in windows], rows, self.window))
         on_cpu = self._model.device.type == "cpu"
-        order = list(batches(windows, min(batch_size, CPU_WINDOWS) if on_cpu else batch_size))
-        found = side_by_side(embed, order) if on_cpu else map(embed, order)
-        rows = {i: row for batch, part in zip(order, found, strict=True) for i, row in zip(batch, part, strict=True)}
-        return np.stack([rows[i] for i in range(len(windows))])
+        found = side_by_side(embed, order, same_share=True) if on_cpu else map(embed, order)
+        by_place = {
+            i: row for batch, part in zip(order, found, strict=True) for i, row in zip(batch.places, part, strict=True)
+        }
+        return np.stack([by_place[i] for i in range(len(windows))])
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A batch before it is filled up.
+
+    Attributes:
+        places: Of its windows, at least one.
+        tokens: To which each window is filled up.
+    """
+
+    places: tuple[int, ...]
+    tokens: int
+
+
+def shapes(lengths: Sequence[int], rows: int, window: int) -> Iterator[Shape]:
+    """Windows in batches, each with those that are filled up to the same length; the longest first.
+
+    Args:
+        lengths: Tokens of each window.
+        rows: Most windows of a batch.
+        window: Tokens that the model takes.
+
+    >>> [(batch.places, batch.tokens) for batch in shapes([3, 20, 256, 16], 2, 256)]
+    [((2,), 256), ((1,), 32), ((0, 3), 16)]
+    """
+    filled = [min(-(-length // LENGTHS) * LENGTHS, window) for length in lengths]
+    order = sorted(range(len(filled)), key=lambda place: -filled[place])
+    for tokens, places in groupby(order, key=lambda place: filled[place]):
+        for some in batched(places, rows):
+            yield Shape(some, tokens)
 
 
 def _pool(windows: list[Window], vectors: Vector) -> Vector:
