@@ -146,12 +146,13 @@ def put_in_order(path: Path, ids: Iterable[str], *, last: bool = False) -> None:
     """
     names, begins, ends, end = IdKeeper(), array("q"), array("q"), 0
     with path.open("rb") as file:
-        for line in file:
-            begin, end = end, end + len(line)
-            if line.strip():
-                names.append(json.loads(line)["id"])
-                begins.append(begin)
-                ends.append(end)
+        with within(path):
+            for line in file:
+                begin, end = end, end + len(line)
+                if line.strip():
+                    names.append(json.loads(line)["id"])
+                    begins.append(begin)
+                    ends.append(end)
         found, wanted = names.ids(), Ids.of(ids)
         if (wanted.places_of(found) < 0).any() or (found.twice and not last):
             raise RunDirectoryError(f"{path} has a row twice, or one that is not asked here: remove that file")
