@@ -20,9 +20,9 @@ from loralift.workflow import scoring_process
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scored import score_rows, score_variant, shared_out, write_scored
+from loralift.workflow.scored import score_rows, score_variant, write_scored
 from loralift.workflow.scoring import scoring_of, try_metrics
-from loralift.workflow.scoring_process import Room, Scorer, rooms_of
+from loralift.workflow.scoring_process import Scorer
 
 ROWS = [{"id": str(n), "question": f"What is {n}?", "reference": f"It is {n} and {n + 1}."} for n in range(12)]
 ON_A_GPU = SimpleNamespace(describe=lambda: SimpleNamespace(numerics={"device": "cuda"}))
@@ -127,7 +127,7 @@ def test_metrics_are_tried_beside_only_where_a_model_is_loaded_onto_a_gpu(
     monkeypatch.setattr(scoring_process, "find_spec", lambda name: vllm)
     started = []
     monkeypatch.setattr(scoring_process, "start", lambda room: started.append(1) or SimpleNamespace(poll=lambda: None))
-    monkeypatch.setattr(scoring_process, "ask", lambda process, asked: ["there"])
+    monkeypatch.setattr(scoring_process, "ask", lambda process, does, given: ["there"])
     part = part_of(tmp_path)
     scorer = Scorer(scoring, print)
     scorer.begin_to_try(configuration.parse(config), part.data.questions, part.data.questions)
@@ -204,94 +204,6 @@ def test_variants_that_have_all_answered_are_shared_out(tmp_path, scoring, monke
         assert there.directory.scores(variant).read_bytes() == here.directory.scores(variant).read_bytes()
 
 
-MANY = [{"id": str(n), "question": f"{n}?", "reference": f"It is {n} and {n % 7}."} for n in range(5_000)]
-"""Three calls of the SDK, the last of which is shorter."""
-
-
-@pytest.fixture
-def cheap():
-    return scoring_of(configuration.parse({"metrics": ["f1", "bleu"]}))
-
-
-def content(part):
-    """All that scoring wrote, but for times."""
-    paths = [path for path in part.directory.root.rglob("*") if path.is_file() and not path.match("eval-*.json")]
-    return {str(path.relative_to(part.directory.root)): path.read_bytes() for path in paths}
-
-
-def figures(part):
-    """The bundles that hold times, without these."""
-    found = [json.loads(path.read_text()) for path in sorted(part.directory.root.rglob("eval-*.json"))]
-    for one in found:
-        timed = one["benchmark"]["scores"].pop("runtime")
-        assert timed["total_steps"] == len(MANY)
-    return [(one["benchmark"]["scores"], one["benchmark"]["samples"]) for one in found]
-
-
-@pytest.mark.parametrize("killed", [0, 1, 2])
-def test_processes_score_parts_of_a_variant_as_one_scores_it(tmp_path, cheap, monkeypatch, capsys, killed):
-    here = part_of(tmp_path / "here", rows=MANY, answers=MANY)
-    there = part_of(tmp_path / "there", rows=MANY, answers=MANY)
-    wanted = {variant: scored_here(here, variant, cheap) for variant in ("base", "mine")}
-    assert shared_out(there, 2) == [slice(0, 2048), slice(2048, 6144)]
-    at_home = []
-    monkeypatch.setattr(
-        scoring_process,
-        "score_rows",
-        lambda part, variant, how, rows: at_home.append(rows) or score_rows(part, variant, how, rows),
-    )
-    with Scorer(cheap, print, [Room(threads=1), Room(threads=1)]) as scorer:
-        scorer._start(2)
-        for process in scorer._processes[:killed]:
-            process.kill()
-            process.wait()
-        for variant in ("base", "mine"):
-            scorer.begin(there, variant)
-        if not killed:
-            for jobs in scorer._begun.values():
-                assert [len(job.found.result(timeout=60).scores) for job in jobs] == [2048, 2952]
-        assert {variant: scorer.scores(there, variant) for variant in ("base", "mine")} == wanted
-    assert content(there) == content(here)
-    assert figures(there) == figures(here)
-    said = capsys.readouterr().out
-    assert ("scoring beside failed (its process ended" in said) == bool(killed)
-    assert bool(at_home) == bool(killed)
-
-
-@pytest.mark.parametrize(
-    ("config", "gpus", "cores", "rooms"),
-    [
-        ({}, 2, 32, [Room()]),
-        ({"workers": 2}, 2, 32, [Room("0"), Room("1")]),
-        ({"workers": "auto"}, 3, 32, [Room("0"), Room("1"), Room("2")]),
-        ({"workers": 8}, 4, 4, [Room("0"), Room("1")]),  # two cores each
-        ({"workers": 8}, 1, 2, [Room("0")]),
-        ({"workers": 2}, 0, 2, [Room(threads=1)]),  # and this process
-        ({"workers": 4, "device": "cpu"}, 4, 16, [Room(threads=4)] * 3),
-        ({"workers": 1}, 0, 16, [Room(threads=8)]),
-        ({"workers": 500, "device": "cpu"}, 0, 64, [Room(threads=4)] * 15),
-    ],
-)
-def test_workers_score_too_each_with_what_it_has(monkeypatch, config, gpus, cores, rooms):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(scoring_process, "cores", lambda: cores)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    assert list(rooms_of(configuration.parse(config))) == rooms
-
-
-def test_processes_get_the_gpus_that_this_one_may_use(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-2")
-    monkeypatch.setattr(scoring_process, "cores", lambda: 8)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    rooms = rooms_of(configuration.parse({"workers": "auto"}))
-    assert list(rooms) == [Room("5"), Room("GPU-2")]
-    with scoring_process.start(rooms[1]) as process:
-        environment = (Path("/proc") / str(process.pid) / "environ").read_bytes().split(b"\0")
-        process.kill()
-    assert b"CUDA_VISIBLE_DEVICES=GPU-2" in environment
-
-
 def test_few_rows_are_not_worth_another_process(tmp_path, scoring, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: 64)
     monkeypatch.setattr(scoring_process, "start", lambda room: pytest.fail("started"))
@@ -342,7 +254,7 @@ if int(sys.argv[2]):
     many = [{"id": str(n), "question": f"{n}?", "reference": "It is so. " * 200} for n in range(2000)]
     part = part_of(Path(sys.argv[1]), rows=many, answers=many)
     scoring = scoring_of(config.parse({"metrics": ["rouge", "chrf"]}))
-    scoring_process._send(process.stdin, ("score", (part, "base", scoring, slice(0, 2048))))
+    scoring_process._send(process.stdin, (0, "score", (part, "base", scoring, slice(0, 2048))))
 time.sleep(60)
 """
 

@@ -67,11 +67,10 @@ def score_some(
     variant: str,
     first: int,
 ) -> tuple[Scores, Together]:
-    """Score some of a variant's recorded answers; arguments and errors are those of `score_recorded`, and ``first``.
+    """Score some of a variant's recorded answers; arguments and errors are those of `score_recorded`.
 
-    Args:
-        first: The number of the first row among all rows, a multiple of AT_ONCE: so the SDK is given the same parts,
-            whoever scores which rows.
+    ``first`` is the number of the first row among all rows, a multiple of AT_ONCE: so the SDK is given the same parts,
+    whoever scores which rows.
 
     Returns:
         Their scores, and what the SDK says, to be put together with that of the other rows.

@@ -70,11 +70,11 @@ def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored
         MetricError: A metric of the user's own fails; the answers stay on the disk.
     """
     [every] = shared_out(dataset, 1)
-    return united([score_rows(dataset, variant, scoring, every)])
+    return united(dataset, [score_rows(dataset, variant, scoring, every)])
 
 
 def shared_out(dataset: DatasetRun, among: int) -> list[slice]:
-    """The rows of a data set in equal parts, at most so many, of which each is scored alike whoever scores the others."""
+    """The rows of a data set in equal parts, at most so many, each of whole calls of the SDK."""
     from loralift.nemo.scoring import AT_ONCE
 
     calls = max(-(-len(dataset.questions) // AT_ONCE), 1)
@@ -102,12 +102,18 @@ def score_rows(dataset: DatasetRun, variant: str, scoring: Scoring, rows: slice)
     return ScoredRows(*found)
 
 
-def united(parts: Sequence[ScoredRows]) -> Scored:
-    """A variant of which all rows were scored, from the parts in their order."""
+def united(dataset: DatasetRun, parts: Sequence[ScoredRows]) -> Scored:
+    """A variant of which all rows were scored, from the parts in their order.
+
+    Raises:
+        RuntimeError: They are not the scores of the data set's rows.
+    """
     first, *others = parts
     for part in others:
         first.together.extend(part.together)
     scores = Scores.of(chain.from_iterable(part.scores for part in parts)) if others else first.scores
+    if scores.ids != Ids.of(question.id for question in dataset.questions):
+        raise RuntimeError(f"{len(scores)} scores are of other rows than the {len(dataset.questions)} of the data set")
     return Scored(scores, first.together.bundle())
 
 
@@ -209,16 +215,18 @@ def _read_results(directory: RunDirectory, variant: str) -> dict[str, Any]:
 
 
 def _examples(dataset: DatasetRun, variant: str, rows: slice) -> Iterator[Example]:
-    answers = read_answers(dataset.directory, variant)
-    references = dataset.directory.references(variant)
-    likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
     ids = Ids.of(question.id for question in dataset.questions)
-    missing = ids.take(answers.ids.places_of(ids) < 0)
+    some_of = rows.stop - rows.start < len(ids)
+    own = ids[rows] if some_of else ids
+    answers = read_answers(dataset.directory, variant, only=frozenset(own) if some_of else None)
+    missing = own.take(answers.ids.places_of(own) < 0)
     if len(missing):
         place = dataset.directory.answers(variant)
         raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
     # A question answered several times has one reference, scored once.
     asked = question_of if dataset.repeats > 1 else str
-    own = ids if rows.stop - rows.start >= len(ids) else ids[rows]
+    references = dataset.directory.references(variant)
+    wanted = frozenset(map(asked, own)) if some_of else None
+    likelihoods = read_records(references, ReferenceLikelihood, only=wanted) if references.exists() else {}
     pairs = zip(dataset.questions[rows], answers.in_order(own), strict=True)
     return (Example(question, answer, likelihoods.get(asked(question.id))) for question, answer in pairs)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loralift.comparison import Settings
 from loralift.config import RunConfig
@@ -39,9 +39,6 @@ from loralift.workflow.comparing import primary_of, remedy
 from loralift.workflow.datasets import of_task
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.thinking import thinking_of
-
-if TYPE_CHECKING:
-    pass
 
 PERPLEXITY = "perplexity"
 

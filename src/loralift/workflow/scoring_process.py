@@ -1,7 +1,7 @@
 """Scoring in processes of their own, while the GPU generates the next variant's answers.
 
-There is one, or with Ray workers as many as these, each with a GPU or cores of its own: they score whole calls of the
-SDK, of one variant or of several, and the scores are the same whoever scored what.
+There is one, or with Ray workers as many as these, each with a GPU of its own where there are any: they score whole
+calls of the SDK, of one variant or of several, and the scores are the same whoever scored what.
 
 The metrics are tried there too, while the model is loaded here: their libraries take as long to import as the model's.
 
@@ -26,6 +26,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from itertools import count
 from queue import SimpleQueue
 from typing import IO, Any, Literal
 
@@ -58,8 +59,11 @@ MANY_ROWS = 5_000
 MOST_PROCESSES = 16
 
 
-type Asked = tuple[Literal["score", "anew", "try"], tuple[Any, ...]]
-"""What is asked of a process, and the arguments of the function that does it."""
+type Does = Literal["score", "anew", "try"]
+type Asked = tuple[int, Does, tuple[Any, ...]]
+"""The number of a question to a process, which its reply repeats, what is asked, and the function's arguments."""
+
+_NUMBERS = count()
 
 DOES: Mapping[str, Callable[..., Any]] = {"score": score_rows, "anew": score_anew, "try": try_metrics}
 
@@ -92,20 +96,20 @@ class Scorer:
         scoring: What is scored and how; set again when the base is loaded, for perplexity's signature.
     """
 
-    def __init__(self, scoring: Scoring, say: Callable[[str], None], rooms: Sequence[Room] | None = None) -> None:
+    def __init__(self, scoring: Scoring, say: Callable[[str], None], gpus: Sequence[str] = ("",)) -> None:
         """Store the arguments; no process is started yet.
 
         Args:
             scoring: What is scored and how.
             say: Told what a user must know.
-            rooms: What each process gets, as of `rooms_of`; None: there is one, which gets what this one has.
+            gpus: What each process gets, as of `gpus_of`.
         """
         self.scoring = scoring
         self._say = say
-        self._rooms = tuple(rooms or (USUAL,))
+        self._gpus = tuple(gpus)
         self._processes: list[subprocess.Popen[bytes]] = []
         self._free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
-        self._threads = ThreadPoolExecutor(max_workers=len(self._rooms))
+        self._threads = ThreadPoolExecutor(max_workers=len(self._gpus))
         self._begun: dict[tuple[str, str], list[_Job]] = {}
         self._trial: tuple[Callable[[], list[str]], Future[Tried]] | None = None
 
@@ -154,7 +158,7 @@ class Scorer:
     def score_beside(self, generator: Generator) -> None:
         """Start the processes, unless the generator runs on the CPU and needs all cores."""
         if generator.describe().numerics["device"] == "cuda" and cores() >= FEWEST_CORES:
-            self._start(len(self._rooms))
+            self._start(len(self._gpus))
 
     def begin(self, dataset: DatasetRun, variant: str) -> None:
         """Begin to score a variant that has answered, if there are processes."""
@@ -167,7 +171,7 @@ class Scorer:
     def share(self, dataset: DatasetRun, variants: Sequence[str]) -> None:
         """Let the processes score some of these variants, which have all answered, while this one scores the others."""
         if not self._processes and len(variants) > 1 and len(dataset.questions) >= MANY_ROWS and cores() > 1:
-            self._start(len(self._rooms))
+            self._start(len(self._gpus))
         memory.give_back()
         for variant in variants:
             if (dataset.part, variant) not in self._begun:
@@ -198,19 +202,19 @@ class Scorer:
         return score_anew(*given)
 
     def _start(self, count: int) -> None:
-        for room in self._rooms[len(self._processes) : count]:
-            process = start(room)
+        for gpu in self._gpus[len(self._processes) : count]:
+            process = start(gpu)
             self._processes.append(process)
             self._free.put(process)
 
-    def _ask(self, does: Literal["score", "anew", "try"], *given: Any) -> Future[Any]:
+    def _ask(self, does: Does, *given: Any) -> Future[Any]:
         """Let the next process that is free do something."""
-        return self._threads.submit(self._answer, (does, given))
+        return self._threads.submit(self._answer, does, given)
 
-    def _answer(self, asked: Asked) -> Any:
+    def _answer(self, does: Does, given: tuple[Any, ...]) -> Any:
         process = self._free.get()
         try:
-            return ask(process, asked)
+            return ask(process, does, given)
         finally:  # one that has ended fails at once, and would take all that waits, were there others
             if process.poll() is None or all(one.poll() is not None for one in self._processes):
                 self._free.put(process)
@@ -223,7 +227,7 @@ class Scorer:
         for other in [job for (part, _), of in reversed(self._begun.items()) if part == dataset.part for job in of]:
             if not all(job.found.done() for job in jobs):
                 self._help(dataset, [other])
-        return united([self._found(dataset, job) for job in jobs])
+        return united(dataset, [self._found(dataset, job) for job in jobs])
 
     def _help(self, dataset: DatasetRun, jobs: Sequence[_Job]) -> None:
         """Score here what no process has begun with, the last first."""
@@ -243,42 +247,29 @@ class Scorer:
         self._say(f"{variant}: scoring beside failed ({why}), so it is scored here")
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What a process gets.
+def gpus_of(config: RunConfig) -> tuple[str, ...]:
+    """What each scoring process of a run gets: with Ray workers as many as these, each with a GPU of this machine.
 
-    Attributes:
-        gpu: Its GPU, as ``CUDA_VISIBLE_DEVICES`` names it; empty: all that this process has.
-        threads: How many torch computes with; 0: as many as this process would.
-    """
-
-    gpu: str = ""
-    threads: int = 0
-
-
-USUAL = Room()
-
-
-def rooms_of(config: RunConfig) -> tuple[Room, ...]:
-    """What each scoring process of a run gets: with Ray workers a GPU of this machine, or a share of its cores.
+    On CPUs there is one process less than workers, since this process scores too; all have as many threads as this one,
+    since a sum's last digits may depend on how many there are.
 
     Args:
         config: What is evaluated and how.
 
     Returns:
-        As many as there are workers, at most one a GPU and two cores; on cores one less, since this process scores too.
+        For each process its GPU, as ``CUDA_VISIBLE_DEVICES`` names it; empty: what this process has.
     """
     if config.workers is None:
-        return (USUAL,)
+        return ("",)
     import torch
 
-    most = config.workers if isinstance(config.workers, int) else MOST_PROCESSES
+    workers = config.workers if isinstance(config.workers, int) else 0
     if (config.device or "auto") in ("auto", "cuda") and torch.cuda.is_available():
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-        gpus = [name for name in visible.split(",") if name] or [str(n) for n in range(torch.cuda.device_count())]
-        return tuple(Room(gpu) for gpu in gpus[: max(min(most, cores() // 2, MOST_PROCESSES), 1)])
-    together = max(min(most, cores(), MOST_PROCESSES), 2)
-    return (Room(threads=max(cores() // together, 1)),) * (together - 1)
+        there = torch.cuda.device_count()
+        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        gpus = visible if len(visible) == there else list(map(str, range(there))) if not visible else [""]
+        return tuple(gpus[: max(min(workers or there, cores() // 2, MOST_PROCESSES), 1)])
+    return ("",) * max(min(workers, cores(), MOST_PROCESSES) - 1, 1)
 
 
 def loads_onto_gpu(config: RunConfig) -> bool:
@@ -299,17 +290,17 @@ def _known[Result](result: Result) -> Future[Any]:
     return known
 
 
-def start(room: Room = Room()) -> subprocess.Popen[bytes]:
-    """The process that `main` is; it loads its libraries while it waits for work, and shows its warnings as we do."""
+def start(gpu: str = "") -> subprocess.Popen[bytes]:
+    """The process that `main` is; it loads its libraries while it waits for work, and shows its warnings as we do.
+
+    Args:
+        gpu: The one that it sees; empty: those that this process sees.
+    """
     # the same modules as here: without -P a stranger's numpy.py in the working directory would run
     code = f"import sys; sys.path[:] = {sys.path!r}; from loralift.workflow.scoring_process import main; main()"
-    given = {"CUDA_VISIBLE_DEVICES": room.gpu} if room.gpu else {}
-    given |= {"OMP_NUM_THREADS": str(room.threads)} if room.threads else {}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": gpu} if gpu else None
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **given},
+        [sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
     )
 
 
@@ -321,13 +312,12 @@ def main() -> None:
     jobs: SimpleQueue[Asked] = SimpleQueue()
     threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
     while True:
-        job = jobs.get()
+        number, does, given = jobs.get()
         try:
-            does, given = job
             found: Any = DOES[does](*given)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other process scores again and raises it
             found = f"{type(error).__name__}: {first_line(error)}"
-        _send(answers, found)
+        _send(answers, (number, found))
 
 
 def _read_jobs(stream: IO[bytes], jobs: SimpleQueue[Asked]) -> None:
@@ -339,15 +329,20 @@ def _read_jobs(stream: IO[bytes], jobs: SimpleQueue[Asked]) -> None:
         os._exit(0)
 
 
-def ask(process: subprocess.Popen[bytes], asked: Asked) -> Any:
-    """What a process gives for what is asked, or why it failed."""
+def ask(process: subprocess.Popen[bytes], does: Does, given: tuple[Any, ...]) -> Any:
+    """What a process gives for what is asked, or why it failed; one that does not reply to just that is ended."""
     assert process.stdin is not None
     assert process.stdout is not None
+    number = next(_NUMBERS)
     try:
-        _send(process.stdin, asked)
-        found = pickle.load(process.stdout)
+        _send(process.stdin, (number, does, given))
+        replied, found = pickle.load(process.stdout)
     except (OSError, EOFError, pickle.UnpicklingError):
-        return f"its process ended with {process.poll()}"
+        process.kill()
+        return f"its process ended with {process.wait()}"
+    if replied != number:
+        process.kill()
+        return f"its process replied to question {replied}, and not to {number}"
     return found
 
 
