@@ -127,14 +127,14 @@ def test_texts_are_embedded_once_and_remembered_within_bounds(model, monkeypatch
     assert asked == ["one", "two", "three", "two"]
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 32])
+@pytest.mark.parametrize("batch_size", [1, 32])
 def test_an_embedding_is_the_same_whatever_is_embedded_with_it_or_was_before(model, fiqa_pairs, batch_size):
-    texts = [*dict.fromkeys(text for pair in fiqa_pairs for text in pair)][:40]
-    assert len({len(text) for text in texts}) > 20
+    some = [*dict.fromkeys(text for pair in fiqa_pairs for text in pair)][:10]
+    texts = [*(text[: 80 * place] for place, text in enumerate(some[1:], start=1)), "credit " * 300]
     whole = Embedder(model).embed(texts, batch_size)
     alone = np.concatenate([Embedder(model).embed([text], batch_size) for text in texts])
     after = Embedder(model)
-    after.embed(random.Random(0).sample(texts, 17), batch_size)
+    after.embed(random.Random(0).sample(texts, 5), batch_size)
     mixed = random.Random(1).sample(range(len(texts)), len(texts))
     shuffled = after.embed([texts[place] for place in mixed], batch_size)[np.argsort(mixed)]
     for other in (alone, shuffled):
