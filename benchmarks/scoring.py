@@ -48,7 +48,8 @@ def ours(root: Path) -> Stages:
     from loralift.workflow.confounds import confounds_of
     from loralift.workflow.provenance import finish
     from loralift.workflow.reporting import build_report, write_report
-    from loralift.workflow.scoring import read_summaries, scoring_of, settings_of
+    from loralift.workflow.scored import read_summaries
+    from loralift.workflow.scoring import scoring_of, settings_of
     from loralift.workflow.scoring_process import Scorer
 
     def scored_and_compared() -> None:

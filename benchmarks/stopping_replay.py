@@ -18,7 +18,7 @@ from loralift.errors import UsageError
 from loralift.records import Comparison, MetricInfo, Score, Stopping
 from loralift.workflow.comparing import read_comparison
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import read_scores
+from loralift.workflow.scored import read_scores
 
 
 def replay(

@@ -24,7 +24,7 @@ from loralift.workflow.comparing import read_comparison
 from loralift.workflow.recorded import read_records
 from loralift.workflow.reporting import build_report
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import read_scores, read_summaries
+from loralift.workflow.scored import read_scores, read_summaries
 from loralift.workflow.sides.reading import read_side
 
 type Target = Callable[[bytes], None]

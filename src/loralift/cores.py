@@ -31,7 +31,7 @@ def sides() -> int:
 
 
 def side_by_side[Item, Result](
-    function: Callable[[Item], Result], items: Sequence[Item], *, same_share: bool = False
+    function: Callable[[Item], Result], items: Sequence[Item], *, same_share: bool = False, threads: int | None = None
 ) -> list[Result]:
     """Call a function for each item in parallel threads; results in the items' order.
 
@@ -40,14 +40,15 @@ def side_by_side[Item, Result](
         items: Any number; those that take longest first.
         same_share: Whether each gets as many of torch's threads as if there were enough items for all: with how many a
             sum is computed may change its last bits. Else few items share all threads.
+        threads: Of torch for each, whatever this process has; None: its share.
 
     Raises:
         Exception: The first one that the function raised; calls that had not begun are cancelled.
     """
-    shares = sides() if same_share else min(sides(), len(items))
-    if shares < 2:
+    shares = sides() if same_share or threads else min(sides(), len(items))
+    if shares < 2:  # and so is the number of torch's threads, or nothing is asked of it
         return [function(item) for item in items]
-    with _threads_shared(shares), ThreadPoolExecutor(shares) as pool:
+    with _threads_shared(shares, threads), ThreadPoolExecutor(shares) as pool:
         # torch gives each new thread of the pool as many threads of its own as are set now
         begun = [pool.submit(function, item) for item in items]
         try:
@@ -61,12 +62,12 @@ def side_by_side[Item, Result](
 
 
 @contextmanager
-def _threads_shared(count: int) -> Iterator[None]:
-    """Divide torch's threads among ``count`` parallel calls; restores their number afterwards."""
+def _threads_shared(count: int, each: int | None) -> Iterator[None]:
+    """Divide torch's threads among ``count`` parallel calls, or give each so many; restores their number afterwards."""
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(threads // count, 1))
+    torch.set_num_threads(each or max(threads // count, 1))
     try:
         yield
     finally:

@@ -76,11 +76,12 @@ def test_a_row_that_cannot_be_the_runs_is_refused_and_the_file_is_as_it_was(run:
 def test_a_process_that_dies_while_it_puts_rows_in_order_loses_none(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies(file: object, begin: int, end: int) -> bytes:
+    def dies(path: Path, bounds: list[tuple[int, int]]) -> Iterator[bytes]:
+        yield path.read_bytes()[slice(*bounds[0])]
         raise KeyboardInterrupt
 
     backwards = IDS[::-1]
-    monkeypatch.setattr(recorded, "_part", dies)
+    monkeypatch.setattr(recorded, "_lines", dies)
     with pytest.raises(KeyboardInterrupt):
         append_answers(run, "a", answers(backwards), lambda: IDS)
     assert ids(run.answers("a")) == backwards

@@ -20,7 +20,8 @@ from loralift.workflow import scoring_process
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import score_variant, scoring_of, try_metrics, write_scored
+from loralift.workflow.scored import score_rows, score_variant, write_scored
+from loralift.workflow.scoring import scoring_of, try_metrics
 from loralift.workflow.scoring_process import Scorer
 
 ROWS = [{"id": str(n), "question": f"What is {n}?", "reference": f"It is {n} and {n + 1}."} for n in range(12)]
@@ -60,13 +61,13 @@ def test_a_variant_scored_ahead_has_the_scores_and_files_of_one_scored_here(tmp_
     monkeypatch.setattr(scoring_process, "cores", lambda: 4)
     here, there = part_of(tmp_path / "here"), part_of(tmp_path / "there")
     wanted = {variant: scored_here(here, variant, scoring) for variant in ("base", "mine")}
-    monkeypatch.setattr(scoring_process, "score_variant", lambda *job: pytest.fail("scored here"))
+    monkeypatch.setattr(scoring_process, "score_rows", lambda *job: pytest.fail("scored here"))
     with Scorer(scoring, print) as scorer:
         scorer.score_beside(ON_A_GPU)
         for variant in ("base", "mine"):
             scorer.begin(there, variant)
-        for begun in scorer._begun.values():
-            begun.result(timeout=60)
+        for jobs in scorer._begun.values():
+            jobs[0].found.result(timeout=60)
         assert {variant: scorer.scores(there, variant) for variant in ("base", "mine")} == wanted
     for variant in ("base", "mine"):
         assert there.directory.scores(variant).read_bytes() == here.directory.scores(variant).read_bytes()
@@ -81,20 +82,19 @@ def on_a_gpu(monkeypatch, cores=4):
 
 def test_metrics_are_tried_in_the_process_that_then_scores(tmp_path, scoring, monkeypatch):
     on_a_gpu(monkeypatch)
-    monkeypatch.setattr(scoring_process, "score_variant", lambda *job: pytest.fail("scored here"))
+    monkeypatch.setattr(scoring_process, "score_rows", lambda *job: pytest.fail("scored here"))
     part = part_of(tmp_path, rows=[{**row, "reference": "它是"} for row in ROWS[:2]] + ROWS[2:])
     questions = part.data.questions
     wanted = try_metrics(scoring, questions, questions)
     with Scorer(scoring, print) as scorer:
         scorer.begin_to_try(configuration.parse({}), questions, questions)
-        process = scorer._process
-        assert process is not None
+        [process] = scorer._processes
         assert scorer.tried() == wanted
         scorer.score_beside(ON_A_GPU)
-        assert scorer._process is process
+        assert scorer._processes == [process]
         part = part_of(tmp_path / "answered")
         scorer.begin(part, "base")
-        assert len(scorer._begun["", "base"].result(timeout=60).scores) == len(ROWS)
+        assert len(scorer._begun["", "base"][0].found.result(timeout=60).scores) == len(ROWS)
     assert wanted
 
 
@@ -103,7 +103,7 @@ def test_a_metric_that_cannot_run_is_refused_as_it_is_here(tmp_path, scoring, mo
     part = part_of(tmp_path, rows=[{**row, "reference": "它是"} for row in ROWS])
     with Scorer(scoring, print) as scorer:
         scorer.begin_to_try(configuration.parse({}), part.data.questions, part.data.questions)
-        assert scorer._process is not None
+        assert len(scorer._processes) == 1
         with pytest.raises(UsageError, match="`--primary` must be a metric that sees the data"):
             scorer.tried()
 
@@ -126,14 +126,14 @@ def test_metrics_are_tried_beside_only_where_a_model_is_loaded_onto_a_gpu(
     on_a_gpu(monkeypatch, cores)
     monkeypatch.setattr(scoring_process, "find_spec", lambda name: vllm)
     started = []
-    monkeypatch.setattr(scoring_process, "start", lambda: started.append(1))
-    monkeypatch.setattr(scoring_process, "_ask", lambda process, job: ["there"])
+    monkeypatch.setattr(scoring_process, "start", lambda room: started.append(1) or SimpleNamespace(poll=lambda: None))
+    monkeypatch.setattr(scoring_process, "ask", lambda process, does, given: ["there"])
     part = part_of(tmp_path)
     scorer = Scorer(scoring, print)
     scorer.begin_to_try(configuration.parse(config), part.data.questions, part.data.questions)
     assert bool(started) == beside
     assert (scorer.tried() == ["there"]) == beside
-    scorer._thread.shutdown()
+    scorer._threads.shutdown()
 
 
 def test_what_fails_there_is_said_here(tmp_path, scoring, monkeypatch, capsys):
@@ -152,7 +152,7 @@ def test_a_process_that_is_gone_is_done_without(tmp_path, scoring, monkeypatch):
     part = part_of(tmp_path)
     with Scorer(scoring, print) as scorer:
         scorer.score_beside(ON_A_GPU)
-        scorer._process.kill()
+        scorer._processes[0].kill()
         scorer.begin(part, "base")
         assert len(scorer.scores(part, "base")) == len(ROWS)
 
@@ -167,7 +167,7 @@ def test_other_answers_are_scored_there_as_here(tmp_path, scoring, monkeypatch, 
         monkeypatch.setattr(scoring_process, "cores", lambda: 4)
         scorer.score_beside(ON_A_GPU)
         if gone:
-            scorer._process.kill()
+            scorer._processes[0].kill()
         else:
             monkeypatch.setattr(scoring_process, "score_anew", lambda *job: pytest.fail("scored here"))
         assert scorer.anew(part, "base", examples) == wanted
@@ -177,7 +177,7 @@ def test_other_answers_are_scored_there_as_here(tmp_path, scoring, monkeypatch, 
 @pytest.mark.parametrize(("generator", "cores"), [(ON_A_CPU, 64), (ON_A_GPU, 2)])
 def test_where_generating_needs_the_processor_there_is_no_process(tmp_path, scoring, generator, cores, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: cores)
-    monkeypatch.setattr(scoring_process, "start", lambda: pytest.fail("started"))
+    monkeypatch.setattr(scoring_process, "start", lambda room: pytest.fail("started"))
     part = part_of(tmp_path)
     with Scorer(scoring, print) as scorer:
         scorer.score_beside(generator)
@@ -193,8 +193,8 @@ def test_variants_that_have_all_answered_are_shared_out(tmp_path, scoring, monke
     at_home = []
     monkeypatch.setattr(
         scoring_process,
-        "score_variant",
-        lambda part, variant, how: at_home.append(variant) or score_variant(part, variant, how),
+        "score_rows",
+        lambda part, variant, how, rows: at_home.append(variant) or score_rows(part, variant, how, rows),
     )
     with Scorer(scoring, print) as scorer:
         scorer.share(there, ("base", "mine"))
@@ -206,7 +206,7 @@ def test_variants_that_have_all_answered_are_shared_out(tmp_path, scoring, monke
 
 def test_few_rows_are_not_worth_another_process(tmp_path, scoring, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: 64)
-    monkeypatch.setattr(scoring_process, "start", lambda: pytest.fail("started"))
+    monkeypatch.setattr(scoring_process, "start", lambda room: pytest.fail("started"))
     part = part_of(tmp_path)
     with Scorer(scoring, print) as scorer:
         scorer.share(part, ("base", "mine"))
@@ -220,7 +220,7 @@ def test_what_another_process_finds_is_written_only_by_this_one(tmp_path, scorin
     with Scorer(scoring, print) as scorer:
         scorer.score_beside(ON_A_GPU)
         scorer.begin(part, "base")
-        assert len(scorer._begun["", "base"].result(timeout=60).scores) == len(ROWS)
+        assert len(scorer._begun["", "base"][0].found.result(timeout=60).scores) == len(ROWS)
         assert sorted(part.directory.root.rglob("*")) == before
         scorer.scores(part, "base")
     assert part.directory.scores("base").exists()
@@ -254,7 +254,7 @@ if int(sys.argv[2]):
     many = [{"id": str(n), "question": f"{n}?", "reference": "It is so. " * 200} for n in range(2000)]
     part = part_of(Path(sys.argv[1]), rows=many, answers=many)
     scoring = scoring_of(config.parse({"metrics": ["rouge", "chrf"]}))
-    scoring_process._send(process.stdin, ("score", (part, "base", scoring)))
+    scoring_process._send(process.stdin, (0, "score", (part, "base", scoring, slice(0, 2048))))
 time.sleep(60)
 """
 
@@ -286,7 +286,7 @@ def test_a_metric_of_the_users_own_is_scored_there_too(tmp_path, monkeypatch):
     scoring = scoring_of(configuration.parse({"metrics": ["f1"], "own_metrics": [f"{mine}:score"]}))
     wanted = scored_here(part_of(tmp_path / "here"), "base", scoring)
     assert wanted[0].values["score"] == len("base says It is 0 and 1.")
-    monkeypatch.setattr(scoring_process, "score_variant", lambda *job: pytest.fail("scored here"))
+    monkeypatch.setattr(scoring_process, "score_rows", lambda *job: pytest.fail("scored here"))
     with Scorer(scoring, print) as scorer:
         scorer.score_beside(ON_A_GPU)
         there = part_of(tmp_path / "there")

@@ -66,12 +66,23 @@ def identity_of(model: Any) -> bytes:
         model.default_prompt_name,
         model.truncate_dim,
     ]
-    settings += [model.device.type, *(version(name) for name in ("loralift", "sentence-transformers", "transformers"))]
+    settings += [
+        model.device.type,
+        _kind(model.device),
+        *(version(name) for name in ("loralift", "sentence-transformers", "transformers")),
+    ]
     digest.update("\0".join(map(str, [*settings, torch.__version__])).encode())
     tokenizer = json.loads(model.tokenizer.backend_tokenizer.to_str())
     # How the last call cut and filled up is no part of the tokenizer, though it keeps it.
     digest.update(json.dumps({**tokenizer, "truncation": None, "padding": None}).encode())
     return digest.digest()
+
+
+def _kind(device: Any) -> str:
+    """What decides how a device adds up: a GPU's name, a CPU's instructions."""
+    import torch
+
+    return str(torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 A text within the model's window has the embedding that ``SentenceTransformer.encode`` gives. A longer one is cut into
 windows of token ids; its embedding is the mean of theirs, weighted by their tokens, at length one.
 
-A batch always has the same number of windows and one of few lengths, filled up where need be: in batches of other
-shapes, sums are added up in other orders. So a text's embedding is the same to the bit whatever is embedded with it or
-was before, in which process and from which cache.
+A batch always has the same number of windows and one of few lengths, filled up where need be, and on a CPU one thread:
+in batches of other shapes, or on more threads, sums are added up in other orders. So a text's embedding is the same to
+the bit whatever is embedded with it or was before, in which process and from which cache. A model that does not leave
+out what fills up is given each window alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import batched, groupby
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,20 @@ from loralift.reading import read_json, reading, reason_of
 Vector = NDArray[np.float32]
 
 # Windows of a batch on a processor, where one batch a core is computed at a time: more do not stay in its cache, and
-# leave more to fill up. 400 of FiQA's answers took two cores 8.1, 8.1 and 8.6 s in batches of 2, 4 and 8, and 16 of them
-# 0.50, 0.65 and 0.97 s; 7.8 and 0.45 s with nothing to fill up, when last digits depended on what was in a batch.
+# leave more to fill up. 400 of FiQA's answers took two cores 8.1, 8.1 and 8.6 s in batches of 2, 4 and 8, and 16 of
+# them 0.50, 0.65 and 0.97 s; 7.8 and 0.45 s with nothing to fill up, when last digits depended on the batch.
 CPU_WINDOWS = 2
 
+GPU_WINDOWS = 32
+"""Most windows of a batch on a GPU, since every length's last batch is filled up to as many."""
+
 LENGTHS = 16
-"""Of how many tokens windows are multiples, once they are filled up; a window at the model's limit is as it is."""
+"""Lengths up to 256 tokens are multiples of so many; of longer ones there are four between two powers of two."""
+
+NEUTRAL = 1e-4
+"""Most by which a number of an embedding, whose length is one, may change when its text is filled up."""
+
+PROBE = "Pay it off."
 
 SBERT = "sentence-transformers/all-MiniLM-L6-v2"
 ALIASES = {"sbert": SBERT}
@@ -60,6 +69,7 @@ class Embedder:
         self._remembered = remembered
         self._cache = cache
         self._memory: OrderedDict[str, Embedded] = OrderedDict()
+        self._memory_of = 0
         self._prompt = model.prompts.get(model.default_prompt_name) or ""
 
     @property
@@ -96,10 +106,12 @@ class Embedder:
             batch_size: Texts that the model takes at a time.
             again: Whether further runs will ask for them too, as for references.
         """
-        distinct = list(dict.fromkeys(texts))
+        distinct, rows = list(dict.fromkeys(texts)), self._rows(batch_size)
+        if rows != self._memory_of:
+            self._memory.clear()
+            self._memory_of = rows
         found = {text: self._memory[text] for text in distinct if text in self._memory}
         cache = self._cache if again else None
-        rows = self._rows(batch_size)
         if cache is not None:
             found.update(cache.read([text for text in distinct if text not in found], rows))
         new = [text for text in distinct if text not in found]
@@ -125,7 +137,19 @@ class Embedder:
 
     def _rows(self, batch_size: int) -> int:
         """Windows of every batch."""
-        return min(batch_size, CPU_WINDOWS) if self._model.device.type == "cpu" else batch_size
+        most = CPU_WINDOWS if self._model.device.type == "cpu" else GPU_WINDOWS
+        return min(batch_size, most) if self.fills else 1
+
+    @cached_property
+    def fills(self) -> bool:
+        """Whether the model leaves out what fills up a batch."""
+        if self.window is None:
+            return False
+        self._model.eval()
+        window = self._cut([PROBE])[0][0]
+        alone = self._batch([window], len(window.special))
+        filled = self._batch([window] * CPU_WINDOWS, min(len(window.special) + LENGTHS, self.window))
+        return bool(np.abs(filled - alone).max() <= NEUTRAL * max(float(np.linalg.norm(alone)), 1.0))
 
     def _embed_new(self, texts: list[str], rows: int) -> list[Embedded]:
         if self.window is None:
@@ -145,27 +169,34 @@ class Embedder:
         ]
 
     def _embed_windows(self, windows: list[Window], rows: int) -> Vector:
-        import torch
-
         def embed(batch: Shape) -> Vector:
-            full = [windows[i].inputs for i in (*batch.places, *batch.places[:1] * (rows - len(batch.places)))]
-            with torch.inference_mode():
-                inputs = self._model.tokenizer.pad(
-                    full, padding="max_length", max_length=batch.tokens, return_tensors="pt"
-                )
-                output = self._model({name: x.to(self._model.device) for name, x in inputs.items()})
-                vectors: Vector = output["sentence_embedding"][:, : self._model.truncate_dim].float().cpu().numpy()
-                return vectors[: len(batch.places)]
+            full = (*batch.places, *batch.places[:1] * (rows - len(batch.places)))
+            return self._batch([windows[place] for place in full], batch.tokens)[: len(batch.places)]
 
         self._model.eval()
         assert self.window is not None
-        order = list(shapes([len(window.special) for window in windows], rows, self.window))
+        lengths = [len(window.special) for window in windows]
+        order = list(shapes(lengths, rows, self.window if self.fills else 0))
         on_cpu = self._model.device.type == "cpu"
-        found = side_by_side(embed, order, same_share=True) if on_cpu else map(embed, order)
+        found = side_by_side(embed, order, threads=1) if on_cpu else map(embed, order)
         by_place = {
-            i: row for batch, part in zip(order, found, strict=True) for i, row in zip(batch.places, part, strict=True)
+            place: row
+            for batch, part in zip(order, found, strict=True)
+            for place, row in zip(batch.places, part, strict=True)
         }
-        return np.stack([by_place[i] for i in range(len(windows))])
+        return np.stack([by_place[place] for place in range(len(windows))])
+
+    def _batch(self, windows: Sequence[Window], tokens: int) -> Vector:
+        """Embeddings of windows, each filled up to so many tokens."""
+        import torch
+
+        with torch.inference_mode():
+            inputs = self._model.tokenizer.pad(
+                [window.inputs for window in windows], padding="max_length", max_length=tokens, return_tensors="pt"
+            )
+            output = self._model({name: x.to(self._model.device) for name, x in inputs.items()})
+            vectors: Vector = output["sentence_embedding"][:, : self._model.truncate_dim].float().cpu().numpy()
+            return vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,16 +218,24 @@ def shapes(lengths: Sequence[int], rows: int, window: int) -> Iterator[Shape]:
     Args:
         lengths: Tokens of each window.
         rows: Most windows of a batch.
-        window: Tokens that the model takes.
+        window: Tokens that the model takes; 0: nothing is filled up.
 
     >>> [(batch.places, batch.tokens) for batch in shapes([3, 20, 256, 16], 2, 256)]
     [((2,), 256), ((1,), 32), ((0, 3), 16)]
+    >>> [batch.tokens for batch in shapes([257, 700, 5000], 2, 8192)], [batch.tokens for batch in shapes([7], 1, 0)]
+    ([5120, 768, 320], [7])
     """
-    filled = [min(-(-length // LENGTHS) * LENGTHS, window) for length in lengths]
+    filled = [min(_round_up(length), window) if window else length for length in lengths]
     order = sorted(range(len(filled)), key=lambda place: -filled[place])
     for tokens, places in groupby(order, key=lambda place: filled[place]):
         for some in batched(places, rows):
             yield Shape(some, tokens)
+
+
+def _round_up(length: int) -> int:
+    """To one of few lengths: four between 256 and 512, four between 512 and 1024, and so on."""
+    step = max(LENGTHS, 1 << max((length - 1).bit_length() - 3, 0)) if length > 256 else LENGTHS
+    return -(-length // step) * step
 
 
 def _pool(windows: list[Window], vectors: Vector) -> Vector:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from nemo_evaluator.observability.types import FailureRecord, FailureReport, RuntimeStats
+
+from loralift.kept import joined
 
 SUMMED = (
     *("total_steps", "total_tokens", "total_prompt_tokens", "total_completion_tokens", "total_reasoning_tokens"),
@@ -16,16 +18,21 @@ SUMMED = (
 
 
 class Together:
-    """The bundle of all parts, as one run of `run_evaluation` over all rows would have made it."""
+    """The bundle of all parts, as one run of `run_evaluation` over all rows would have made it.
+
+    Attributes:
+        results: What it says of each row, in their order, as JSON, in one sequence or several.
+    """
 
     def __init__(self) -> None:
+        self.results: list[Sequence[str]] = []
         self._first: dict[str, Any] = {}
         self._rows = 0
         self._runtime, self._failures = RuntimeStats(), FailureReport()
         self._latencies = array("d")
 
     def add(self, bundle: Mapping[str, Any]) -> None:
-        """One part, behind those before it."""
+        """One part, behind those before it; ``results`` are the caller's."""
         artifacts = bundle["_artifacts"]
         self._first = self._first or {key: value for key, value in bundle.items() if not key.startswith("_")}
         self._add_runtime(artifacts.runtime)
@@ -33,8 +40,17 @@ class Together:
         self._add_failures(artifacts.failures)
         self._rows += bundle["n_results"]
 
+    def extend(self, other: Together) -> None:
+        """All parts of another, behind those that are here."""
+        self._first = self._first or other._first
+        self._add_runtime(other._runtime)
+        self._latencies.extend(other._latencies)
+        self._add_failures(other._failures)
+        self._rows += other._rows
+        self.results += other.results
+
     def bundle(self) -> dict[str, Any]:
-        """Of all parts; without the reward's own figures, which are of the first."""
+        """Of all parts, with ``_results``; without the reward's own figures, which are of the first."""
         runtime, failures = self._runtime, self._failures
         if self._latencies:
             of = (50, 90, 99)
@@ -50,7 +66,8 @@ class Together:
             config["shuffle"] = config["shuffle"] | {"ds_full_size": self._rows, "ds_effective_size": self._rows}
         figures = {"runtime": runtime.to_dict(), "failures": failures.to_dict()}
         benchmark |= {"samples": self._rows, "scores": benchmark["scores"] | figures}
-        return {**self._first, "config": config, "benchmark": benchmark, "n_results": self._rows}
+        whole = {**self._first, "config": config, "benchmark": benchmark, "n_results": self._rows}
+        return {**whole, "_results": joined(self.results)}
 
     def _add_runtime(self, part: RuntimeStats) -> None:
         whole = self._runtime

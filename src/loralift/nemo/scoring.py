@@ -6,13 +6,16 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loralift.errors import LoraLiftError
 from loralift.kept import Keeper
 from loralift.metrics import MetricSettings, score_examples
 from loralift.records import Example, Score, Scores
 from loralift.versions import need_run
+
+if TYPE_CHECKING:
+    from loralift.nemo.parts import Together
 
 AT_ONCE = 2_048
 """Rows of one call of the SDK: as many as four of its concurrent batches."""
@@ -48,6 +51,30 @@ def score_recorded(
         MissingExtraError: The SDK, or what metrics need, is not installed.
         LoraLiftError: A metric raised it; passed on unchanged.
     """
+    scores, together = score_some(
+        examples, metrics, settings, primary=primary, benchmark=benchmark, variant=variant, first=0
+    )
+    return scores, together.bundle()
+
+
+def score_some(
+    examples: Iterable[Example],
+    metrics: Sequence[str],
+    settings: MetricSettings,
+    *,
+    primary: str,
+    benchmark: str,
+    variant: str,
+    first: int,
+) -> tuple[Scores, Together]:
+    """Score some of a variant's recorded answers; arguments and errors are those of `score_recorded`.
+
+    ``first`` is the number of the first row among all rows, a multiple of AT_ONCE: so the SDK is given the same parts,
+    whoever scores which rows.
+
+    Returns:
+        Their scores, and what the SDK says, to be put together with that of the other rows.
+    """
     need_run("scoring answers")
     from loralift.nemo.bundles import shared
     from loralift.nemo.parts import Together
@@ -59,7 +86,7 @@ def score_recorded(
 
     def scored() -> Iterator[Score]:
         for number, part in enumerate(batched(examples, AT_ONCE)):
-            scores, bundle = _part(part, number * AT_ONCE, score_rows, primary, benchmark, variant)
+            scores, bundle = _part(part, first + number * AT_ONCE, score_rows, primary, benchmark, variant)
             for row in sorted(bundle["_results"], key=lambda row: row["problem_idx"]):
                 results.append(shared(row))
             together.add(bundle)
@@ -67,8 +94,9 @@ def score_recorded(
 
     found = Scores.of(scored())
     if not len(found):
-        together.add(_part((), 0, score_rows, primary, benchmark, variant)[1])
-    return found, {**together.bundle(), "_results": results.kept()}
+        together.add(_part((), first, score_rows, primary, benchmark, variant)[1])
+    together.results = [results.kept()]
+    return found, together
 
 
 def _part(

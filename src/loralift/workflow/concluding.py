@@ -24,7 +24,8 @@ from loralift.workflow.progress import RunContext
 from loralift.workflow.provenance import finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import RunDirectory, stopping_of
-from loralift.workflow.scoring import Scoring, read_summaries, settings_of
+from loralift.workflow.scored import read_summaries
+from loralift.workflow.scoring import Scoring, settings_of
 from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.stopping import left_out
 from loralift.workflow.sweeps import sweep_of

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from loralift.errors import RunDirectoryError, some
 from loralift.kept import chosen, keep
@@ -26,7 +26,12 @@ MADE_WITH = "made_with"
 
 
 def read_records[Record: (Answer, ReferenceLikelihood)](
-    path: Path, kind: type[Record], *, signed: bool = False, seconds: Mapping[str, float] | None = None
+    path: Path,
+    kind: type[Record],
+    *,
+    signed: bool = False,
+    seconds: Mapping[str, float] | None = None,
+    only: Container[str] | None = None,
 ) -> ById[Record]:
     """The records of an append-only file by id; an incomplete last line is ignored.
 
@@ -35,6 +40,7 @@ def read_records[Record: (Answer, ReferenceLikelihood)](
         kind: What its lines are.
         signed: Whether every line must say what it was made with; one that says something else is always refused.
         seconds: The seconds of answers, by id.
+        only: The ids of those that are kept, though all are looked at; None: all.
 
     Raises:
         RunDirectoryError: The file is damaged, has an id twice, or a line of another run or variant.
@@ -51,20 +57,24 @@ def read_records[Record: (Answer, ReferenceLikelihood)](
                     f"{path}, line {number} was not written by this run for {path.parent.name}: put the right file "
                     "back, or remove it and let --resume make it anew"
                 )
-            names.append(record.id)
-            yield record
+            if only is None or record.id in only:
+                names.append(record.id)
+                yield record
 
     with within(path):
         rows = keep(records())
         ids = names.ids()
         if ids.twice:
             number = ids.twice[0]
-            raise RunDirectoryError(f"{path}, line {number + 1}: the id {ids[number]!r} is there twice")
+            line = f"{path}, line {number + 1}" if only is None else str(path)
+            raise RunDirectoryError(f"{line}: the id {ids[number]!r} is there twice")
     return ById(ids, rows)
 
 
-def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False) -> ById[Answer]:
-    """A variant's answers by id, with their times where those were kept; `signed` as of `read_records`.
+def read_answers(
+    directory: RunDirectory, variant: str, *, signed: bool = False, only: Container[str] | None = None
+) -> ById[Answer]:
+    """A variant's answers by id, with their times where those were kept; `signed` and `only` as of `read_records`.
 
     Raises:
         RunDirectoryError: A file is damaged, or has an id twice.
@@ -79,7 +89,7 @@ def read_answers(directory: RunDirectory, variant: str, *, signed: bool = False)
     ids = names.ids()
     # of an answer that was given twice, since the first was lost with the process, the last time counts
     times = dict(zip(ids, seconds, strict=True)) if ids.twice else ById(ids, seconds)
-    return read_records(directory.answers(variant), Answer, signed=signed, seconds=times)
+    return read_records(directory.answers(variant), Answer, signed=signed, seconds=times, only=only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,26 +155,29 @@ def put_in_order(path: Path, ids: Iterable[str], *, last: bool = False) -> None:
         RunDirectoryError: It cannot be written, a line is of no such row, or an id is there twice.
     """
     names, begins, ends, end = IdKeeper(), array("q"), array("q"), 0
-    with path.open("rb") as file:
+    with within(path), path.open("rb") as file:
         for line in file:
             begin, end = end, end + len(line)
             if line.strip():
                 names.append(json.loads(line)["id"])
                 begins.append(begin)
                 ends.append(end)
-        found, wanted = names.ids(), Ids.of(ids)
-        if (wanted.places_of(found) < 0).any() or (found.twice and not last):
-            raise RunDirectoryError(f"{path} has a row twice, or one that is not asked here: remove that file")
-        places = found.places_of(wanted)
-        places = places[places >= 0]
-        if len(places) < len(found) or (places[1:] < places[:-1]).any():
-            with files.disk_errors(path):
-                files.replace(path, (_part(file, begins[place], ends[place]) for place in places.tolist()))
+    found, wanted = names.ids(), Ids.of(ids)
+    if (wanted.places_of(found) < 0).any() or (found.twice and not last):
+        raise RunDirectoryError(f"{path} has a row twice, or one that is not asked here: remove that file")
+    places = found.places_of(wanted)
+    places = places[places >= 0]
+    if len(places) < len(found) or (places[1:] < places[:-1]).any():
+        with files.disk_errors(path):
+            files.replace(path, _lines(path, [(begins[place], ends[place]) for place in places.tolist()]))
 
 
-def _part(file: BinaryIO, begin: int, end: int) -> bytes:
-    file.seek(begin)
-    return file.read(end - begin)
+def _lines(path: Path, bounds: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+    """Lines by where they stand; the file is closed before the last one is used, as it is about to be replaced."""
+    with path.open("rb") as file:
+        for begin, end in bounds:
+            file.seek(begin)
+            yield file.read(end - begin)
 
 
 def not_yet(path: Path, done: Collection[str], prompts: Sequence[Prompt]) -> Sequence[Prompt]:

@@ -42,7 +42,7 @@ from loralift.workflow.damage import REMEDY, described, whole, within
 from loralift.workflow.facts import facts_of
 from loralift.workflow.recorded import read_records
 from loralift.workflow.run_directory import RunDirectory, refuse_shard
-from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
+from loralift.workflow.scored import read_scores, read_summaries, read_thinking
 from loralift.workflow.stopping import said
 from loralift.workflow.thinking import Read, thinking_notes
 

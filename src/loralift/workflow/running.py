@@ -25,7 +25,7 @@ from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import begin_or_resume, finish
 from loralift.workflow.run_directory import LEFTOVERS, RunDirectory
 from loralift.workflow.scoring import Scoring, model_of, per_character, scoring_of, with_model
-from loralift.workflow.scoring_process import Scorer
+from loralift.workflow.scoring_process import Scorer, gpus_of
 from loralift.workflow.sharding import (
     Shard,
     kept_of,
@@ -69,7 +69,7 @@ def run(
     rule_of(config, scoring)  # refuses what it cannot decide by, before anything is loaded
     with _begun(config, scoring, None, watcher, resume=resume) as (context, directory, resume):
         context = replace(context, base=base, notes=notes)
-        with Scorer(scoring, context.watcher.say) as scorer:
+        with Scorer(scoring, context.watcher.say, gpus_of(config)) as scorer:
             datasets, training = _load(context, directory, scorer, resume=resume)
             context, datasets, known = _generate(context, datasets, scorer, training, resume=resume, command=command)
             compare_all(context, datasets, scorer, known)
@@ -90,7 +90,7 @@ def run_shard(
     refuse_unshared(config, shard)
     scoring = scoring_of(config)
     with _begun(config, scoring, shard, watcher, resume=resume) as (context, directory, resume):
-        with Scorer(scoring, context.watcher.say) as scorer:
+        with Scorer(scoring, context.watcher.say, gpus_of(config)) as scorer:
             datasets, training = _load(context, directory, scorer, resume=resume)
             _generate(context, datasets, scorer, training, resume=resume, command=command)
         for dataset in datasets:

@@ -1,17 +1,16 @@
-"""The second stage: recorded answers become scores, aggregates and bundles; no model, no GPU."""
+"""What is scored and how: the metrics, whether they can run, and whether they see the data."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from loralift.comparison import Settings, question_of
+from loralift.comparison import Settings
 from loralift.config import RunConfig
-from loralift.errors import MetricError, RunDirectoryError, UsageError, shown, some
+from loralift.errors import UsageError
 from loralift.generation import Generator
 from loralift.metrics import (
     DEFAULT_METRICS,
@@ -24,38 +23,27 @@ from loralift.metrics import (
     expand_names,
     left_for_english,
     metric_of,
-    nrefs_of,
     own_metrics,
     score_examples,
 )
 from loralift.metrics.own import rehearse_own
-from loralift.reading import reading
 from loralift.records import (
     Answer,
     Example,
-    Ids,
     MetricInfo,
-    MetricSummary,
     Question,
     ReferenceLikelihood,
-    Score,
-    Scores,
     Thinking,
 )
-from loralift.workflow import files, memory
-from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.comparing import primary_of, remedy
-from loralift.workflow.datasets import DatasetRun, of_task
-from loralift.workflow.recorded import read_answers, read_records
+from loralift.workflow.datasets import of_task
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.thinking import decode_thinking, thinking_of
+from loralift.workflow.thinking import thinking_of
 
 PERPLEXITY = "perplexity"
 
 # Descriptive metrics, always computed: they are cheap, and show other explanations of a difference.
 CHECKS = tuple(name for name, metric in METRICS.items() if metric.higher_is_better is None and name != "windowed")
-
-AGAIN_SCORED = "score again with loralift run … --resume"
 
 REHEARSED = 8
 """On how many questions, spread over the data, metrics of the user's own are tried before a run."""
@@ -231,170 +219,21 @@ def with_model(scoring: Scoring, described: str) -> Scoring:
         scoring: As it was before the base model was inspected.
         described: The base model and its tokenizer, e.g. ``org/model@revision,tokenizer:1f3a…``; no ``|`` in it.
     """
-    return _with_settings(scoring, perplexity_of=described)
+    return with_settings(scoring, perplexity_of=described)
 
 
 def per_character(scoring: Scoring) -> Scoring:
     """The same scoring for variants with several tokenizers: perplexity is of characters."""
-    return _with_settings(scoring, perplexity_per="character")
+    return with_settings(scoring, perplexity_per="character")
 
 
-def _with_settings(scoring: Scoring, **changed: Any) -> Scoring:
-    """The same scoring with other settings, and so with other signatures."""
+def with_settings(scoring: Scoring, **changed: Any) -> Scoring:
+    """The same scoring with other settings of its metrics, and so with other signatures."""
     settings = replace(scoring.settings, **changed)
     metrics = {name: metric_of(name, settings).info(settings) for name in scoring.metrics}
     return replace(scoring, metrics=metrics, settings=settings)
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """What is known of a variant once it is scored, before it is written.
-
-    Attributes:
-        scores: One an answer, in the order of the questions.
-        bundle: What `score_recorded` returned of NeMo Evaluator.
-    """
-
-    scores: Scores
-    bundle: dict[str, Any]
-
-
-@memory.looked_for_seldom()
-def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored:
-    """Score a variant's answers; writes nothing, so that any process may do it.
-
-    Raises:
-        RunDirectoryError: An answer is missing.
-        MetricError: A metric of the user's own fails; the answers stay on the disk.
-    """
-    from loralift.nemo.scoring import score_recorded
-
-    examples = _examples(dataset, variant)
-    memory.give_back()
-    with _answers_are_kept():
-        scored = score_recorded(
-            examples,
-            list(scoring.metrics),
-            parting_settings(dataset.directory, scoring),
-            primary=scoring.primary,
-            benchmark=dataset.name or scoring.benchmark,
-            variant=variant,
-        )
-    return Scored(*scored)
-
-
 def parting_settings(directory: RunDirectory, scoring: Scoring) -> MetricSettings:
     """The metrics' settings for answers of one part of a run, whose prompts may open thinking as others' do not."""
     return replace(scoring.settings, thinking=thinking_of(directory))
-
-
-@contextmanager
-def _answers_are_kept() -> Iterator[None]:
-    """Say with a metric's failure how the run goes on."""
-    try:
-        yield
-    except MetricError as error:
-        raise MetricError(f"{error}; every answer is kept: mend it or leave it out, and add --resume") from error
-
-
-@memory.looked_for_seldom()
-def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Scored) -> None:
-    """Write a variant's scores, its aggregates and its bundles; only for the process that holds the run's lock."""
-    from loralift.nemo.bundles import write_bundles
-
-    directory, scores = dataset.directory, scored.scores
-    if (nrefs := nrefs_of(dataset.data.questions)) != scoring.settings.nrefs:
-        scoring = _with_settings(scoring, nrefs=nrefs)
-    summaries = write_values(dataset, variant, scoring, scores)
-    with files.disk_errors(directory.nemo(variant)):
-        write_bundles(directory.nemo(variant), scored.bundle, scores, summaries, scoring.metrics, dataset.clusters)
-
-
-def write_values(
-    dataset: DatasetRun, variant: str, scoring: Scoring, scores: Sequence[Score]
-) -> Mapping[str, MetricSummary]:
-    """Write a variant's scores and its aggregates, and return these; only for the process that holds the run's lock."""
-    from loralift.nemo.summaries import summarise_all
-
-    directory = dataset.directory
-    files.write_jsonl(directory.scores(variant), map(score_row, scores))
-    summaries = summarise_all(scores, scoring.metrics, scoring.seed, dataset.clusters)
-    results: dict[str, Any] = {"variant": variant, "rows": len(scores), "primary": scoring.primary}
-    results["thinking"] = plain(thinking_of(directory))
-    results["metrics"] = {
-        name: {**plain(summary), "info": plain(scoring.metrics[name])} for name, summary in summaries.items()
-    }
-    files.write_json(directory.results(variant), results)
-    return summaries
-
-
-def score_anew(dataset: DatasetRun, variant: str, scoring: Scoring, examples: Sequence[Example]) -> Scores:
-    """Score other answers than those of a run, on the judged metrics but perplexity; writes nothing."""
-    from loralift.nemo.scoring import score_recorded
-
-    names = [name for name in scoring.judged if name != PERPLEXITY]
-    if not names or not examples:
-        return Scores.of(())
-    with _answers_are_kept():
-        settings = parting_settings(dataset.directory, scoring)
-        return score_recorded(examples, names, settings, primary=names[0], variant=variant)[0]
-
-
-def read_scores(directory: RunDirectory, variant: str) -> Scores:
-    """The scores of a variant that was scored.
-
-    Raises:
-        RunDirectoryError: There are none, the file is damaged, or it has other rows than were scored.
-    """
-    scores = scores_of(directory.scores(variant), files.read_jsonl(directory.scores(variant)))
-    rows = _read_results(directory, variant).get("rows")
-    if rows is not None and rows != len(scores):
-        raise RunDirectoryError(
-            f"{directory.scores(variant)} has {len(scores)} rows, and {shown(rows)} were scored "
-            f"({directory.results(variant).name}): score again with loralift run … --resume"
-        )
-    return scores
-
-
-def read_summaries(directory: RunDirectory, variant: str) -> tuple[dict[str, MetricInfo], dict[str, MetricSummary]]:
-    """The metrics and their aggregates that a variant's results file holds.
-
-    Raises:
-        RunDirectoryError: The file is not there, or not as it was written.
-    """
-    metrics = _read_results(directory, variant)["metrics"]
-    with reading(directory.results(variant), RunDirectoryError, AGAIN_SCORED):
-        infos = {name: decode(MetricInfo, entry.pop("info")) for name, entry in metrics.items()}
-        return infos, {name: decode(MetricSummary, entry) for name, entry in metrics.items()}
-
-
-def read_thinking(directory: RunDirectory, variant: str) -> Thinking:
-    """How thinking was parted from a variant's answers when they were scored: not at all by a LoraLift that did not.
-
-    Raises:
-        RunDirectoryError: The file is not there, or not as it was written.
-    """
-    return decode_thinking(_read_results(directory, variant).get("thinking"), directory.results(variant))
-
-
-def _read_results(directory: RunDirectory, variant: str) -> dict[str, Any]:
-    path = directory.results(variant)
-    found: dict[str, Any] = files.read_json(path)
-    if not isinstance(found, dict) or not isinstance(found.get("metrics"), dict):
-        raise RunDirectoryError(f"{path} was not written by loralift: it has no metrics; {AGAIN_SCORED}")
-    return found
-
-
-def _examples(dataset: DatasetRun, variant: str) -> Iterator[Example]:
-    answers = read_answers(dataset.directory, variant)
-    references = dataset.directory.references(variant)
-    likelihoods = read_records(references, ReferenceLikelihood) if references.exists() else {}
-    ids = Ids.of(question.id for question in dataset.questions)
-    missing = ids.take(answers.ids.places_of(ids) < 0)
-    if len(missing):
-        place = dataset.directory.answers(variant)
-        raise RunDirectoryError(f"{place} lacks the answers to {some(missing)}: add --resume")
-    # A question answered several times has one reference, scored once.
-    asked = question_of if dataset.repeats > 1 else str
-    rows = zip(dataset.questions, answers.in_order(ids), strict=True)
-    return (Example(question, answer, likelihoods.get(asked(question.id))) for question, answer in rows)

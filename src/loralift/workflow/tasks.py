@@ -30,7 +30,8 @@ from loralift.workflow.damage import REMEDY, within
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import Advance, RunContext
 from loralift.workflow.recorded import MADE_WITH
-from loralift.workflow.scoring import Scoring, write_values
+from loralift.workflow.scored import write_values
+from loralift.workflow.scoring import Scoring
 
 ROWS_AT_ONCE = 8
 """Rows at once where no --batch-size says it: lm_eval holds the logits of every token of them."""

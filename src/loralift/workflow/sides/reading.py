@@ -31,7 +31,7 @@ from loralift.workflow.external_formats import (
 )
 from loralift.workflow.recorded import read_answers
 from loralift.workflow.run_directory import RunDirectory, refuse_shard, refuse_stopped
-from loralift.workflow.scoring import read_scores, read_summaries, read_thinking
+from loralift.workflow.scored import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run
 from loralift.workflow.sides.columns import column_info
 from loralift.workflow.sides.contents import read_content
