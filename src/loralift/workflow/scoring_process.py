@@ -266,8 +266,10 @@ def gpus_of(config: RunConfig) -> tuple[str, ...]:
     workers = config.workers if isinstance(config.workers, int) else 0
     if (config.device or "auto") in ("auto", "cuda") and torch.cuda.is_available():
         there = torch.cuda.device_count()
-        visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        gpus = visible if len(visible) == there else list(map(str, range(there))) if not visible else [""]
+        named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        gpus = named or [str(number) for number in range(there)]
+        if len(gpus) != there:  # a name that is none hides all behind it
+            return ("",)
         return tuple(gpus[: max(min(workers or there, cores() // 2, MOST_PROCESSES), 1)])
     return ("",) * max(min(workers, cores(), MOST_PROCESSES) - 1, 1)
 
