@@ -113,3 +113,13 @@ def test_a_worker_killed_in_mid_run_loses_and_repeats_nothing(
     assert re.search(r"worker \d died with \d+ rows, which are done again \(.*\); it is started again", said), said
     refuse_doubles(spread)
     assert differences(spread, plain) == []
+
+
+def test_shards_with_workers_are_merged_to_the_plain_run(plain: Path, arguments: list[str], tmp_path: Path) -> None:
+    for number in range(2):
+        shard = tmp_path / f"s{number}"
+        ended(start([*arguments, "--shard", f"{number}/2", "--workers", "2"], shard, 1))
+    merged = [sys.executable, "-m", "loralift", "merge", tmp_path / "s0", tmp_path / "s1", "-o", tmp_path / "run"]
+    subprocess.run(merged, check=True, capture_output=True)
+    refuse_doubles(tmp_path / "run")
+    assert differences(tmp_path / "run", plain) == []
