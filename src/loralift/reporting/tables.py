@@ -271,8 +271,8 @@ def headline(comparison: Comparison, candidate: str, doubts: Sequence[Doubt]) ->
     doubt = strongest(doubts).get(candidate)
     said = _brief(comparison, candidate, doubt, MOST_IN_HEADLINE)
     if doubt is not None and doubt.kind == "depends":
-        return f"{said}: {doubt.words}, n = {row.n}"
-    evidence = f"{said}: {_evidence(row, comparison.metrics[row.metric])}, n = {row.n}"
+        return f"{said}: {doubt.words}, n = {row.n:,}"
+    evidence = f"{said}: {_evidence(row, comparison.metrics[row.metric])}, n = {row.n:,}"
     if (stopping := comparison.stopping) is not None:
         told = "sure" if stopping.sure else "not every verdict sure before"
         evidence += f", stopped after {stopping.rows} of {stopping.of} rows: {told}"
