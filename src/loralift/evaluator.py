@@ -88,7 +88,7 @@ class Evaluator:
         tokenizer: Of BLEU, ROUGE and token F1, as `loralift run --tokenizer` knows it; None: for English.
         bert_score_model: A hub id or a folder; None: roberta-large.
         bert_score_layers: Which of its layers bert_score compares; None: the one it was tuned to.
-        metric_batch_size: Texts that an embedding model takes at a time.
+        metric_batch_size: Texts that a metric's model takes at a time; an embedding model 32 at most, 2 on a CPU.
         device: Of the embedding models; None: a GPU if there is one.
         seed: Of every resampling.
         thinking: "part": thinking (<think>…</think> and the like) is parted from predictions, and the answer alone is

@@ -183,7 +183,9 @@ class RunConfig(StoppingFields, SpreadFields):
         description="an integer from 1 to 1,000",
     )
     metric_batch_size: Annotated[int, whole(1, 100_000)] = Field(
-        32, title="Texts that an embedding model takes at a time.", description="an integer from 1 to 100,000"
+        32,
+        title="Texts that a metric's model takes at a time; an embedding model 32 at most, 2 on a CPU.",
+        description="an integer from 1 to 100,000",
     )
     engine: Literal["auto", "transformers", "vllm", "endpoint"] = Field(
         "auto",

@@ -26,7 +26,7 @@ class MetricSettings:
         bert_score_model: A hub name or a local path; None: bert_score's own choice for English, roberta-large.
         bert_score_layers: Which hidden layer BERTScore compares; None: the one that bert_score has tuned.
         device: e.g. ``cuda:1``, of the embedding models; None: ``cuda`` where there is one, else ``cpu``.
-        batch_size: Texts that an embedding model takes at a time.
+        batch_size: Texts that a metric's model takes at a time; an embedding model 32 at most, 2 on a CPU.
         perplexity_of: The base model and its tokenizer, as perplexity's signature names them: perplexities of others
             do not compare. Empty where they are not known.
         perplexity_per: What a reference's likelihood is shared out over: its tokens, or, where variants have several
