@@ -46,7 +46,7 @@ def side_by_side[Item, Result](
         Exception: The first one that the function raised; calls that had not begun are cancelled.
     """
     shares = sides() if same_share or threads else min(sides(), len(items))
-    if shares < 2:  # and so is the number of torch's threads, or nothing is asked of it
+    if shares < 2:  # torch has a single thread, or there is at most one item, which may have all
         return [function(item) for item in items]
     with _threads_shared(shares, threads), ThreadPoolExecutor(shares) as pool:
         # torch gives each new thread of the pool as many threads of its own as are set now

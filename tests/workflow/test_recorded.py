@@ -36,14 +36,14 @@ def ids(path: Path) -> list[str]:
 
 
 def test_what_came_in_any_order_and_in_two_sessions_is_what_came_in_the_order_of_the_data(run: RunDirectory) -> None:
-    append_answers(run, "base", answers(IDS), lambda: IDS)
+    append_answers(run, "base", answers(IDS), IDS)
     shuffled = random.Random(0).sample(IDS, len(IDS))
     for name in ("answers", "times"):
         files.write_bytes(getattr(run, name)("a"), getattr(run, name)("base").read_bytes())
         getattr(run, name)("a").unlink()
-    append_answers(run, "a", answers(shuffled[:13]), lambda: IDS)
+    append_answers(run, "a", answers(shuffled[:13]), IDS)
     assert ids(run.answers("a")) == sorted(shuffled[:13], key=IDS.index)
-    append_answers(run, "a", answers(shuffled[13:]), lambda: IDS)
+    append_answers(run, "a", answers(shuffled[13:]), IDS)
     assert ids(run.answers("a")) == ids(run.times("a")) == IDS
     made = [run.made_with(name).encode() for name in ("base", "a")]
     assert run.answers("a").read_bytes() == run.answers("base").read_bytes().replace(*made)
@@ -55,7 +55,7 @@ def test_lines_that_are_in_order_are_left_where_they_are(run: RunDirectory, monk
         pytest.fail("a file in order was written")
 
     monkeypatch.setattr(files, "replace", never)
-    append_answers(run, "a", answers(IDS[3:]), lambda: IDS)
+    append_answers(run, "a", answers(IDS[3:]), IDS)
     assert ids(run.answers("a")) == IDS[3:]
 
 
@@ -69,7 +69,7 @@ def test_of_two_times_of_one_answer_the_last_stays(run: RunDirectory) -> None:
 @pytest.mark.parametrize("rows", [["q1", "q0", "q1"], ["q1", "strange"]])
 def test_a_row_that_cannot_be_the_runs_is_refused_and_the_file_is_as_it_was(run: RunDirectory, rows: list[str]) -> None:
     with pytest.raises(RunDirectoryError, match=r"answers\.jsonl has a row twice, or one that is not asked here"):
-        append_answers(run, "a", answers(rows), lambda: IDS)
+        append_answers(run, "a", answers(rows), IDS)
     assert ids(run.answers("a")) == rows
 
 
@@ -83,10 +83,10 @@ def test_a_process_that_dies_while_it_puts_rows_in_order_loses_none(
     backwards = IDS[::-1]
     monkeypatch.setattr(recorded, "_lines", dies)
     with pytest.raises(KeyboardInterrupt):
-        append_answers(run, "a", answers(backwards), lambda: IDS)
+        append_answers(run, "a", answers(backwards), IDS)
     assert ids(run.answers("a")) == backwards
     monkeypatch.undo()
-    append_answers(run, "a", [], lambda: IDS)  # as a resume, which finds nothing to ask
+    append_answers(run, "a", [], IDS)  # as a resume, which finds nothing to ask
     assert ids(run.answers("a")) == IDS
     assert set(read_answers(run, "a", signed=True)) == set(IDS)
 
@@ -97,5 +97,5 @@ def test_a_full_disk_names_the_file(run: RunDirectory, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(files, "replace", full)
     with pytest.raises(RunDirectoryError, match=r"cannot write .*answers\.jsonl: No space left"):
-        append_answers(run, "a", answers(IDS[::-1]), lambda: IDS)
+        append_answers(run, "a", answers(IDS[::-1]), IDS)
     assert ids(run.answers("a")) == IDS[::-1]

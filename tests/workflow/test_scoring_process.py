@@ -126,7 +126,7 @@ def test_metrics_are_tried_beside_only_where_a_model_is_loaded_onto_a_gpu(
     on_a_gpu(monkeypatch, cores)
     monkeypatch.setattr(scoring_process, "find_spec", lambda name: vllm)
     started = []
-    monkeypatch.setattr(scoring_process, "start", lambda room: started.append(1) or SimpleNamespace(poll=lambda: None))
+    monkeypatch.setattr(scoring_process, "start", lambda gpu: started.append(1) or SimpleNamespace(poll=lambda: None))
     monkeypatch.setattr(scoring_process, "ask", lambda process, does, given: ["there"])
     part = part_of(tmp_path)
     scorer = Scorer(scoring, print)
@@ -177,7 +177,7 @@ def test_other_answers_are_scored_there_as_here(tmp_path, scoring, monkeypatch, 
 @pytest.mark.parametrize(("generator", "cores"), [(ON_A_CPU, 64), (ON_A_GPU, 2)])
 def test_where_generating_needs_the_processor_there_is_no_process(tmp_path, scoring, generator, cores, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: cores)
-    monkeypatch.setattr(scoring_process, "start", lambda room: pytest.fail("started"))
+    monkeypatch.setattr(scoring_process, "start", lambda gpu: pytest.fail("started"))
     part = part_of(tmp_path)
     with Scorer(scoring, print) as scorer:
         scorer.score_beside(generator)
@@ -206,7 +206,7 @@ def test_variants_that_have_all_answered_are_shared_out(tmp_path, scoring, monke
 
 def test_few_rows_are_not_worth_another_process(tmp_path, scoring, monkeypatch):
     monkeypatch.setattr(scoring_process, "cores", lambda: 64)
-    monkeypatch.setattr(scoring_process, "start", lambda room: pytest.fail("started"))
+    monkeypatch.setattr(scoring_process, "start", lambda gpu: pytest.fail("started"))
     part = part_of(tmp_path)
     with Scorer(scoring, print) as scorer:
         scorer.share(part, ("base", "mine"))

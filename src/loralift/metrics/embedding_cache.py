@@ -57,20 +57,9 @@ def identity_of(model: Any) -> bytes:
         digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}\0".encode())
         digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     # The words: files of before may hold texts that the tokenizer cannot see, and embeddings by the batch they were in.
-    settings = [
-        model,
-        "seen",
-        "alone",
-        model.max_seq_length,
-        model.prompts,
-        model.default_prompt_name,
-        model.truncate_dim,
-    ]
-    settings += [
-        model.device.type,
-        _kind(model.device),
-        *(version(name) for name in ("loralift", "sentence-transformers", "transformers")),
-    ]
+    settings = [model, "seen", "alone", model.max_seq_length, model.prompts, model.default_prompt_name]
+    settings += [model.truncate_dim, model.device.type, _kind(model.device)]
+    settings += [version(name) for name in ("loralift", "sentence-transformers", "transformers")]
     digest.update("\0".join(map(str, [*settings, torch.__version__])).encode())
     tokenizer = json.loads(model.tokenizer.backend_tokenizer.to_str())
     # How the last call cut and filled up is no part of the tokenizer, though it keeps it.

@@ -179,12 +179,9 @@ class Embedder:
         order = list(shapes(lengths, rows, self.window if self.fills else 0))
         on_cpu = self._model.device.type == "cpu"
         found = side_by_side(embed, order, threads=1) if on_cpu else map(embed, order)
-        by_place = {
-            place: row
-            for batch, part in zip(order, found, strict=True)
-            for place, row in zip(batch.places, part, strict=True)
-        }
-        return np.stack([by_place[place] for place in range(len(windows))])
+        places = [place for batch in order for place in batch.places]
+        in_order: Vector = np.concatenate(list(found))[np.argsort(places)]
+        return in_order
 
     def _batch(self, windows: Sequence[Window], tokens: int) -> Vector:
         """Embeddings of windows, each filled up to so many tokens."""

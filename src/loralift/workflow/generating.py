@@ -180,7 +180,7 @@ def generate_variant(
         settings = replace(generation_settings(dataset.protocol, context.config), thinking=asked.thinking)
         told = Told(advance, len(todo))
         answers = _answers(generator, of, todo, settings, told)
-        append_answers(dataset.directory, variant, answers, lambda: (prompt.id for prompt in own))
+        append_answers(dataset.directory, variant, answers, (prompt.id for prompt in own))
     if perplexity:
         score_references(context, dataset, variant, generator, asked, label, of=of)
 
@@ -235,7 +235,7 @@ def answer_again(context: RunContext, dataset: DatasetRun, generator: Generator,
     todo = _unanswered(dataset.directory, AGAIN, chosen)
     with context.watcher.task(f"{BASE}: once more", len(todo)) as advance:
         answers = generator.generate(BASE, todo, settings, advance) if todo else ()
-        append_answers(dataset.directory, AGAIN, answers, lambda: (prompt.id for prompt in chosen))
+        append_answers(dataset.directory, AGAIN, answers, (prompt.id for prompt in chosen))
 
 
 def _unanswered(directory: RunDirectory, variant: str, prompts: Sequence[Prompt]) -> Sequence[Prompt]:

@@ -11,7 +11,7 @@ from loralift.records import Prompt, ReferenceLikelihood
 from loralift.workflow.asking import Asked
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.progress import AT_ONCE, RunContext, Told
-from loralift.workflow.recorded import append, not_yet, read_records, where
+from loralift.workflow.recorded import append_likelihoods, not_yet, read_records, where
 
 if TYPE_CHECKING:
     from loralift.generation.base import Batches
@@ -76,7 +76,7 @@ def score_references(
     total = len(not_yet(path, done, own))
     with context.watcher.task(f"{label}reference perplexity", total) as advance:
         found = _likelihoods(dataset, generator, asked, shares, done, Told(advance, total), of) if total else ()
-        append(path, found, lambda: (prompt.id for prompt in own))
+        append_likelihoods(path, found, (prompt.id for prompt in own))
 
 
 def _shares(context: RunContext, dataset: DatasetRun, generator: Generator, asked: Asked) -> list[_Share]:
@@ -85,12 +85,13 @@ def _shares(context: RunContext, dataset: DatasetRun, generator: Generator, aske
     What is in no batch, being too long or of an engine that does not tell, is dealt out one by one.
     """
     shares, dealt = [], 0
+    mine = context.part(range(len(asked.prompts)))  # of all hands, which are at most as many
     for part in _parts(dataset, asked):
         batches = part.batches(generator, asked.asking.separator)
         together = () if batches is None else batches.ids
         within = {key for batch in together for key in batch}
         hands = [*together, *((prompt.id,) for prompt in part.prompts if prompt.id not in within)]
-        ids = frozenset(key for place, hand in enumerate(hands, dealt) if context.deals(place) for key in hand)
+        ids = frozenset(key for place, hand in enumerate(hands, dealt) if place in mine for key in hand)
         shares.append(_Share(ids, None if batches is None else batches.of(ids)))
         dealt += len(hands)
     return shares

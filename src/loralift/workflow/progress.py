@@ -121,7 +121,3 @@ class RunContext:
     def part[Row](self, rows: Sequence[Row]) -> Sequence[Row]:
         """Those of all rows that are asked here."""
         return rows if self.shard is None else self.shard.part(rows)
-
-    def deals(self, place: int) -> bool:
-        """Whether what is dealt out to the shards in turn is dealt here, by its place."""
-        return self.shard is None or place % self.shard.of == self.shard.index

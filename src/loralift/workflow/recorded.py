@@ -100,13 +100,26 @@ class Time:
     seconds: float
 
 
-def append_answers(
-    directory: RunDirectory, variant: str, answers: Iterable[Answer], order: Callable[[], Iterable[str]]
-) -> None:
-    """Append answers and their times as they come; see `append`."""
+def append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answer], order: Iterable[str]) -> None:
+    """Append answers and their times as they come; then put all into order.
+
+    Args:
+        directory: The run.
+        variant: Who answers.
+        answers: What is appended, each on the disk before the next one is asked for.
+        order: The ids of all rows that may be there, in the order of the data; read when all is appended.
+    """
     with files.appending(directory.times(variant)) as times:
-        append(directory.answers(variant), _timed(times, answers), order)
-    put_in_order(directory.times(variant), order(), last=True)
+        _append(directory.answers(variant), _timed(times, answers))
+    ids = Ids.of(order)
+    put_in_order(directory.answers(variant), ids)
+    put_in_order(directory.times(variant), ids, last=True)
+
+
+def append_likelihoods(path: Path, likelihoods: Iterable[ReferenceLikelihood], order: Iterable[str]) -> None:
+    """Append likelihoods as they come; then put all into order. See `append_answers`."""
+    _append(path, likelihoods)
+    put_in_order(path, order)
 
 
 def _timed(times: TextIO, answers: Iterable[Answer]) -> Iterator[Answer]:
@@ -122,14 +135,7 @@ def line_of(record: Answer | ReferenceLikelihood, made: str) -> dict[str, Any]:
     return {key: value for key, value in plain(record).items() if key != "seconds"} | {MADE_WITH: made}
 
 
-def append(path: Path, records: Iterable[Answer | ReferenceLikelihood], order: Callable[[], Iterable[str]]) -> None:
-    """Append records as they come, each on the disk before the next one is asked for; then put all into order.
-
-    Args:
-        path: ``RUN/VARIANT/FILE``.
-        records: What is appended.
-        order: Gives the ids of all rows that may be in the file, in the order of the data.
-    """
+def _append(path: Path, records: Iterable[Answer | ReferenceLikelihood]) -> None:
     made = RunDirectory(path.parents[1]).made_with(path.parent.name)
     due = time.monotonic() + SYNC_SECONDS
     with files.appending(path) as file:
@@ -138,7 +144,6 @@ def append(path: Path, records: Iterable[Answer | ReferenceLikelihood], order: C
             files.append_line(file, line_of(record, made), sync=late)
             if late:
                 due = time.monotonic() + SYNC_SECONDS
-    put_in_order(path, order())
 
 
 def put_in_order(path: Path, ids: Iterable[str], *, last: bool = False) -> None:

@@ -78,7 +78,8 @@ def shared_out(dataset: DatasetRun, among: int) -> list[slice]:
     from loralift.nemo.scoring import AT_ONCE
 
     calls = max(-(-len(dataset.questions) // AT_ONCE), 1)
-    ends = [AT_ONCE * (calls * number // min(among, calls)) for number in range(min(among, calls) + 1)]
+    parts = min(among, calls)
+    ends = [AT_ONCE * (calls * number // parts) for number in range(parts + 1)]
     return [slice(*bounds) for bounds in pairwise(ends)]
 
 
