@@ -98,6 +98,8 @@ def test_workers_score_too_each_with_what_it_has(monkeypatch, config, there, vis
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at an environment in /proc")
 def test_a_process_sees_its_gpu_alone():
     with scoring_process.start("GPU-2") as process:
+        # until it replies it may be at its very start, when the kernel shows an empty environment
+        assert "TypeError" in scoring_process.ask(process, "score", ())
         environment = (Path("/proc") / str(process.pid) / "environ").read_bytes().split(b"\0")
         process.kill()
     assert b"CUDA_VISIBLE_DEVICES=GPU-2" in environment
