@@ -92,7 +92,18 @@ def test_workers_score_too_each_with_what_it_has(monkeypatch, config, there, vis
     monkeypatch.setattr(scoring_process, "cores", lambda: cores)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: "H200")
     assert list(gpus_of(configuration.parse(config))) == gpus
+
+
+@pytest.mark.parametrize(("visible", "gpus"), [("", ["0", "2"]), ("4,GPU-5,6", ["4", "6"])])
+def test_gpus_of_another_kind_than_the_first_score_nothing(monkeypatch, visible, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(scoring_process, "cores", lambda: 32)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "get_device_name", ["A100", "L4", "A100"].__getitem__)
+    assert list(gpus_of(configuration.parse({"workers": "auto"}))) == gpus
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at an environment in /proc")

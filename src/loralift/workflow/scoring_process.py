@@ -250,8 +250,8 @@ class Scorer:
 def gpus_of(config: RunConfig) -> tuple[str, ...]:
     """What each scoring process of a run gets: with Ray workers as many as these, each with a GPU of this machine.
 
-    On CPUs there is one process less than workers, since this process scores too; all have as many threads as this one,
-    since a sum's last digits may depend on how many there are.
+    The GPUs are all of the first one's kind. On CPUs there is one process less than workers, since this process scores
+    too; all have as many threads as this one, since a sum's last digits may depend on how many there are.
 
     Args:
         config: What is evaluated and how.
@@ -270,6 +270,9 @@ def gpus_of(config: RunConfig) -> tuple[str, ...]:
         gpus = named or [str(number) for number in range(there)]
         if len(gpus) != there:  # a name that is none hides all behind it
             return ("",)
+        kinds = [torch.cuda.get_device_name(number) for number in range(there)]
+        # another kind's sums may differ in the last digits, and who scores what is chance
+        gpus = [gpu for gpu, kind in zip(gpus, kinds, strict=True) if kind == kinds[0]]
         return tuple(gpus[: max(min(workers or there, cores() // 2, MOST_PROCESSES), 1)])
     return ("",) * max(min(workers, cores(), MOST_PROCESSES) - 1, 1)
 
