@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f"{name}.lock")):
         if not done.exists():
+            shutil.rmtree(folder)  # what one that failed left
+            folder.mkdir()
             make(folder)
             done.touch()
     return folder

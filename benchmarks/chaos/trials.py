@@ -119,7 +119,8 @@ def orphan(of: Undisturbed, name: str, at_most: float = 30.0) -> Iterator[str]:
     session = sessions.start(runs.arguments(run), notes, also=_share_soon)
     children = _children_of(session)
     for child in children:
-        os.kill(child, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGSTOP)
     os.kill(session.pid, signal.SIGKILL)
     session.wait()
     if not children:
@@ -131,7 +132,8 @@ def orphan(of: Undisturbed, name: str, at_most: float = 30.0) -> Iterator[str]:
         yield f"the next session ended with {ended.code}: {ended.last_line}"
     before = runs.content(run)
     for child in filter(_runs, children):
-        os.kill(child, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGCONT)
     until = time.monotonic() + at_most
     while any(map(_runs, children)) and time.monotonic() < until:
         time.sleep(0.05)

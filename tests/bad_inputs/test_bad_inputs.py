@@ -220,7 +220,7 @@ PREPARE: dict[str, Prepare] = {
 TABLE = [pytest.param(page, case, id=f"{page}: {case.name}") for page, cases in PAGES.items() for case in cases]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(60, func_only=True)
 @pytest.mark.parametrize(("page", "case"), TABLE)
 def test_is_one_line_that_names_the_culprit(
     page: str,

@@ -21,8 +21,8 @@ except SystemExit as done:
     print("CODE", done.code, "IMPORTED", *(name for name in {HEAVY!r} if name in sys.modules))
 """
 
-HELP_SECONDS = 0.8
-"""Of a core: 0.4 to 0.55 on one that nothing else uses."""
+HELP_SECONDS = 1.5
+"""Of a core: 0.4 to 0.55 on one that nothing else uses, half as much again where its twin is at work."""
 
 
 def last_line(*arguments: object) -> str:

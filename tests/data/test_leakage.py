@@ -186,9 +186,9 @@ def test_much_training_data_takes_little_time_and_no_memory(fiqa_dir: Path) -> N
     draw = random.Random(0)
     starts = (draw.randrange(len(texts) - 200) for _ in range(2_000))
     training = [" ".join(texts[start : start + 200]) for start in starts]
-    started = time.perf_counter()
+    started = time.process_time()
     assert find_leaks(questions, training) == ()
-    assert time.perf_counter() - started < 10  # 0.3 s here; 100,000 rows take 50 times as long
+    assert time.process_time() - started < 10  # 0.3 s here; 100,000 rows take 50 times as long
     tracemalloc.start()
     find_leaks(questions, training[:1_000])
     _, peak = tracemalloc.get_traced_memory()
@@ -197,6 +197,6 @@ def test_much_training_data_takes_little_time_and_no_memory(fiqa_dir: Path) -> N
 
 
 def test_a_label_is_looked_for_in_no_more_than_a_label_takes() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert find_leaks([Question("a", "Which is the one here now?", "x")], ["answer" + " " * 200_000 + "x"]) == ()
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import signal
 import threading
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,7 +15,8 @@ from typing import Any
 import pytest
 
 from loralift.comparison import lower_bound
-from loralift.endpoints.client import _retry_after
+from loralift.endpoints import many
+from loralift.endpoints.client import Pause, _retry_after
 from loralift.errors import JudgeError, UsageError
 from loralift.judge import (
     Contest,
@@ -263,10 +263,14 @@ def test_a_request_is_deterministic_and_options_may_be_left_out() -> None:
     assert "Authorization" not in served.headers[0]
 
 
-def test_ctrl_c_waits_for_the_reply_that_is_under_way() -> None:
-    def slow(served: Served, number: int, prompt: str) -> Any:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        return time.sleep(0.5)
+def test_ctrl_c_waits_for_the_reply_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    pause = Pause()
+    monkeypatch.setattr(many, "Pause", lambda: pause)
+
+    def slow(served: Served, number: int, prompt: str) -> None:
+        assert number == 0
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()  # when the reply is waited for
+        assert pause.stop.wait(60)
 
     recorded: list[str] = []
     with serving(judges.honest, slow) as served:

@@ -28,6 +28,15 @@ def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path: Path) -> None:
     assert not directory.root.exists()
 
 
+def test_a_folder_in_which_another_run_begins_meanwhile_is_left_to_it(tmp_path: Path, monkeypatch) -> None:
+    directory = RunDirectory(tmp_path / "run")
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **how: (unlink(path, **how), path.write_text("another's")))
+    with pytest.raises(ValueError, match="wrong"), directory.locked():
+        raise ValueError("wrong")
+    assert (directory.root / LOCK).read_text() == "another's"
+
+
 def test_only_a_folder_with_nothing_but_the_lock_may_be_begun_in(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     (tmp_path / LOCK).touch()

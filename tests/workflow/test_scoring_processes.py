@@ -15,7 +15,7 @@ from loralift.workflow import scoring_process
 from loralift.workflow.scored import score_rows, score_variant, shared_out, united
 from loralift.workflow.scoring import scoring_of
 from loralift.workflow.scoring_process import Scorer, gpus_of
-from tests.workflow.test_scoring_process import part_of, scored_here
+from tests.workflow.test_scoring_process import asked, part_of, scored_here
 
 MANY = [{"id": str(n), "question": f"{n}?", "reference": f"It is {n} and {n % 7}."} for n in range(5_000)]
 """Three calls of the SDK, the last of which is shorter."""
@@ -62,7 +62,7 @@ def test_processes_score_parts_of_a_variant_as_one_scores_it(tmp_path, cheap, mo
             scorer.begin(there, variant)
         if not killed:
             for jobs in scorer._begun.values():
-                assert [len(job.found.result(timeout=60).scores) for job in jobs] == [2048, 2952]
+                assert [len(job.found.result(timeout=300).scores) for job in jobs] == [2048, 2952]
         assert {variant: scorer.scores(there, variant) for variant in ("base", "mine")} == wanted
     assert content(there) == content(here)
     assert figures(there) == figures(here)
@@ -124,8 +124,9 @@ def test_a_reply_to_another_question_is_no_score(tmp_path, cheap, monkeypatch, c
         [process] = scorer._processes
         scoring_process._send(process.stdin, (-1, "score", (part, "mine", cheap, slice(0, 2048))))
         scorer.begin(part, "base")
+        asked(scorer)
         found = scorer.scores(part, "base")
-        assert process.wait(60) != 0
+        assert process.wait(300) != 0
     assert found == scored_here(part, "base", cheap)
     assert "base: scoring beside failed (its process replied to question -1, and not to" in capsys.readouterr().out
 
@@ -149,7 +150,7 @@ def test_embeddings_are_the_same_in_processes_with_any_number_of_threads(tmp_pat
     with Scorer(scoring, print) as scorer:
         scorer._start(1)
         scorer.begin(part, "base")
-        scorer._begun["", "base"][0].found.result(timeout=120)
+        scorer._begun["", "base"][0].found.result(timeout=300)
         assert scorer.scores(part, "base") == wanted
 
 

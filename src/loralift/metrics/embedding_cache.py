@@ -24,6 +24,9 @@ MOST_ROWS = 200_000
 AT_ONCE = 500
 """Rows of a query: SQLite takes no more than 999 values in old versions."""
 
+PATIENCE = 30.0
+"""Seconds that one waits for another that writes, on a slow disk too; then it goes without the file."""
+
 _TABLE = "CREATE TABLE IF NOT EXISTS embeddings (key BLOB PRIMARY KEY, windows INTEGER, vector BLOB)"
 
 
@@ -118,6 +121,6 @@ class EmbeddingCache:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self.path)) as connection:
+        with closing(sqlite3.connect(self.path, timeout=PATIENCE)) as connection:
             connection.execute(_TABLE)
             yield connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,8 +190,8 @@ class RunDirectory:
         finally:
             if not self.run.exists():  # no run was begun
                 # while it is held: who has opened it meanwhile finds it gone when the lock is free, and makes a new one
-                (self.root / LOCK).unlink(missing_ok=True)
-                if not any(self.root.iterdir()):
+                with suppress(OSError):  # something lies in it, perhaps another's lock since a moment
+                    (self.root / LOCK).unlink(missing_ok=True)
                     self.root.rmdir()
             lock.release()
 

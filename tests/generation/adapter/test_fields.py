@@ -61,7 +61,7 @@ def test_what_is_no_regular_expression(pattern, field, refusal):
 
 
 @pytest.mark.parametrize("field", ["target_modules", "exclude_modules", "alpha_pattern"])
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(60, func_only=True)
 def test_a_regular_expression_that_never_ends(field, refusal, monkeypatch):
     monkeypatch.setattr(fields, "PATIENCE", 0.5)
     pattern = r"((q|.)*)*x!"

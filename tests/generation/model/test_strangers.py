@@ -222,7 +222,7 @@ def test_an_index_that_lies(entries, beside, message, copy):
     ],
     ids=str,
 )
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(60, func_only=True)
 def test_absurd_sizes_cost_neither_time_nor_memory(sizes, copy, adapter):
     change(copy / "config.json", **sizes)
     reasons = ("describes a model far larger than", "and its files hold weights for at most")
@@ -253,7 +253,7 @@ FILES = ("base/config.json", "base/generation_config.json", "base/tokenizer.json
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("become", [pipe, folder, nowhere])
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(60, func_only=True)
 def test_what_is_no_file_is_named_and_never_waited_for(name, become, copy, adapter, tmp_path):
     become(tmp_path / name)
     assert Path(name).name in refusal(copy, {"mine": str(adapter)})

@@ -53,8 +53,8 @@ def test_lengths_are_counted_as_a_browser_counts() -> None:
 def test_a_hundred_thousand_characters_are_compared_quickly() -> None:
     before = "the quick brown fox jumps over it " * 3_000
     after = before.replace("fox", "cat", 500)[:100_000]
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(word_differences(before, after)[1]) == 501  # with the last word, which is cut
     assert len(word_differences("漢字" * 25_000, "漢子" * 25_000)[1]) == 25_000
     assert word_differences("a " * 100_000, "b " * 100_000) == "long"
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

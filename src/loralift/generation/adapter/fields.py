@@ -17,7 +17,7 @@ from loralift.errors import AdapterError, first_line
 from loralift.generation.model.base_model import ADAPTER_CONFIG
 
 PATIENCE = 3.0
-"""Seconds that all patterns together may take: those of real adapters take milliseconds."""
+"""Seconds that all patterns together may take, once a process is there: those of real adapters take milliseconds."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.\-]*")
 
@@ -33,10 +33,12 @@ _FORMS = {
     "layers_pattern": r"(?:^|.*?\.){}\.(?P<idx>\d+)\.",
 }
 
-# Another process, since Python's regular expressions cannot be interrupted.
+# Another process, since Python's regular expressions cannot be interrupted, but by a watch that needs no Python: that
+# one counts from when the interpreter has started, which may take seconds itself, and writes on standard output.
 _MATCH = """
-import json, re, sys
-patterns, names = json.load(sys.stdin)
+import faulthandler, json, re, sys
+seconds, patterns, names = json.load(sys.stdin)
+faulthandler.dump_traceback_later(seconds, exit=True, file=sys.stdout)
 for field, pattern in patterns:
     try:
         found = re.compile(pattern)
@@ -170,18 +172,16 @@ def check_patterns(argument: str, raw: Mapping[str, Any], names: Iterable[str]) 
     if not patterns:
         return
     what = f"`{argument}` has in its {ADAPTER_CONFIG} a regular expression that"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _MATCH],
-            input=json.dumps([patterns, list(names)]),
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as cause:
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _MATCH],
+        input=json.dumps([PATIENCE, patterns, list(names)]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.stdout:
         fields = ", ".join(sorted({field for field, _ in patterns}))
-        raise AdapterError(f"{what} takes more than {PATIENCE:.0f} s ({fields}): list the modules by name") from cause
+        raise AdapterError(f"{what} takes more than {PATIENCE:.0f} s ({fields}): list the modules by name")
     if done.returncode:
         raise AdapterError(f"{what} is none ({first_line(ValueError(done.stderr))}): list the modules by name")
 
