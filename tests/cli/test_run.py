@@ -264,3 +264,19 @@ def test_what_is_left_out_of_the_data_is_said_kept_and_reported_once(
     assert cli(*here, "-o", tmp_path / "run", "--resume").code == 0
     assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["notes"] == run["notes"]
     assert json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))["notes"] == run["notes"]
+
+
+def test_comparison_and_results_say_of_every_metric_how_it_was_calculated_alike(
+    cli: Callable[..., Any], arguments: list[str], questions: Path, tmp_path: Path
+) -> None:
+    data, run = tmp_path / "several.jsonl", tmp_path / "run"
+    rows = [json.loads(line) for line in questions.read_text().splitlines()]
+    rows = [{**row, "reference": [row["reference"], f"They are {len(row['question'])}."]} for row in rows]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = [str(data) if argument == str(questions) else argument for argument in arguments]
+    assert cli(*given, "-o", run).code == 0
+    compared = json.loads((run / "comparison.json").read_text())["metrics"]
+    assert compared["bleu"]["signature"].startswith("nrefs:2|refs:all|")
+    for results in ("baseline_results.json", "letters_results.json"):
+        found = json.loads((run / results).read_text())["metrics"]
+        assert {name: entry["info"] for name, entry in found.items()} == compared

@@ -24,7 +24,7 @@ from loralift.workflow.progress import RunContext
 from loralift.workflow.provenance import finish
 from loralift.workflow.reporting import build_report, write_report
 from loralift.workflow.run_directory import RunDirectory, stopping_of
-from loralift.workflow.scored import read_summaries
+from loralift.workflow.scored import read_summaries, scoring_of_data
 from loralift.workflow.scoring import Scoring, settings_of
 from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.stopping import left_out
@@ -126,7 +126,7 @@ def _score_and_compare(context: RunContext, dataset: DatasetRun, scorer: Scorer,
             scores[variant] = scorer.scores(dataset, variant)
     if config.compared:
         with clock.stage(stage_of("compare", dataset)):
-            _compare(config, dataset, scorer, scorer.scoring, scores, known)
+            _compare(config, dataset, scorer, scoring_of_data(scorer.scoring, dataset), scores, known)
 
 
 def _compare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -157,7 +157,7 @@ def generate_variant(
     *,
     perplexity: bool = True,
     alone: bool = False,
-    only: Collection[str] | None = None,
+    only: frozenset[str] | None = None,
 ) -> None:
     """Answer what is not answered yet, then score the references that are not scored yet.
 

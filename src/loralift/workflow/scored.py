@@ -62,6 +62,12 @@ class ScoredRows:
     together: Together
 
 
+def scoring_of_data(scoring: Scoring, dataset: DatasetRun) -> Scoring:
+    """The same scoring, whose signatures say how many references the data's rows have."""
+    nrefs = nrefs_of(dataset.data.questions)
+    return scoring if nrefs == scoring.settings.nrefs else with_settings(scoring, nrefs=nrefs)
+
+
 def score_variant(dataset: DatasetRun, variant: str, scoring: Scoring) -> Scored:
     """Score a variant's answers; writes nothing, so that any process may do it.
 
@@ -132,9 +138,7 @@ def write_scored(dataset: DatasetRun, variant: str, scoring: Scoring, scored: Sc
     """Write a variant's scores, its aggregates and its bundles; only for the process that holds the run's lock."""
     from loralift.nemo.bundles import write_bundles
 
-    directory, scores = dataset.directory, scored.scores
-    if (nrefs := nrefs_of(dataset.data.questions)) != scoring.settings.nrefs:
-        scoring = with_settings(scoring, nrefs=nrefs)
+    directory, scores, scoring = dataset.directory, scored.scores, scoring_of_data(scoring, dataset)
     summaries = write_values(dataset, variant, scoring, scores)
     with files.disk_errors(directory.nemo(variant)):
         write_bundles(directory.nemo(variant), scored.bundle, scores, summaries, scoring.metrics, dataset.clusters)

@@ -80,9 +80,10 @@ def answer_until_sure(
     for number, end in enumerate(looks, start=1):
         if end < stopping.rows:  # a resume: it was looked at, and went on
             continue
+        some_of = frozenset(order[:end])
         with context.clock.stage("generate in blocks"):
             for variant in generator.variants:
-                generate_variant(context, dataset, variant, generator, asked, perplexity=False, only=order[:end])
+                generate_variant(context, dataset, variant, generator, asked, perplexity=False, only=some_of)
         if end > stopping.rows:
             stopping = Stopping(end, len(ids), seed, looks[:number], sure=False)
             with context.clock.stage("look"):
