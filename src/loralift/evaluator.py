@@ -19,6 +19,7 @@ from loralift.metrics import (
     metric_of,
     nrefs_of,
     own_metrics,
+    with_weights,
 )
 from loralift.metrics.own_source import installed_names
 from loralift.nemo.summaries import PREDICTION_METRICS, summarise_all
@@ -172,6 +173,7 @@ class Evaluator:
         ]
         settings = self._settings(nrefs_of(example.question for example in examples))
         scores, _ = score_recorded(examples, self.names, settings, primary=self.names[0], variant=name)
+        settings = with_weights(settings, self.names)
         infos = {metric: metric_of(metric, settings).info(settings) for metric in self.names}
         summaries = summarise_all(scores, infos, self.seed)
         return Evaluation(name, tuple(scores), summaries, infos, dict(zip(ids, truths, strict=True)))

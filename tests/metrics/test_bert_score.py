@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoConfig, BertConfig, BertModel, BertTokenizer
 
 from loralift.errors import ModelError, UsageError
-from loralift.metrics import METRICS, MetricSettings, score_examples
+from loralift.metrics import METRICS, MetricSettings, score_examples, with_weights
 from loralift.metrics import bert_score as ours
 from loralift.metrics.bert_score_layers import LAYERS
 from loralift.metrics.neural import cut, quiet
@@ -143,6 +145,14 @@ def test_a_model_that_cannot_be_loaded_is_named(make_example):
 def test_a_model_without_a_tuned_layer_asks_for_one(make_example):
     with pytest.raises(UsageError, match="`bert_score_layers` must be given for 'nobody/nothing'"):
         values([("yes", "no")], make_example, MetricSettings(bert_score_model="nobody/nothing"))
+
+
+def test_the_signature_names_what_the_model_is_made_of_once_that_is_known(tiny):
+    digests = {with_weights(replace(tiny, bert_score_layers=layers), [NAME]).weights for layers in (1, 2, 2)}
+    assert len(digests) == 2  # a model that is cut off elsewhere has other weights
+    for [(name, digest)] in digests:
+        info = METRICS[NAME].info(replace(tiny, weights=((name, digest),)))
+        assert info.signature.startswith(f"weights:{digest}|model:")
 
 
 def test_the_default_is_the_packages_for_english():

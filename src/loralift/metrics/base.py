@@ -33,6 +33,7 @@ class MetricSettings:
             tokenizers, whose tokens are of other lengths, its characters.
         tokenizer: Of BLEU, ROUGE and token F1, one of ``TOKENIZERS``; None: the first, which is for English.
         nrefs: How many references the rows have, as ``references.nrefs_of`` says it: for signatures alone.
+        weights: Metric and digest of the model that it asks, as ``with_weights`` finds them: for signatures alone.
         own: Metrics of the user's own, as ``own_metrics`` makes them.
         thinking: How an answer's text is parted into thinking and the answer, which alone is scored.
     """
@@ -47,6 +48,7 @@ class MetricSettings:
     perplexity_per: Literal["token", "character"] = "token"
     tokenizer: str | None = None
     nrefs: str = "1"
+    weights: tuple[tuple[str, str], ...] = ()
     own: tuple[Metric, ...] = ()
     thinking: Thinking = field(default_factory=Thinking)
 
@@ -103,6 +105,7 @@ class Metric:
         unscorable: Which rows the metric is blind to, and why, as ``blindness.blind_to`` makes it: their values are
             None whatever ``score`` says, and a run whose primary metric cannot see the references does not begin.
             None: it sees every text.
+        weights: Loads the model that it asks and gives a digest of it, which begins its signature; None: it asks none.
         of_text: Whether it looks at the answer's text, and so sees the answer without its thinking, and nothing where
             thinking never finished; else it sees all that was generated.
     """
@@ -119,12 +122,15 @@ class Metric:
     decimals: int = 3
     aggregate: Aggregate | None = None
     unscorable: Unscorable | None = None
+    weights: Callable[[MetricSettings], str] | None = None
     of_text: bool = True
 
     def info(self, settings: MetricSettings) -> MetricInfo:
         """What a comparison and a report must know of the metric under these settings."""
         kept = "thinking:kept|" if self._keeps(settings) else ""
-        return replace(self.unsigned, signature=kept + self.signature(settings))
+        of = dict(settings.weights).get(self.name)
+        weights = f"weights:{of}|" if of else ""
+        return replace(self.unsigned, signature=kept + weights + self.signature(settings))
 
     @property
     def unsigned(self) -> MetricInfo:

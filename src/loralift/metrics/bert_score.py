@@ -19,6 +19,7 @@ from loralift.metrics.blindness import reasons
 from loralift.metrics.neural import OWN_CODE, Window, batches, cut, device_of, quiet
 from loralift.metrics.references import best_of, pairs_of
 from loralift.metrics.unknown_tokens import unseen
+from loralift.metrics.weights import digest_of
 from loralift.reading import reason_of
 from loralift.records import Example
 
@@ -29,11 +30,12 @@ ROWS_AT_A_TIME = 64
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A model cut off at the layer to compare, its tokenizer, and how many tokens it takes at a time."""
+    """A model cut off at the layer to compare, its tokenizer, how many tokens it takes at a time, and its digest."""
 
     model: Any
     tokenizer: Any
     window: int
+    weights: str
 
 
 def model_name(settings: MetricSettings) -> str:
@@ -84,7 +86,12 @@ def load(model: str, layers: int, device: str) -> Encoder:
     # Where the tokenizer names no limit, the positions do; roberta's first two are never used.
     positions = getattr(encoder.config, "max_position_embeddings", 514) - 2
     window = tokenizer.model_max_length if tokenizer.model_max_length < 10**6 else positions
-    return Encoder(encoder.to(device), tokenizer, window)
+    return Encoder(encoder.to(device), tokenizer, window, digest_of(encoder, tokenizer, [window]))
+
+
+def encoder_of(settings: MetricSettings) -> Encoder:
+    """The encoder that the settings name."""
+    return load(model_name(settings), layers_of(settings), device_of(settings))
 
 
 def _cut_off(config: Any, layers: int) -> int:
@@ -150,7 +157,7 @@ def score(examples: Sequence[Example], settings: MetricSettings) -> list[RowValu
     """BERTScore F1 of each row, not rescaled; of several references the largest."""
     if not examples:
         return []
-    encoder = load(model_name(settings), layers_of(settings), device_of(settings))
+    encoder = encoder_of(settings)
     rows: list[RowValue] = []
     for start in range(0, len(examples), ROWS_AT_A_TIME):
         pairs = pairs_of(examples[start : start + ROWS_AT_A_TIME])
@@ -170,7 +177,7 @@ def unscorable(examples: Sequence[Example], settings: MetricSettings) -> list[st
     """Rows of which the model's tokenizer cannot see a text; roberta-large's is one of bytes, and sees all."""
     if not examples:
         return []
-    tokenizer = load(model_name(settings), layers_of(settings), device_of(settings)).tokenizer
+    tokenizer = encoder_of(settings).tokenizer
     texts = [(*example.question.references, example.answer.text) for example in examples]
     distinct = list(dict.fromkeys(text for row in texts for text in row))
     blind = dict(zip(distinct, unseen(tokenizer, distinct), strict=True))
@@ -193,6 +200,11 @@ def signature(settings: MetricSettings) -> str:
     )
 
 
+def weights(settings: MetricSettings) -> str:
+    """A digest of the encoder, which is loaded."""
+    return encoder_of(settings).weights
+
+
 BERT_SCORE = Metric(
     name="bert_score",
     title="BERTScore F1",
@@ -203,4 +215,5 @@ BERT_SCORE = Metric(
     # of what is left above that.
     margin=0.002,
     unscorable=unscorable,
+    weights=weights,
 )

@@ -7,7 +7,6 @@ reason to fail: what cannot be opened, read or written is as good as empty.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -45,29 +44,21 @@ class Embedded:
     seen: bool = True
 
 
-def identity_of(model: Any) -> bytes:
-    """All that an embedding depends on but its text: weights, modules, tokenizer, window, prompt, device, versions.
+def identity_of(weights: str, device: Any) -> bytes:
+    """All that an embedding depends on but its text: the model, device, versions.
 
     Args:
-        model: A ``SentenceTransformer`` with a fast tokenizer.
+        weights: The model, as ``embeddings.weights_of`` says it.
+        device: The torch device that it is on.
     """
     from importlib.metadata import version
 
     import torch
 
-    digest = hashlib.sha256()
-    for name, weights in sorted(model.state_dict().items()):
-        digest.update(f"{name} {weights.dtype} {tuple(weights.shape)}\0".encode())
-        digest.update(weights.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     # The words: files of before may hold texts that the tokenizer cannot see, and embeddings by the batch they were in.
-    settings = [model, "seen", "alone", model.max_seq_length, model.prompts, model.default_prompt_name]
-    settings += [model.truncate_dim, model.device.type, _kind(model.device)]
+    settings = [weights, "seen", "alone", device.type, _kind(device)]
     settings += [version(name) for name in ("loralift", "sentence-transformers", "transformers")]
-    digest.update("\0".join(map(str, [*settings, torch.__version__])).encode())
-    tokenizer = json.loads(model.tokenizer.backend_tokenizer.to_str())
-    # How the last call cut and filled up is no part of the tokenizer, though it keeps it.
-    digest.update(json.dumps({**tokenizer, "truncation": None, "padding": None}).encode())
-    return digest.digest()
+    return hashlib.sha256("\0".join(map(str, [*settings, torch.__version__])).encode()).digest()
 
 
 def _kind(device: Any) -> str:

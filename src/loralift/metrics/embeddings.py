@@ -29,6 +29,7 @@ from loralift.errors import LoraLiftError, ModelError
 from loralift.metrics.embedding_cache import Embedded, EmbeddingCache, identity_of
 from loralift.metrics.neural import OWN_CODE, Window, cut, quiet, well_formed
 from loralift.metrics.unknown_tokens import unseen
+from loralift.metrics.weights import digest_of
 from loralift.prepacking import prepack, prepackable
 from loralift.reading import read_json, reading, reason_of
 
@@ -62,9 +63,13 @@ class Embedder:
         remembered: Texts whose embeddings are kept, the most recently used ones: enough for the references of a
             large data set, which every variant needs again (50 MB with 384 dimensions).
         cache: Where the embeddings of texts that further runs need again are kept; None: nowhere.
+        weights: The model, as `weights_of` says it.
     """
 
-    def __init__(self, model: Any, remembered: int = 32768, cache: EmbeddingCache | None = None) -> None:
+    def __init__(
+        self, model: Any, remembered: int = 32768, cache: EmbeddingCache | None = None, weights: str = ""
+    ) -> None:
+        self.weights = weights
         self._model = model
         self._remembered = remembered
         self._cache = cache
@@ -286,7 +291,8 @@ def load(model: str, device: str) -> Embedder:
                 f"{cure} a local path or a hub name as `semantic_similarity_model`"
             ) from error
     prepack(list(prepackable(loaded)))
-    embedder = Embedder(loaded, cache=cache_of(loaded))
+    weights = weights_of(loaded)
+    embedder = Embedder(loaded, cache=cache_of(loaded, weights), weights=weights)
     if embedder.leaves_prompt_out:
         raise ModelError(
             f"the embedding model {full_name(model)!r} puts a prompt before each text and leaves it out of the mean, "
@@ -313,9 +319,16 @@ def _refuse_own_classes(folder: Path) -> None:
         )
 
 
-def cache_of(model: Any) -> EmbeddingCache | None:
-    """The model's embeddings on the disk; None where the user wants none, or the tokenizer cannot be named."""
+def weights_of(model: Any) -> str:
+    """A digest of all that makes a ``SentenceTransformer``'s embeddings: modules, window, prompt and what they hold."""
+    parts = [[type(part).__name__, part.get_config_dict()] for part in model]
+    window, prompt = model.max_seq_length, model.prompts.get(model.default_prompt_name)
+    return digest_of(model, model.tokenizer, [parts, window, prompt, model.truncate_dim])
+
+
+def cache_of(model: Any, weights: str) -> EmbeddingCache | None:
+    """The model's embeddings on the disk; None where the user wants none, or the tokenizer is a slow one."""
     root = cache_folder()
     if root is None or not getattr(model.tokenizer, "is_fast", False):
         return None
-    return EmbeddingCache(root / "embeddings.sqlite", identity_of(model))
+    return EmbeddingCache(root / "embeddings.sqlite", identity_of(weights, model.device))

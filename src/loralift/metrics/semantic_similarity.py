@@ -81,6 +81,11 @@ def signature(settings: MetricSettings) -> str:
     )
 
 
+def weights(settings: MetricSettings) -> str:
+    """A digest of the embedding model, which is loaded."""
+    return embedder_of(settings).weights
+
+
 SEMANTIC_SIMILARITY = Metric(
     name="semantic_similarity",
     title="Semantic similarity",
@@ -92,6 +97,7 @@ SEMANTIC_SIMILARITY = Metric(
     # by 0.13: finer would rarely be decided.
     margin=0.01,
     unscorable=unscorable,
+    weights=weights,
 )
 
 WINDOWED = Metric(
@@ -103,4 +109,5 @@ WINDOWED = Metric(
     higher_is_better=None,
     unit="texts",
     decimals=3,
+    weights=weights,
 )

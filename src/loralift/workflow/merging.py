@@ -29,7 +29,7 @@ from loralift.workflow.progress import Clock, RunContext, Silent, Watcher
 from loralift.workflow.provenance import session_of
 from loralift.workflow.recorded import line_of, read_answers, read_records
 from loralift.workflow.run_directory import LOCK, PARTS, RunDirectory
-from loralift.workflow.scoring import PERPLEXITY, Scoring, rehearse, scoring_of, with_model
+from loralift.workflow.scoring import PERPLEXITY, Scoring, rehearse, scoring_of, weights_of, with_model, with_settings
 from loralift.workflow.scoring_process import Scorer
 from loralift.workflow.sharding import hash_of
 from loralift.workflow.uniting import Piece, asked_otherwise, pieces_of, refuse_different
@@ -89,6 +89,7 @@ def merge(
         known = _known(pieces[0], datasets, config)
         for note in rehearse(scoring, [question for dataset in datasets for question in dataset.data.questions]):
             watcher.say(f"metrics: {note}")
+        scoring = with_settings(scoring, weights=weights_of(scoring))
         with target.locked():
             _refuse_to_overwrite(target)
             with clock.stage("merge"):

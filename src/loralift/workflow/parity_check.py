@@ -101,7 +101,7 @@ def check_parity(config: RunConfig, watcher: Watcher) -> Parity:
     questions, source = questions_to_check(config)
     if config.limit is None:
         questions = questions[:: max(len(questions) // QUESTIONS, 1)][:QUESTIONS]
-    for note in try_metrics(scoring, questions, questions):
+    for note in try_metrics(scoring, questions, questions).notes:
         watcher.say(f"metrics: {note}")
     base = inspect_model(config)
     infos = inspect_adapters(base, config.adapters)

@@ -27,7 +27,7 @@ from loralift.workflow.codec import decode, plain, score_row, scores_of
 from loralift.workflow.datasets import DatasetRun
 from loralift.workflow.recorded import read_answers, read_records
 from loralift.workflow.run_directory import RunDirectory
-from loralift.workflow.scoring import PERPLEXITY, Scoring, parting_settings, with_settings
+from loralift.workflow.scoring import PERPLEXITY, Scoring, parting_settings, refuse_other_weights, with_settings
 from loralift.workflow.thinking import decode_thinking, thinking_of
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def score_rows(dataset: DatasetRun, variant: str, scoring: Scoring, rows: slice)
     examples = _examples(dataset, variant, rows)
     memory.give_back()
     with _answers_are_kept():
+        refuse_other_weights(scoring)
         found = score_some(
             examples,
             list(scoring.metrics),

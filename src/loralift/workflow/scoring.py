@@ -10,7 +10,7 @@ from typing import Any
 
 from loralift.comparison import Settings
 from loralift.config import RunConfig
-from loralift.errors import UsageError
+from loralift.errors import MetricError, UsageError, some
 from loralift.generation import Generator
 from loralift.metrics import (
     DEFAULT_METRICS,
@@ -25,6 +25,7 @@ from loralift.metrics import (
     metric_of,
     own_metrics,
     score_examples,
+    with_weights,
 )
 from loralift.metrics.own import rehearse_own
 from loralift.records import (
@@ -195,7 +196,20 @@ def refuse_blind(scoring: Scoring, questions: Sequence[Question]) -> list[str]:
     ]
 
 
-def try_metrics(scoring: Scoring, questions: Sequence[Question], decisive: Sequence[Question]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What is known of metrics that can run.
+
+    Attributes:
+        notes: What a reader must know of them, one sentence each.
+        weights: What their models are made of, as `MetricSettings` has it.
+    """
+
+    notes: list[str]
+    weights: tuple[tuple[str, str], ...]
+
+
+def try_metrics(scoring: Scoring, questions: Sequence[Question], decisive: Sequence[Question]) -> Tried:
     """Make sure that the metrics can run, and that the primary one can see the data.
 
     Args:
@@ -203,13 +217,28 @@ def try_metrics(scoring: Scoring, questions: Sequence[Question], decisive: Seque
         questions: Of all data sets that are scored.
         decisive: Of the one that decides.
 
-    Returns:
-        What a reader must know of the metrics, one sentence each.
-
     Raises:
         LoraLiftError: What `rehearse` and `refuse_blind` raise.
     """
-    return [*rehearse(scoring, questions), *refuse_blind(scoring, decisive)]
+    notes = [*rehearse(scoring, questions), *refuse_blind(scoring, decisive)]
+    return Tried(notes, weights_of(scoring))
+
+
+def weights_of(scoring: Scoring) -> tuple[tuple[str, str], ...]:
+    """What the metrics' models are made of, as `MetricSettings` has it; loads them."""
+    return with_weights(scoring.settings, scoring.metrics).weights
+
+
+def refuse_other_weights(scoring: Scoring) -> None:
+    """Refuse models of metrics that are no longer what they were when the metrics were tried.
+
+    Raises:
+        MetricError: Another process loaded another one.
+    """
+    known = scoring.settings.weights
+    if known and (other := set(known) - set(weights_of(scoring))):
+        names = some(sorted(name for name, _ in other))
+        raise MetricError(f"the model of {names} changed while it was in use")
 
 
 def with_model(scoring: Scoring, described: str) -> Scoring:

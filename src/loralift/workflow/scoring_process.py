@@ -47,7 +47,7 @@ from loralift.workflow.scored import (
     united,
     write_scored,
 )
-from loralift.workflow.scoring import Scoring, try_metrics
+from loralift.workflow.scoring import Scoring, Tried, try_metrics, with_settings
 
 # Fewest CPU cores for a second process: generating on a GPU needs one, scoring another, and libraries have threads.
 FEWEST_CORES = 4
@@ -69,9 +69,6 @@ DOES: Mapping[str, Callable[..., Any]] = {"score": score_rows, "anew": score_ane
 
 type Found = ScoredRows | str
 """What scoring gave, or why it failed."""
-
-type Tried = list[str] | str
-"""What trying the metrics gave, or why it failed."""
 
 
 @dataclass
@@ -111,7 +108,7 @@ class Scorer:
         self._free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._threads = ThreadPoolExecutor(max_workers=len(self._gpus))
         self._begun: dict[tuple[str, str], list[_Job]] = {}
-        self._trial: tuple[Callable[[], list[str]], Future[Tried]] | None = None
+        self._trial: tuple[Callable[[], Tried], Future[Tried | str]] | None = None
 
     def __enter__(self) -> Scorer:
         return self
@@ -144,16 +141,18 @@ class Scorer:
         self._trial = partial(try_metrics, *given), begun
 
     def tried(self) -> list[str]:
-        """What a reader must know of the metrics, one sentence each, once they were tried.
+        """What a reader must know of the metrics, once they were tried; the scoring then says of what their models are.
 
         Raises:
             LoraLiftError: A metric cannot run, or the primary one cannot see the references.
         """
         assert self._trial is not None
         trial, found = self._trial
-        notes = found.result()
+        tried = found.result()
         # tried again here, where the same error is raised with its class
-        return trial() if isinstance(notes, str) else notes
+        tried = trial() if isinstance(tried, str) else tried
+        self.scoring = with_settings(self.scoring, weights=tried.weights)
+        return tried.notes
 
     def score_beside(self, generator: Generator) -> None:
         """Start the processes, unless the generator runs on the CPU and needs all cores."""

@@ -14,6 +14,7 @@ from loralift.metrics import METRICS, MetricSettings
 from loralift.records import MetricComparison, MetricSummary
 from loralift.workflow.codec import plain
 from loralift.workflow.compare_inputs import Asked, compare_sides
+from loralift.workflow.sides.making import made_differently
 
 MADE = {
     "base": "sha256:aa",
@@ -77,6 +78,21 @@ def test_settings_that_differ_are_said_on_the_primary_row(
 def test_runs_that_were_made_alike_are_said_nothing_of(tmp_path: Path, made: dict[str, Any]) -> None:
     found = rows(run(tmp_path / "a"), run(tmp_path / "b", made))
     assert not any("settings" in warning for row in found.values() for warning in row.warnings)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("weights:aa|model:m|version:1", "weights:bb|model:m|version:1", True),
+        ("weights:aa|model:m|version:1", "weights:aa|model:m|version:1", False),
+        ("weights:aa|model:m|version:1", "model:m|version:1", False),  # of a LoraLift that did not say it
+        ("thinking:kept|weights:aa|model:m|version:1", "model:m|version:1", True),
+    ],
+)
+def test_metrics_whose_models_are_not_the_same_are_said(before: str, after: str, said: bool) -> None:
+    info = METRICS["semantic_similarity"].unsigned
+    found = made_differently(replace(info, signature=before), replace(info, signature=after))
+    assert bool(found) == said
 
 
 def test_perplexities_of_other_tokenizers_are_not_judged(tmp_path: Path) -> None:

@@ -14,14 +14,21 @@ from loralift.workflow.sides.side import Side
 PERPLEXITY = "perplexity"
 NUMERICS = ("engine", "dtype")
 SHOWN = 40
+_WEIGHTS = re.compile(r"weights:\w+\|")
 _TOKENIZER = re.compile(r"tokenizer:(\w+)")
 
 
 def made_differently(before: MetricInfo, after: MetricInfo) -> tuple[str, ...]:
     """One sentence where a metric was calculated otherwise on the two sides, as far as both say how."""
-    if not before.signature or not after.signature or before.signature == after.signature:
+    if not before.signature or not after.signature or _same(before.signature, after.signature):
         return ()
     return (f"The two sides made it differently: {before.signature}, and {after.signature}.",)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two signatures say the same; a LoraLift of before did not say what models are made of."""
+    unknown = not (_WEIGHTS.search(one) and _WEIGHTS.search(other))
+    return one == other or (unknown and _WEIGHTS.sub("", one) == _WEIGHTS.sub("", other))
 
 
 def refuse_other_meaning(before: MetricInfo, after: MetricInfo) -> None:

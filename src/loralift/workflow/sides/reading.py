@@ -13,7 +13,7 @@ from pydantic import Field
 
 from loralift.comparison import question_of, repeat_id
 from loralift.errors import ComparisonError, RunDirectoryError, UsageError, some
-from loralift.metrics import METRICS, Metric, MetricSettings, expand_names, left_for_english, nrefs_of
+from loralift.metrics import METRICS, Metric, MetricSettings, expand_names, left_for_english, nrefs_of, with_weights
 from loralift.nemo.summaries import PREDICTION_METRICS
 from loralift.reading import reading
 from loralift.records import OF_MODELS, Answer, Example, Question, Score, Thinking, conversation_of
@@ -323,6 +323,7 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
         notes.append(f"{several} rows of {name} have several references; an answer may be like any of them.")
     if english := left_for_english(names, questions, settings):
         notes.append(f"{english}.")
+    settings = with_weights(settings, names)
     infos = {metric: METRICS[metric].info(settings) for metric in names}
     return Side(
         name,
