@@ -116,10 +116,13 @@ def scoring_of(config: RunConfig) -> Scoring:
 def model_of(generator: Generator) -> str:
     """A base model and its tokenizer, as perplexity's signature names them.
 
-    A perplexity is per token, so a comparison of two runs must know whether their tokens are the same.
+    A perplexity is per token, so a comparison of two runs must know whether their tokens are the same. Of a served
+    model the tokenizer may not be known.
     """
-    vocabulary = json.dumps(generator.tokenizer.get_vocab(), sort_keys=True)
-    return f"{generator.base_model.identity},tokenizer:{hashlib.sha256(vocabulary.encode()).hexdigest()[:12]}"
+    vocabulary, base = generator.tokenizer.get_vocab(), generator.base_model.identity
+    if not vocabulary:
+        return base
+    return f"{base},tokenizer:{hashlib.sha256(json.dumps(vocabulary, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
 def settings_of(config: RunConfig, scoring: Scoring) -> Settings:

@@ -27,11 +27,19 @@ CONFIG = {"primary": "f1", "repeats": 1, "margins": {}, "seed": 0, "resamples": 
 CONFIG |= {"chat_template": False, "system_prompt": None}
 
 
-def run(root: Path, made: dict[str, Any] | None = None, config: dict[str, Any] | None = None, of: str = "") -> Path:
-    """A run with the variant mine, on F1 and perplexity; its path is returned."""
+def run(
+    root: Path,
+    made: dict[str, Any] | None = None,
+    config: dict[str, Any] | None = None,
+    of: str = "",
+    tokens: tuple[int, ...] = (),
+) -> Path:
+    """A run with the variant mine, on F1 and perplexity, of references of so many tokens; its path is returned."""
     folder = root / "mine"
     folder.mkdir(parents=True)
     scores = [{"id": str(i), "f1": 0.3 + i % 5 / 20, "perplexity": 9.0 + i % 3} for i in range(20)]
+    for row, count in zip(scores, tokens, strict=False):
+        row["statistics"] = {"perplexity": [row["perplexity"], count]}
     (folder / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in scores), encoding="utf-8")
     document = {"fingerprint": MADE | (made or {}), "config": CONFIG | (config or {})}
     (root / "run.json").write_text(json.dumps(document), encoding="utf-8")
@@ -111,6 +119,19 @@ def test_perplexities_of_one_tokenizer_are_judged_and_another_base_is_said(tmp_p
     assert any(warning.startswith("The two sides made it differently") for warning in row.warnings)
     same = rows(one, run(tmp_path / "c", of="m,tokenizer:aa1"))["perplexity"]
     assert not any("differently" in warning or "tokenizer" in warning for warning in same.warnings)
+
+
+@pytest.mark.parametrize("of", [("m", "m"), ("m", "n"), ("m", "m,tokenizer:aa1"), ("", "m")])
+def test_where_a_tokenizer_is_not_known_the_references_tokens_tell(tmp_path: Path, of: tuple[str, str]) -> None:
+    one = run(tmp_path / "a", of=of[0], tokens=(3,) * 20)
+    other = run(tmp_path / "b", {"base": "sha256:bb"}, of=of[1], tokens=(3,) * 19 + (4,))
+    row = rows(one, other)["perplexity"]
+    assert row.verdict is None
+    said = "made other numbers of tokens of 1 of 20 references, and a perplexity is per token: it is not judged"
+    assert any(said in warning for warning in row.warnings)
+    alike = rows(one, run(tmp_path / "c", {"base": "sha256:bb"}, of=of[1], tokens=(3,) * 20))["perplexity"]
+    assert alike.verdict is not None
+    assert not any("per token" in warning or "do not compare" in warning for warning in alike.warnings)
 
 
 def test_where_the_tokenizers_are_not_known_other_bases_are_a_doubt(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def asked_differently(before: Side, after: Side) -> tuple[str, ...]:
 def perplexity_doubt(before: Side, after: Side) -> tuple[str, bool] | None:
     """Why perplexities of two runs do not compare, or may not, and whether that is sure; None where they do.
 
-    A perplexity is per token, so with another tokenizer it has another unit.
+    A perplexity is per token, so with another tokenizer it has another unit. Where a tokenizer is not known, as of a
+    served model, the references' numbers of tokens tell.
     """
     infos = [side.metrics.get(PERPLEXITY) for side in (before, after)]
     if infos[0] is None or infos[1] is None:
@@ -73,10 +74,22 @@ def perplexity_doubt(before: Side, after: Side) -> tuple[str, bool] | None:
     if made[0] is not None and made[1] is not None:
         sure = "The two bases have different tokenizers, and a perplexity is per token: it is not judged."
         return (sure, True) if made[0][1] != made[1][1] else None
+    counts = [_reference_tokens(side) for side in (before, after)]
+    if shared := counts[0].keys() & counts[1].keys():
+        if others := sum(counts[0][row] != counts[1][row] for row in shared):
+            what = f"The two sides made other numbers of tokens of {others} of {len(shared)} references"
+            return f"{what}, and a perplexity is per token: it is not judged.", True
+        return None
     bases = [_fingerprint(side.run).get("base") for side in (before, after)]
     if None in bases or bases[0] == bases[1]:
         return None
     return "The two bases differ, and perplexities of different tokenizers do not compare: are theirs the same?", False
+
+
+def _reference_tokens(side: Side) -> dict[str, float]:
+    """Of how many tokens each row's reference is, where that is known."""
+    found = ((score.id, score.statistics.get(PERPLEXITY)) for score in side.scores)
+    return {row: statistics[1] for row, statistics in found if statistics is not None}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
