@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,29 @@ def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="wrong"), directory.locked():
         raise ValueError("wrong")
     assert not directory.root.exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*soft")
+def test_where_nothing_can_be_locked_the_error_says_who_holds_the_folder(tmp_path: Path, monkeypatch) -> None:
+    filelock = pytest.importorskip("filelock._unix")
+
+    def missing(descriptor: int) -> bool:
+        raise OSError(errno.ENOSYS, "no flock")
+
+    monkeypatch.setattr(filelock, "lock_fd_nonblocking", missing)
+    directory = RunDirectory(tmp_path / "run")
+    with directory.locked():
+        files.write_json(directory.run, {"fingerprint": FINGERPRINT})
+    lock = directory.root / LOCK
+    lock.write_text("41\nanother-node\n")  # as of a process that was killed there
+    said = f"process 41 on another-node; if that has ended, remove {lock}"
+    with pytest.raises(RunDirectoryError, match=re.escape(said)), directory.locked():
+        pytest.fail("two runs in one folder")
+    with pytest.raises(RunDirectoryError, match=re.escape(said)), directory.at_rest():
+        pytest.fail("read while it is written")
+    lock.unlink()
+    with directory.locked():
+        assert directory.began()
 
 
 def test_a_folder_in_which_another_run_begins_meanwhile_is_left_to_it(tmp_path: Path, monkeypatch) -> None:

@@ -182,7 +182,8 @@ class RunDirectory:
                 lock.acquire(timeout=0)
             except Timeout:
                 raise RunDirectoryError(
-                    f"{self.root} is in use by another loralift: wait for it to end, or give another --output-dir"
+                    f"{self.root} is in use by another loralift: wait for it to end{self._holder()}, or give another "
+                    "--output-dir"
                 ) from None
         try:
             files.remove_leftovers([self.root, *self._folders()])
@@ -194,6 +195,17 @@ class RunDirectory:
                     (self.root / LOCK).unlink(missing_ok=True)
                     self.root.rmdir()
             lock.release()
+
+    def _holder(self) -> str:
+        """What to do where a lock is a file with its holder's process and machine, as on file systems that lock none.
+
+        Such a lock outlives a process of another machine, and nobody here can tell whether that one still runs.
+        """
+        try:
+            process, machine, *_ = (self.root / LOCK).read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return ""
+        return f" (process {process} on {machine}; if that has ended, remove {self.root / LOCK})"
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -207,7 +219,9 @@ class RunDirectory:
             if lock is not None:
                 lock.acquire(timeout=0)
         except Timeout:
-            raise RunDirectoryError(f"{self.root} is in use by another loralift: wait for it to end") from None
+            raise RunDirectoryError(
+                f"{self.root} is in use by another loralift: wait for it to end{self._holder()}"
+            ) from None
         except OSError:  # who may not write there may not lock either
             lock = None
         try:
