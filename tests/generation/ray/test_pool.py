@@ -81,6 +81,20 @@ def test_a_worker_that_dies_within_a_batch_does_it_again_as_a_whole():
     assert f"worker 0 died with {len(first) - 2} rows" in said[1]
 
 
+def test_a_worker_that_dies_after_its_last_row_is_asked_nothing_again():
+    def script(start: int, method: str, arguments: Sequence[Any]) -> Any:
+        *parts, end = answers(start, method, arguments) if method == "generate" else value(start)
+        return iter([*parts, KILLED if start < 2 else end])
+
+    said, place = [], Scripted(2, script)
+    pool = pool_of(place, said)
+    assert once_each(answered(pool))
+    asked = [row for _, _, (rows,) in place.asked for row in rows]
+    assert sorted(asked) == sorted(ROWS)
+    assert said[1] == "worker 0 died while it was free or loading (killed); it is started again"
+    assert sorted(pool_of(Scripted(2, script)).all("proof")) == [(0, 0), (1, 1)]
+
+
 def test_an_answer_is_not_taken_twice():
     def twice(start: int, method: str, arguments: Sequence[Any]) -> Any:
         row = Answer(arguments[0][0], "", "stop", 1, 1)
@@ -164,6 +178,26 @@ def test_a_worker_that_is_started_again_must_agree_with_what_all_agreed_on():
     pool.witness = Witness("proof", (), refuse)
     with pytest.raises(ModelError, match="worker 0 says 2"):
         answered(pool)
+
+
+@pytest.mark.parametrize("dies", [(), (0,), (1,)])
+def test_a_worker_that_is_not_told_where_answers_end_answers_nothing(dies):
+    told = set()
+
+    def script(start: int, method: str, arguments: Sequence[Any]) -> Any:
+        if method == "describe":
+            return value(loaded(identity={"ends": start in told}).description)
+        told.add(start)
+        part, end = value(None)
+        return iter([part, KILLED if start in dies else end])
+
+    pool = pool_of(Scripted(2, script))
+    if not dies:
+        pool.end_at(7)
+        assert (pool.ends, pool.loaded.description.identity) == ((7,), {"ends": True})
+        return
+    with pytest.raises(ModelError, match="worker 1 died while all were told where answers end: run it once more"):
+        pool.end_at(7)
 
 
 def test_each_worker_is_asked_and_one_that_is_left_out_is_not_waited_for():

@@ -158,10 +158,18 @@ class Pool:
         return self._results(blocks, method, arguments)
 
     def end_at(self, token: int) -> None:
-        """Let a further token end answers."""
+        """Let a further token end answers.
+
+        Raises:
+            ModelError: A worker died right after it was told, and was started again without being told.
+        """
         self.all("end_at", token)
         self.ends = (*self.ends, token)
-        self._first = replace(self.loaded, description=self.one("describe"))
+        (_, description), *others = self.all("describe")
+        self._first = replace(self.loaded, description=description)
+        for number, said in others:
+            if difference(self.loaded, replace(self.loaded, description=said)):
+                raise ModelError(f"worker {number} died while all were told where answers end: run it once more")
 
     def run(self, blocks: Sequence[Block], method: str, arguments: Arguments) -> Generator[list[Any], None, None]:
         """Let the workers do blocks; yields records as they come, each row's once.
@@ -272,6 +280,8 @@ class Pool:
         """Let others do what a worker had to do, and start it again or leave it out."""
         member.deaths += 1
         block, member.block, member.call, member.known = member.block, None, None, False
+        if block is not None and not block.rows:  # it died after its last row
+            block = None
         left_out = member.deaths >= MOST_DEATHS
         if left_out:
             self._members.remove(member)
