@@ -164,3 +164,30 @@ def test_shards_of_a_served_run_merge(cli: Cli, served: Served, arguments: list[
     assert merged.code == 0, merged.err
     assert cli(*few(served, arguments, tmp_path / "whole")).code == 0
     assert rows_of(tmp_path / "all")["f1"] == rows_of(tmp_path / "whole")["f1"]
+
+
+@pytest.mark.parametrize("way", ["chat", "training"])
+def test_perplexity_of_chats_that_the_server_renders_is_null_and_said(
+    cli: Cli, served: Served, arguments: list[str], tmp_path: Path, way: str
+) -> None:
+    run, chats = tmp_path / "run", tmp_path / "chats.jsonl"
+    turns = [[("user", f"What is x{n}?"), ("assistant", f"An x{n}.")] for n in range(4)]
+    rows = [{"messages": [{"role": role, "content": text} for role, text in turn]} for turn in turns]
+    chats.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    more = few(served, arguments, run, *(["--protocol", "chat"] if way == "chat" else []))
+    more[more.index("--metrics") + 1] = "perplexity,f1"
+    if way == "training":
+        more[more.index("--dataset") + 1] = str(chats)
+    outcome = cli(*more)
+    assert outcome.code == 0, outcome.err
+    for variant in ("base", "letters"):
+        found = [json.loads(line) for line in (run / variant / "references.jsonl").read_text().splitlines()]
+        assert [one["log_likelihood"] for one in found] == [None] * 4
+    assert "--endpoint-tokenizer renders them here" in outcome.out + outcome.err
+    assert "Perplexity is null" in (run / "report.md").read_text()
+    more[more.index("--primary") + 1] = "perplexity"
+    more[more.index("-o") + 1] = str(tmp_path / "decides")
+    outcome = cli(*more)
+    assert outcome.code == 2
+    assert "`--primary` cannot be perplexity" in outcome.err
+    assert "give --endpoint-tokenizer" in outcome.err

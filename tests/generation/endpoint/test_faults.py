@@ -239,3 +239,14 @@ def test_a_server_with_chats_alone_is_asked_by_them_and_it_is_said() -> None:
         assert not generator.ability.echoes
         (proof,) = prove(generator, asked(generator))
         assert proof.kl_mean is not None
+
+
+def test_a_chat_that_the_server_renders_has_no_likelihood_and_a_text_beside_it_has_one() -> None:
+    with connected() as (served, generator):
+        chat = generator.render_chat(messages())
+        prompts = asked(generator, [chat, TEXTS[0]])
+        start = len(served.bodies)
+        found = {one.id: one for one in generator.reference_likelihoods("mine", prompts, ["x y", "x y"], " ")}
+        assert [body["prompt"] for _, body in served.bodies[start:]] == [f"{TEXTS[0]} x y"]
+    assert found["q0"].log_likelihood is None
+    assert found["q1"].tokens == 2

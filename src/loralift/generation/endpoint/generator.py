@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from loralift.endpoints import OF_THIS_REQUEST, Pause, Refused, replies
@@ -145,18 +146,25 @@ class EndpointGenerator:
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference after its prompt and the separator, where the server gives log-probabilities of prompts.
 
-        The likelihood is None where it does not, and where its tokens' texts are not exactly prompt and reference, or
-        one spans the prompt's end.
+        The likelihood is None where it does not, after messages that its chat template renders, and where its tokens'
+        texts are not exactly prompt and reference, or one spans the prompt's end.
 
         Raises:
             UsageError: There is no such variant.
             ModelError: As of `generate`; or it gives a probability above 1.
         """
         refuse_unknown_variant(variant, self.variants)
-        if not self.ability.echoes:
-            return (ReferenceLikelihood(prompt.id, None, 0) for prompt in prompts)
-        wanted = likelihood.wanted(self.writing, prompts, references, separator)
-        return self._score(variant, wanted, on_progress)
+        echoed = {prompt.id for prompt in prompts if self._is_echoed(prompt)}
+        nulls = (ReferenceLikelihood(prompt.id, None, 0) for prompt in prompts if prompt.id not in echoed)
+        if not echoed:
+            return nulls
+        pairs = [pair for pair in zip(prompts, references, strict=True) if pair[0].id in echoed]
+        wanted = likelihood.wanted(self.writing, [one for one, _ in pairs], [one for _, one in pairs], separator)
+        return chain(nulls, self._score(variant, wanted, on_progress))
+
+    def _is_echoed(self, prompt: Prompt) -> bool:
+        """Whether the server gives the log-probabilities of what answers it; of messages it would be their JSON's."""
+        return self.ability.echoes and self.writing.request(prompt)[0] == COMPLETIONS
 
     def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> None:
         """None: the server decides which rows it computes together."""

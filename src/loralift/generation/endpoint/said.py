@@ -21,6 +21,11 @@ UNSEEN = (
     "which files answered."
 )
 
+NULL_OF_CHATS = (
+    "Perplexity is null: the server's chat template renders these messages, so nobody here knows the text that a "
+    "reference would stand after; --endpoint-tokenizer renders them here."
+)
+
 
 def served_base(name: str) -> BaseModel:
     """A base of which its name is known."""
