@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,6 +153,34 @@ def test_a_prompt_that_one_variant_reads_otherwise_is_refused() -> None:
         backend.more = ["<s>"]
         with pytest.raises(ModelError, match=r"another reply was to .*not all are asked the same"):
             list(generator.generate("mine", prompts, GREEDY))
+
+
+@pytest.mark.parametrize("ids", [True, False], ids=["token ids", "text"])
+def test_likelihoods_by_another_model_or_of_another_prompt_are_refused(
+    ids: bool, tiny: Served, tiny_base: Path
+) -> None:
+    generator = connect(tiny, adapters={"mine": "letters"}, tokenizer=str(tiny_base) if ids else None)
+    prompts, references = asked(generator), ["are letters."] * 20
+    echoed = tiny.trouble
+
+    def other(**changed: Any) -> Any:
+        def trouble(served: Served, number: int, path: str, body: dict[str, Any]) -> Any:
+            return {**served.reply(path, body)[1], **changed} if body.get("echo") else None
+
+        return trouble
+
+    try:
+        list(generator.reference_likelihoods("base", prompts, references, " "))
+        tiny.trouble = other(usage={"prompt_tokens": 7, "completion_tokens": 0})
+        with pytest.raises(ModelError, match=r"read the prompt of q\d+ as 7 tokens, and .* not all are asked the same"):
+            list(generator.reference_likelihoods("mine", prompts, references, " "))
+        tiny.trouble = echoed
+        list(generator.generate("mine", prompts[:1], GREEDY))
+        tiny.trouble = other(model="base-1")
+        with pytest.raises(ModelError, match="for 'letters' as 'letters' before and as 'base-1'"):
+            list(generator.reference_likelihoods("mine", prompts, references, " "))
+    finally:
+        tiny.trouble = echoed
 
 
 def test_the_key_is_sent_and_never_shown(capfd: pytest.CaptureFixture[str]) -> None:

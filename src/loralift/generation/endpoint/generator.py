@@ -24,6 +24,7 @@ from loralift.generation.base import (
 )
 from loralift.generation.endpoint import likelihood, said
 from loralift.generation.endpoint.ability import Ability
+from loralift.generation.endpoint.alike import Alike
 from loralift.generation.endpoint.reply import Reply, cut, ended_by, refuse_unlike
 from loralift.generation.endpoint.server import COMPLETIONS, Server
 from loralift.generation.endpoint.text import Writing
@@ -56,9 +57,7 @@ class EndpointGenerator:
         self.names, self.concurrency = dict(names), concurrency
         self._base = base
         self._ends: tuple[int, ...] = ()
-        # what a server said first, that later replies must agree with
-        self._answers_as: dict[tuple[str, str], str] = {}
-        self._counted: dict[str, int] = {}
+        self._alike = Alike()
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -237,34 +236,14 @@ class EndpointGenerator:
                 f"the server refuses to let {variant} answer {prompt.id}: {reply.why}; change what it names, e.g. "
                 "lower --max-new-tokens, or leave that question out; what was answered so far is kept"
             )
-        first = self._answers_as.setdefault((path, model), reply.model) if reply.model is not None else None
-        if first != reply.model:
-            raise ModelError(
-                f"the server answered for {model!r} as {shown(first)} before and as {shown(reply.model)} to "
-                f"{prompt.id}: it has changed, or does not tell its models apart; begin anew with a server of its own"
-            )
-        self._refuse_other_prompt(prompt, reply, path)
+        tokens = len(prompt.token_ids) if self.writing.texts is not None and path == COMPLETIONS else None
+        self._alike.refuse(reply, path, model, prompt.id, prompt.text, tokens)
         if (key := self.server.address.key) and key in reply.text:
             raise ModelError(
                 f"the answer of {variant} to {prompt.id} holds the key in the variable of --endpoint-key-env, which is "
                 "never written: give the server another key, or leave the flag out where it wants none"
             )
         return reply
-
-    def _refuse_other_prompt(self, prompt: Prompt, reply: Reply, path: str) -> None:
-        """Refuse a reply to a prompt of another number of tokens than ours, or than another variant's."""
-        if reply.prompt_tokens is None:
-            return
-        if self.writing.texts is not None and path == COMPLETIONS:
-            wanted, of = len(prompt.token_ids), "--endpoint-tokenizer makes"
-        else:
-            wanted, of = self._counted.setdefault(prompt.text, reply.prompt_tokens), "another reply was to"
-        if reply.prompt_tokens != wanted:
-            raise ModelError(
-                f"the server read the prompt of {prompt.id} as {reply.prompt_tokens} tokens, and {of} {wanted}: not "
-                "all are asked the same; it truncates, adds a BOS, or has another tokenizer: serve base and adapters "
-                "with one tokenizer, and give that as --endpoint-tokenizer or leave it out"
-            )
 
     def _read(self, prompt: Prompt, reply: Reply, settings: GenerationSettings, seconds: float) -> Answer:
         """A reply as an answer: cut at a stop string that the server left in it, or did not look for."""
@@ -277,7 +256,7 @@ class EndpointGenerator:
         self, variant: str, wanted: Sequence[likelihood.Wanted], on_progress: OnProgress | None
     ) -> Iterator[ReferenceLikelihood]:
         self._refuse_another_server()
-        ask = partial(likelihood.ask, self.server, self.names[variant], self.ability)
+        ask = partial(self._echo, self.names[variant])
         rows, tokens = 0, 0
         with closing(replies(ask, wanted, at_a_time=self.concurrency)) as found:
             for one, reply in found:
@@ -289,6 +268,17 @@ class EndpointGenerator:
                     on_progress(rows, tokens)
                 yield scored
         self._refuse_another_server(variant)
+
+    def _echo(self, model: str, one: likelihood.Wanted, pause: Pause) -> Reply | None:
+        """The checked echo of a prompt with its reference; None where the server refuses it, as too long.
+
+        Raises:
+            ModelError: As of `_reply`.
+        """
+        reply = likelihood.ask(self.server, model, self.ability, one, pause)
+        if reply is not None:
+            self._alike.refuse(reply, COMPLETIONS, model, one.id, one.text, len(one.token_ids) or None)
+        return reply
 
     def _refuse_another_server(self, asked: str = "") -> None:
         """Refuse to go on where the server lists other facts of its models than at first, as after a restart.
