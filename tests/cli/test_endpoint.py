@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from loralift.generation import load_transformers
 from tests.cli.conftest import Outcome
-from tests.generation.endpoint.served import Served, Tiny, serving
+from tests.generation.endpoint.served import Script, Served, Tiny, serving
 
 type Cli = Callable[..., Outcome]
 
@@ -191,3 +192,51 @@ def test_perplexity_of_chats_that_the_server_renders_is_null_and_said(
     assert outcome.code == 2
     assert "`--primary` cannot be perplexity" in outcome.err
     assert "give --endpoint-tokenizer" in outcome.err
+
+
+@pytest.mark.parametrize("file", ["answers.jsonl", "references.jsonl"])
+def test_a_server_that_becomes_another_meanwhile_leaves_nothing_to_resume(
+    cli: Cli, arguments: list[str], tmp_path: Path, file: str
+) -> None:
+    """It becomes another between two requests, and is the first one again when the run is resumed."""
+    run, became = tmp_path / "run", threading.Event()
+
+    class Reloaded(Script):
+        def answer(self, model: str, text: Any, most: int, stop: Any) -> tuple[str, str, int]:
+            return ("of others", "stop", 2) if became.is_set() else super().answer(model, text, most, stop)
+
+        def echo(self, model: str, text: Any) -> list[float | None]:
+            return [-99.0 if became.is_set() and value else value for value in super().echo(model, text)]
+
+    def becoming(served: Served, number: int, path: str, body: dict[str, Any]) -> None:
+        late = "x0" in str(body["prompt"]) if file == "references.jsonl" else body["max_tokens"] == 12
+        if body["model"] == "letters" and late:
+            became.set()
+            served.facts = {"letters": {"root": "/lora-2"}}
+
+    first = {"letters": {"root": "/lora-1"}}
+    with serving(Served(Reloaded(), models=("base-1", "letters"), facts=first, trouble=becoming)) as served:
+        asked = few(served, arguments, run)
+        asked[asked.index("--metrics") + 1] = "perplexity,f1"
+        asked[asked.index("--dataset") + 1] = str(ten(tmp_path))
+        stopped = cli(*asked)
+        assert stopped.code == 2
+        assert f"of either, so that file is put aside as {run / 'letters' / file}.mixed" in stopped.err
+        assert (run / "letters" / f"{file}.mixed").exists()
+        assert not (run / "letters" / file).exists()
+        served.trouble, served.facts = lambda *_: None, first
+        became.clear()
+        went_on = cli(*asked, "--resume")
+    assert went_on.code == 0, went_on.err
+    written = (run / "letters" / file).read_text()
+    assert len(written.splitlines()) == 4
+    assert "of others" not in written
+    assert "-99" not in written
+
+
+def ten(folder: Path) -> Path:
+    """Questions whose references alone have an x."""
+    path = folder / "questions.jsonl"
+    rows = [{"id": f"q{n}", "question": f"What is {n}?", "reference": f"An x{n}."} for n in range(10)]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path

@@ -121,6 +121,7 @@ class Served:
     bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     answered: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    listings: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
 
@@ -173,6 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/version":
             self._send(200, {"version": "1.2.3"})
         elif self.path == "/v1/models" and self.served.lists:
+            self.served.listings += 1
             data = [
                 {"id": name, "owned_by": "us", "created": 1, **self.served.facts.get(name, {})}
                 for name in self.served.models

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loralift.endpoints import replies
-from loralift.errors import ModelError
+from loralift.errors import MixedError, ModelError
 from loralift.generation import GenerationSettings, prove
 from tests.generation.endpoint.asking import GREEDY, TEXTS, asked, connect, connected, hasty
 from tests.generation.endpoint.served import Served, serving
@@ -203,13 +203,50 @@ def test_an_answer_that_holds_the_key_is_refused_and_not_changed() -> None:
     assert "Some" not in str(raised.value)
 
 
-def test_a_server_that_becomes_another_meanwhile_leaves_nothing_to_resume() -> None:
-    with connected(facts={"good": {"root": "/lora-1"}}) as (served, generator):
-        answers = generator.generate("mine", asked(generator), GREEDY)
-        next(answers)
-        served.facts = {"good": {"root": "/lora-2"}}
-        with pytest.raises(ModelError, match="what mine answered meanwhile may be of either, so begin anew"):
-            list(answers)
+@pytest.mark.parametrize("broken", ["close", "cut", (500, b"", {})], ids=["no reply", "half a reply", "500"])
+@pytest.mark.parametrize("kind", ["answers", "likelihoods"])
+def test_no_reply_of_a_server_that_was_restarted_as_another_is_handed_on(kind: str, broken: Any) -> None:
+    reloaded = threading.Event()
+
+    class Restarted(type(Served().backend)):  # type: ignore[misc]
+        def answer(self, model: str, text: Any, most: int, stop: Any) -> tuple[str, str, int]:
+            return ("of others", "stop", 2) if reloaded.is_set() else super().answer(model, text, most, stop)
+
+        def echo(self, model: str, text: Any) -> list[float | None]:
+            return [-99.0 if reloaded.is_set() and value else value for value in super().echo(model, text)]
+
+    with connected(backend=Restarted(), facts={"good": {"root": "/lora-1"}}) as (served, generator):
+        start, found = len(served.bodies), list[Any]()
+
+        def restart(served: Served, number: int, path: str, body: dict[str, Any]) -> Any:
+            if number != start + 9:
+                return None
+            reloaded.set()
+            served.facts = {"good": {"root": "/lora-2"}}
+            return broken
+
+        served.trouble = restart
+        generator.concurrency = 1
+        prompts = asked(generator)
+        rows = (
+            generator.generate("mine", prompts, GREEDY)
+            if kind == "answers"
+            else generator.reference_likelihoods("mine", prompts, ["x"] * 20, " ")
+        )
+        with pytest.raises(MixedError, match=r"/lora-2.*and listed .*/lora-1"):
+            found.extend(rows)
+    assert len(found) == 9
+    assert not any("of others" in str(one) or "-99" in str(one) for one in found)
+
+
+def test_models_are_listed_again_after_a_failure_and_not_for_each_reply() -> None:
+    with connected() as (served, generator):
+        start = len(served.bodies)
+        served.trouble = lambda served, number, path, body: {3: "close", 5: (429, b"", {})}.get(number - start)
+        generator.concurrency = 1
+        before = served.listings
+        assert len(list(generator.generate("mine", asked(generator), GREEDY))) == 20
+        assert served.listings - before == 3  # before, after the connection that broke, at the end
 
 
 def test_ctrl_c_keeps_what_is_under_way() -> None:

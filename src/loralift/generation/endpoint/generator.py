@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -11,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from loralift.endpoints import OF_THIS_REQUEST, Pause, Refused, replies
-from loralift.errors import ModelError, UsageError, shown
+from loralift.errors import MixedError, ModelError, UsageError, shown
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Batches,
@@ -58,6 +59,8 @@ class EndpointGenerator:
         self._base = base
         self._ends: tuple[int, ...] = ()
         self._alike = Alike()
+        # when it was last seen that the server lists the same models, on the clock of Pause
+        self._listed, self._listing = 0.0, threading.Lock()
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -129,6 +132,7 @@ class EndpointGenerator:
         Raises:
             UsageError: There is no such variant.
             ModelError: The server refuses a prompt, is another one than before, or does not answer in time.
+            MixedError: It became another one meanwhile, so that what was yielded may be of either.
         """
         refuse_unknown_variant(variant, self.variants)
         self.refuse_misfits(prompts, settings.max_new_tokens)
@@ -206,7 +210,7 @@ class EndpointGenerator:
                     on_progress(rows, tokens)
                 yield self._read(prompt, reply, settings, now - before)
                 before = time.perf_counter()
-        self._refuse_another_server(variant)
+        self._refuse_another_server(MixedError)
 
     def _answer(self, variant: str, settings: GenerationSettings, prompt: Prompt, pause: Pause) -> Reply:
         body: dict[str, Any] = {"max_tokens": settings.max_new_tokens, "temperature": settings.temperature}
@@ -231,6 +235,7 @@ class EndpointGenerator:
         sent = {"model": model, **asked, **ends, **body}
         must_end = self.ability.says_end
         reply = self.server.complete(path, sent, pause, refusals=OF_THIS_REQUEST, must_end=must_end)
+        self._refuse_restarted(pause)
         if isinstance(reply, Refused):
             raise ModelError(
                 f"the server refuses to let {variant} answer {prompt.id}: {reply.why}; change what it names, e.g. "
@@ -267,7 +272,7 @@ class EndpointGenerator:
                 if on_progress is not None:
                     on_progress(rows, tokens)
                 yield scored
-        self._refuse_another_server(variant)
+        self._refuse_another_server(MixedError)
 
     def _echo(self, model: str, one: likelihood.Wanted, pause: Pause) -> Reply | None:
         """The checked echo of a prompt with its reference; None where the server refuses it, as too long.
@@ -276,28 +281,39 @@ class EndpointGenerator:
             ModelError: As of `_reply`.
         """
         reply = likelihood.ask(self.server, model, self.ability, one, pause)
+        self._refuse_restarted(pause)
         if reply is not None:
             self._alike.refuse(reply, COMPLETIONS, model, one.id, one.text, len(one.token_ids) or None)
         return reply
 
-    def _refuse_another_server(self, asked: str = "") -> None:
+    def _refuse_restarted(self, pause: Pause) -> None:
+        """Before a reply after a failed request is believed: a server that was restarted may be another.
+
+        Raises:
+            MixedError: It is.
+        """
+        with self._listing:
+            if pause.broke > self._listed:
+                self._refuse_another_server(MixedError, Pause(pause.stop))
+
+    def _refuse_another_server(self, error: type[ModelError] = ModelError, pause: Pause | None = None) -> None:
         """Refuse to go on where the server lists other facts of its models than at first, as after a restart.
 
         Args:
-            asked: The variant that was asked meanwhile, whose answers may be of either; empty: none was.
+            error: What is raised.
+            pause: Shared by requests at the same time; None: it is alone.
 
         Raises:
             ModelError: It does.
         """
         if self.ability.models is None:
             return
-        listed = self.server.models() or {}
+        begun = time.monotonic()
+        listed = self.server.models(pause=pause) or {}
         now = {name: listed[name] for name in self.ability.models if name in listed}
         if now != self.ability.models:
-            remedy = "serve what it served before and go on with --resume"
-            if asked:
-                remedy = f"what {asked} answered meanwhile may be of either, so begin anew in another --output-dir"
-            raise ModelError(
+            raise error(
                 f"the server lists {shown(now)} now, and listed {shown(dict(self.ability.models))} at first: others "
-                f"answer there; {remedy}"
+                "answer there; serve what it served before and go on with --resume"
             )
+        self._listed = begun
