@@ -234,6 +234,28 @@ def test_a_server_that_becomes_another_meanwhile_leaves_nothing_to_resume(
     assert "-99" not in written
 
 
+def as_vllm(*adapters: str, root: str = "/weights") -> dict[str, dict[str, Any]]:
+    """What vLLM lists of a base and its adapters."""
+    base = {"root": root, "max_model_len": 512, "owned_by": "vllm"}
+    return {"base-1": base, **{name: {**base, "root": f"/loras/{name}", "parent": "base-1"} for name in adapters}}
+
+
+def test_a_served_base_is_taken_from_a_run_with_another_adapter(cli: Cli, arguments: list[str], tmp_path: Path) -> None:
+    with serving(Served(models=("base-1", "letters", "new"), facts=as_vllm("letters", "new"))) as served:
+        assert cli(*few(served, arguments, tmp_path / "v1")).code == 0
+        asked = few(served, arguments, tmp_path / "v2", "--base-from", str(tmp_path / "v1"))
+        asked[asked.index("letters=letters")] = "new=new"
+        start = len(served.answered)
+        taken = cli(*asked)
+        assert taken.code == 0, taken.err
+        assert of(served.answered[start:], "base-1") == 0
+        asked[asked.index("-o") + 1] = str(tmp_path / "v3")
+        served.facts = as_vllm("letters", "new", root="/others")
+        refused = cli(*asked)
+        assert refused.code == 2
+        assert "numerics.listed.base-1.root: was '/weights', is '/others'" in " ".join(refused.err.split())
+
+
 def ten(folder: Path) -> Path:
     """Questions whose references alone have an x."""
     path = folder / "questions.jsonl"
