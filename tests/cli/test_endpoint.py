@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -254,6 +255,65 @@ def test_a_served_base_is_taken_from_a_run_with_another_adapter(cli: Cli, argume
         refused = cli(*asked)
         assert refused.code == 2
         assert "numerics.listed.base-1.root: was '/weights', is '/others'" in " ".join(refused.err.split())
+
+
+class Templated(Script):
+    """A server that adds words of its own to every prompt, or to chats."""
+
+    def __init__(self, *, chats: str = "", all_of_them: str = "") -> None:
+        self.chats, self.all_of_them = chats, all_of_them
+
+    def tokens(self, text: Any) -> list[str]:
+        more = f"{self.all_of_them} {self.chats if str(text).startswith('[') else ''}"
+        return [*super().tokens(text), *more.split()]
+
+
+@pytest.mark.parametrize("way", ["training", "chat"])
+@pytest.mark.parametrize("counts", [True, False], ids=["counts", "no counts"])
+def test_a_server_that_reads_prompts_otherwise_is_no_resume(
+    cli: Cli, arguments: list[str], tmp_path: Path, way: str, counts: bool
+) -> None:
+    """The base was asked, and the adapter is to be; within one session that is refused as well."""
+    backend = Templated(chats="<turn>")
+    with serving(Served(backend, models=("base-1", "letters", "new"), counts=counts, echo=False)) as served:
+        asked = few(served, arguments, tmp_path / "run", "--protocol", way)
+        assert cli(*asked).code == 0
+        (tmp_path / "run" / "letters" / "answers.jsonl").unlink()
+        assert cli(*asked, "--resume").code == 0
+        further = [*asked, "--base-from", str(tmp_path / "run")]
+        further[further.index("letters=letters")] = "new=new"
+        further[further.index("-o") + 1] = str(tmp_path / "new")
+        taken = cli(*further)
+        assert taken.code == 0, taken.err
+
+        backend.chats = "<turn> <turn>"
+        assert cli(*asked, "--resume").code == (2 if counts and way == "chat" else 0)
+        backend.chats, backend.all_of_them = "<turn>", "<s>"
+        outcome = cli(*asked, "--resume")
+        assert outcome.code == (2 if counts else 0)
+        if counts:
+            assert "cannot be resumed" in outcome.err
+            assert "numerics.counted" in outcome.err
+            shutil.rmtree(tmp_path / "new")
+            assert "numerics.counted" in cli(*further).err
+
+
+def test_a_server_whose_replies_name_another_model_is_no_resume(cli: Cli, arguments: list[str], tmp_path: Path) -> None:
+    class Renaming(Served):
+        version = 1
+
+        def reply(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+            status, found = super().reply(path, body)
+            return status, {**found, "model": f"{body['model']}-{self.version}"}
+
+    with serving(Renaming(models=("base-1", "letters"))) as served:
+        asked = few(served, arguments, tmp_path / "run")
+        assert cli(*asked).code == 0
+        assert cli(*asked, "--resume").code == 0
+        served.version = 2
+        outcome = cli(*asked, "--resume")
+    assert outcome.code == 2
+    assert "numerics.answers_as.letters: was 'letters-1', is 'letters-2'" in " ".join(outcome.err.split())
 
 
 def ten(folder: Path) -> Path:

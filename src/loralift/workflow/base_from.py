@@ -223,9 +223,10 @@ def _without_adapters(made: dict[str, Any]) -> dict[str, Any]:
     # by adapter in transformers, where the base is computed without any; in vLLM how the engine was started
     if isinstance(numerics.get("adapters_act"), dict):
         numerics.pop("adapters_act")
-    if isinstance(numerics.get("listed"), dict):  # what a server says of each model that was asked
-        base = str(made.get("base", "")).removeprefix("served:")
-        numerics["listed"] = {name: one for name, one in numerics["listed"].items() if name == base}
+    base = str(made.get("base", "")).removeprefix("served:")
+    for key in ("listed", "answers_as"):  # what a server says of each model that was asked
+        if isinstance(numerics.get(key), dict):
+            numerics[key] = {name: one for name, one in numerics[key].items() if name == base}
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loralift.endpoints import Refused
@@ -36,6 +36,8 @@ class Ability:
         echo_tokens: The ``max_tokens`` of such a request.
         says_end: Whether it says why an answer ended.
         unlisted: Asked names that it does not list.
+        answers_as: Name of an asked model to what replies call it, where they say it.
+        counted: How many tokens the base's prompt of ``PROBE`` is, as the server counts; None: it does not say.
     """
 
     path: str
@@ -47,6 +49,8 @@ class Ability:
     echo_tokens: int = 0
     says_end: bool = True
     unlisted: tuple[str, ...] = ()
+    answers_as: Mapping[str, str] = field(default_factory=dict)
+    counted: int | None = None
 
 
 def ability_of(server: Server, names: Mapping[str, str], api: Api) -> tuple[Server, Ability]:
@@ -79,8 +83,10 @@ def ability_of(server: Server, names: Mapping[str, str], api: Api) -> tuple[Serv
         _refuse_relations(names, listed)
     _refuse_same_model(names, replies)
     models = None if listed is None else {model: listed[model] for model in names.values() if model in listed}
-    found = Ability(path, models, asking.version(), unlisted=unlisted)
-    found = replace(found, top=likeliest(asking, path, names[BASE]), says_end=first.ended is not None)
+    answers_as = {names[name]: reply.model for name, reply in replies.items() if reply.model is not None}
+    found = Ability(path, models, asking.version(), unlisted=unlisted, answers_as=answers_as)
+    found = replace(found, counted=first.prompt_tokens, says_end=first.ended is not None)
+    found = replace(found, top=likeliest(asking, path, names[BASE]))
     return server, _with_echo(asking, found, names)
 
 

@@ -58,7 +58,8 @@ class EndpointGenerator:
         self.names, self.concurrency = dict(names), concurrency
         self._base = base
         self._ends: tuple[int, ...] = ()
-        self._alike = Alike()
+        self._alike = Alike({(ability.path, model): said for model, said in ability.answers_as.items()})
+        self._proved: int | None = None  # how many tokens the server counts of the proof's prompts
         # when it was last seen that the server lists the same models, on the clock of Pause
         self._listed, self._listing = 0.0, threading.Lock()
 
@@ -89,7 +90,8 @@ class EndpointGenerator:
 
     def describe(self) -> Description:
         """What is known of what makes the answers: names, and what the server says of itself."""
-        return said.describe(self.names, self.server, self.ability, self.writing, self._ends, self.notes)
+        notes = self.notes
+        return said.describe(self.names, self.server, self.ability, self.writing, self._ends, self._proved, notes)
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         """Tokenise texts; without a tokenizer their bytes stand in for ids."""
@@ -184,7 +186,7 @@ class EndpointGenerator:
         raise UsageError("`--engine` must be transformers or vllm where the whole next token's distribution is needed")
 
     def ask(self, variant: str, prompts: Sequence[Prompt], body: Mapping[str, Any], at_a_time: int) -> dict[str, Reply]:
-        """Every prompt's reply by its id, for few prompts.
+        """Every prompt's reply by its id, for the proof's prompts.
 
         Args:
             variant: ``base`` or an adapter's name.
@@ -193,7 +195,11 @@ class EndpointGenerator:
             at_a_time: Most requests under way.
         """
         asked = replies(lambda prompt, pause: self._reply(variant, prompt, body, pause), prompts, at_a_time=at_a_time)
-        return {prompt.id: reply for prompt, reply in asked}
+        found = {prompt.id: reply for prompt, reply in asked}
+        counts = [reply.prompt_tokens for reply in found.values() if reply.prompt_tokens is not None]
+        if self._proved is None and len(counts) == len(prompts):
+            self._proved = sum(counts)
+        return found
 
     def _generate(
         self, variant: str, prompts: Sequence[Prompt], settings: GenerationSettings, on_progress: OnProgress | None

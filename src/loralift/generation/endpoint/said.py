@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from loralift.errors import some
 from loralift.generation.adapter.info import AdapterInfo
-from loralift.generation.base import Description
+from loralift.generation.base import OF_CHATS, Description
 from loralift.generation.endpoint.ability import Ability
 from loralift.generation.endpoint.server import CHAT, Server
 from loralift.generation.endpoint.text import Writing
@@ -50,25 +51,17 @@ def describe(
     ability: Ability,
     writing: Writing,
     ends: Sequence[int],
+    proved: int | None,
     notes: Sequence[str],
 ) -> Description:
     """What is known of what makes the answers; the URL is no part of what a resume needs unchanged."""
     adapters = {name: model for name, model in names.items() if name != BASE}
-    listed = None if ability.models is None else {name: dict(one) for name, one in ability.models.items()}
     return Description(
         identity={
             "base": f"{SERVED}{names[BASE]}",
             "adapters": {name: f"{SERVED}{model}" for name, model in adapters.items()},
         },
-        numerics={
-            "engine": "endpoint",
-            "device": "a server's",
-            "asked_by": ability.path,
-            "prompts": "token ids" if writing.sends_ids else "text" if ability.path != CHAT else "messages",
-            "server_version": ability.version,
-            "listed": listed,
-            **({"stop_token_ids": list(ends)} if ends else {}),
-        },
+        numerics={**_numerics(ability, writing, proved), **({"stop_token_ids": list(ends)} if ends else {})},
         information={
             "model": names[BASE],
             "revision": None,
@@ -83,6 +76,27 @@ def describe(
             "adapters": {name: {"source": model, "served": True} for name, model in adapters.items()},
         },
     )
+
+
+def _numerics(ability: Ability, writing: Writing, proved: int | None) -> dict[str, Any]:
+    """What the server says of itself, and how many tokens it counts: another template, BOS or limit shows there alone.
+
+    Args:
+        ability: What it can do.
+        writing: How prompts are written.
+        proved: How many tokens it counts of the proof's prompts; None: it does not say.
+    """
+    return {
+        "engine": "endpoint",
+        "device": "a server's",
+        "asked_by": ability.path,
+        "prompts": "token ids" if writing.sends_ids else "text" if ability.path != CHAT else "messages",
+        "server_version": ability.version,
+        "listed": None if ability.models is None else {name: dict(one) for name, one in ability.models.items()},
+        "answers_as": dict(ability.answers_as),
+        "counted": {"probe": ability.counted, "proof": proved},
+        **({OF_CHATS: list(writing.counted)} if writing.counted else {}),
+    }
 
 
 def notes_of(ability: Ability, writing: Writing, *, vllm: bool) -> tuple[str, ...]:
