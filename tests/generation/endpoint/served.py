@@ -116,6 +116,7 @@ class Served:
     counts: bool = True
     says_end: bool = True
     drops_system: bool = False
+    wraps: str = ""
     answers_as: str | None = None
     trouble: Trouble = lambda served, number, path, body: None
     bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -139,6 +140,7 @@ class Served:
             text = body["prompt"]
             if isinstance(text, list) and not self.takes_ids:
                 return 400, {"detail": "prompt must be a string."}
+            text = f"{self.wraps}{text}{self.wraps}" if isinstance(text, str) else text
         if not self.echo and body.get("echo"):
             return 422, {"detail": "echo is not supported"}
         return 200, self._completion(body, text, chat=chat)

@@ -123,14 +123,23 @@ _LENGTHS = (
 
 def _how(ability: Ability, writing: Writing) -> str:
     if ability.path == CHAT:
+        why = "it has no others or --endpoint-api says so"
+        if ability.around is not None:
+            why = f"its other ones put {ability.around} tokens around each text, as a chat template does"
         return (
-            "The server's chat completions are asked, since it has no others or --endpoint-api says so: each prompt is "
-            "a user's message, and the server's chat template stands around it."
+            f"The server's chat completions are asked, since {why}: each prompt is a user's message, and the server's "
+            "chat template stands around it."
         )
     if writing.sends_ids:
         return "Prompts are sent to its completions as the token ids of --endpoint-tokenizer."
     if writing.texts is not None:
         return "Prompts are sent to its completions as text, of as many tokens as --endpoint-tokenizer makes."
+    if ability.around is None:
+        return (
+            "Prompts are sent to its completions as text; whether it writes a chat template around them could not be "
+            "checked, since it does not count the prompts' tokens. Chats are sent as messages, which its chat template "
+            "renders."
+        )
     return (
         "Prompts are sent to its completions as their very text; the server's tokenizer adds its special tokens (a "
         "BOS), if it has any. Chats are sent as messages, which its chat template renders."
