@@ -9,6 +9,7 @@
     ├── DataError               a data set, a file, a line of a file
     ├── MetricError             a metric of the user's own that cannot be loaded, or fails
     ├── ModelError              a base model or its tokenizer
+    │   └── MixedError          a server that became another while it was asked
     ├── AdapterError            an adapter that cannot be, or was not, applied
     ├── RunDirectoryError       a run directory that cannot be read, written or resumed
     ├── JudgeError              a judge that cannot be asked, or that does not judge
@@ -70,6 +71,10 @@ class MetricError(LoraLiftError):
 
 class ModelError(LoraLiftError):
     """A base model cannot be found, loaded or run."""
+
+
+class MixedError(ModelError):
+    """A server became another while it was asked: what it replied meanwhile may be of either."""
 
 
 class AdapterError(LoraLiftError):

@@ -40,10 +40,12 @@ class Pause:
     Attributes:
         stop: Set when nothing is to be asked any more.
         until: On the monotonic clock, in seconds.
+        broke: When a request last failed otherwise than by a server that says it is busy, on the same clock; 0: none.
     """
 
     stop: threading.Event = field(default_factory=threading.Event)
     until: float = 0.0
+    broke: float = 0.0
 
     def at_least(self, seconds: float) -> None:
         """Nobody asks for so long."""
@@ -69,11 +71,13 @@ class _Failed:
     Attributes:
         why: In words.
         busy: Whether the server said that it is busy.
+        broke: Whether it may have been restarted: all but 4xx.
         wait: Seconds that it asks us to wait; None: it says nothing.
     """
 
     why: str
     busy: bool = False
+    broke: bool = True
     wait: float | None = None
 
 
@@ -120,6 +124,8 @@ def send[Reply](
         if not isinstance(found, _Failed):
             return found
         began = began or time.monotonic()
+        if found.broke:
+            pause.broke = time.monotonic()
         tries[found.busy] += 1
         enough = tries[found.busy] >= (address.busy_tries if found.busy else address.tries)
         if enough and time.monotonic() - began >= address.patience:
@@ -212,7 +218,7 @@ def _refused(address: Address, error: urllib.error.HTTPError, refusals: frozense
     if error.code in refusals:
         return Refused(safe(why, address), error.code)
     if error.code in BUSY or error.code >= 500:
-        return _Failed(why, busy=True, wait=_retry_after(error.headers))
+        return _Failed(why, busy=True, broke=error.code >= 500, wait=_retry_after(error.headers))
     hint = f"check {words.url}, {words.model} and {words.key}"
     if error.code in (401, 403):
         hint = f"check the key in the variable of {words.key}" + (", and what it may do" if error.code == 403 else "")

@@ -82,6 +82,10 @@ class OnProgress(Protocol):
         """
 
 
+OF_CHATS = "counted_of_chats"
+"""The key of ``Description.numerics`` that is of prompts alone which a server's chat template renders."""
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What made the answers, in plain values for ``run.json``.

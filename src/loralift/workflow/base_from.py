@@ -199,12 +199,7 @@ def _asked(run: Mapping[str, Any]) -> dict[str, Any]:
     what that moves, but an adapter must not be compared with a base that was asked on another machine. A chat template
     asked by one protocol lets every answer end at its end of turn, which only the machine's ids of ends say.
     """
-    made, machine = json.loads(json.dumps(run["fingerprint"])), run["hardware"]
-    made.pop("adapters", None)
-    made.pop("candidates", None)
-    # by adapter in transformers, where the base is computed without any; in vLLM how the engine was started
-    if isinstance(made.get("numerics", {}).get("adapters_act"), dict):
-        made["numerics"].pop("adapters_act")
+    machine, made = run["hardware"], _without_adapters(json.loads(json.dumps(run["fingerprint"])))
     on_cpu = made.get("numerics", {}).get("device") == "cpu"
     asked = {
         **made,
@@ -218,6 +213,21 @@ def _asked(run: Mapping[str, Any]) -> dict[str, Any]:
     }
     plain: dict[str, Any] = json.loads(json.dumps(asked))
     return plain
+
+
+def _without_adapters(made: dict[str, Any]) -> dict[str, Any]:
+    """A fingerprint without what it says of adapters and candidates."""
+    made.pop("adapters", None)
+    made.pop("candidates", None)
+    numerics = made.get("numerics", {})
+    # by adapter in transformers, where the base is computed without any; in vLLM how the engine was started
+    if isinstance(numerics.get("adapters_act"), dict):
+        numerics.pop("adapters_act")
+    base = str(made.get("base", "")).removeprefix("served:")
+    for key in ("listed", "answers_as"):  # what a server says of each model that was asked
+        if isinstance(numerics.get(key), dict):
+            numerics[key] = {name: one for name, one in numerics[key].items() if name == base}
+    return made
 
 
 def record_of(before: Mapping[str, Any], directory: RunDirectory, taken: Taken | None) -> dict[str, Any]:

@@ -122,7 +122,31 @@ def _told(asking: Asking, generator: Generator, config: RunConfig, watcher: Watc
     if config.endpoint is None:
         return asking
     # who answered is not known from files, so the report says more of it
-    return replace(asking, notes=(*asking.notes, *generator.notes))
+    return replace(asking, notes=(*asking.notes, *generator.notes, *_null_of_chats(asking, generator, config, watcher)))
+
+
+def _null_of_chats(asking: Asking, generator: Generator, config: RunConfig, watcher: Watcher) -> tuple[str, ...]:
+    """What is noted, and told, where a server renders a protocol's messages but gives log-probabilities of texts.
+
+    Raises:
+        UsageError: Perplexity is to decide there.
+    """
+    from loralift.generation.endpoint.generator import EndpointGenerator
+    from loralift.generation.endpoint.said import NULL_OF_CHATS
+
+    if not isinstance(generator, EndpointGenerator) or not generator.ability.echoes:
+        return ()
+    if not asking.chat or generator.writing.texts is not None:
+        return ()
+    name = asking.protocol.name
+    if config.primary == PERPLEXITY:
+        raise UsageError(
+            f"`--primary` cannot be perplexity: the server's chat template renders the messages of protocol {name}, so "
+            "there is no likelihood of a reference after them; give --endpoint-tokenizer, which renders them here, or "
+            "name another metric"
+        )
+    watcher.say(f"{name}: {NULL_OF_CHATS}")
+    return (NULL_OF_CHATS,)
 
 
 def _noted(asked: Mapping[str, Asked], notes: Sequence[str], watcher: Watcher) -> dict[str, Asked]:

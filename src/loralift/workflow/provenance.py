@@ -17,6 +17,7 @@ from typing import Any
 from loralift.config import RunConfig
 from loralift.data import dump_questions
 from loralift.generation import Description
+from loralift.generation.base import OF_CHATS
 from loralift.records import Prompt
 from loralift.version import VERSION
 from loralift.workflow import base_from, files
@@ -203,6 +204,8 @@ def fingerprint(
 def _made_of(ready: Ready, dataset: DatasetRun, model: Description) -> dict[str, Any]:
     """The fingerprint of a data set, or of a task, which lm_eval asks: its prompts are in the task's identity."""
     asked = ready.asked[dataset.part]
+    if not asked.asking.chat:  # whatever else is asked in the same run
+        model = replace(model, numerics={key: of for key, of in model.numerics.items() if key != OF_CHATS})
     if dataset.task is None:
         return fingerprint(ready.config, dataset, asked.prompts, model)
     made: dict[str, Any] = plain(

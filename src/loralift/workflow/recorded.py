@@ -6,11 +6,12 @@ import json
 import time
 from array import array
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from loralift.errors import RunDirectoryError, some
+from loralift.errors import MixedError, ModelError, RunDirectoryError, some
 from loralift.kept import chosen, keep
 from loralift.records import Answer, ById, IdKeeper, Ids, Prompt, ReferenceLikelihood
 from loralift.workflow import files
@@ -20,6 +21,9 @@ from loralift.workflow.run_directory import RunDirectory
 
 # Seconds between two fsyncs: a power cut loses so much work, a killed process none, since every line is flushed.
 SYNC_SECONDS = 1.0
+
+MIXED = ".mixed"
+"""How the name of a file ends whose records may be of two servers."""
 
 MADE_WITH = "made_with"
 """The key, in every line of answers and likelihoods, of `RunDirectory.made_with`."""
@@ -100,6 +104,27 @@ class Time:
     seconds: float
 
 
+@contextmanager
+def unmixed(path: Path) -> Iterator[None]:
+    """Put a file of records aside where a server became another while it was asked for them: no resume takes them.
+
+    Which lines are of which server nobody knows, so it is the whole file.
+
+    Raises:
+        ModelError: It did; the message says where the file is.
+    """
+    try:
+        yield
+    except MixedError as error:
+        aside = path.with_name(f"{path.name}{MIXED}")
+        with files.disk_errors(path):
+            path.replace(aside)
+        raise ModelError(
+            f"{error}, which makes {path.parent.name}/{path.name} anew: what was replied meanwhile may be of either, "
+            f"so that file is put aside as {aside}"
+        ) from error
+
+
 def append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answer], order: Iterable[str]) -> None:
     """Append answers and their times as they come; then put all into order.
 
@@ -109,7 +134,7 @@ def append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answ
         answers: What is appended, each on the disk before the next one is asked for.
         order: The ids of all rows that may be there, in the order of the data; read when all is appended.
     """
-    with files.appending(directory.times(variant)) as times:
+    with unmixed(directory.answers(variant)), files.appending(directory.times(variant)) as times:
         _append(directory.answers(variant), _timed(times, answers))
     ids = Ids.of(order)
     put_in_order(directory.answers(variant), ids)
@@ -118,7 +143,8 @@ def append_answers(directory: RunDirectory, variant: str, answers: Iterable[Answ
 
 def append_likelihoods(path: Path, likelihoods: Iterable[ReferenceLikelihood], order: Iterable[str]) -> None:
     """Append likelihoods as they come; then put all into order. See `append_answers`."""
-    _append(path, likelihoods)
+    with unmixed(path):
+        _append(path, likelihoods)
     put_in_order(path, order)
 
 

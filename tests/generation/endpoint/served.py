@@ -116,11 +116,13 @@ class Served:
     counts: bool = True
     says_end: bool = True
     drops_system: bool = False
+    wraps: str = ""
     answers_as: str | None = None
     trouble: Trouble = lambda served, number, path, body: None
     bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     answered: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    listings: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
 
@@ -138,6 +140,7 @@ class Served:
             text = body["prompt"]
             if isinstance(text, list) and not self.takes_ids:
                 return 400, {"detail": "prompt must be a string."}
+            text = f"{self.wraps}{text}{self.wraps}" if isinstance(text, str) else text
         if not self.echo and body.get("echo"):
             return 422, {"detail": "echo is not supported"}
         return 200, self._completion(body, text, chat=chat)
@@ -173,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/version":
             self._send(200, {"version": "1.2.3"})
         elif self.path == "/v1/models" and self.served.lists:
+            self.served.listings += 1
             data = [
                 {"id": name, "owned_by": "us", "created": 1, **self.served.facts.get(name, {})}
                 for name in self.served.models

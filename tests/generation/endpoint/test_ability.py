@@ -72,6 +72,34 @@ def test_an_adapter_on_the_bases_other_name_is_its_own() -> None:
         assert generator.variants == ("base", "mine")
 
 
+def test_completions_in_a_chat_template_are_no_texts_and_chats_are_asked_instead() -> None:
+    with connected(wraps=" <user> </user> ") as (served, generator):
+        list(generator.generate("mine", asked(generator), GREEDY))
+        assert served.bodies[-1][0] == "/v1/chat/completions"
+        assert any("put 5 tokens around each text, as a chat template does" in note for note in generator.notes)
+        with pytest.raises(ModelError, match=r"put 5 tokens around each text.*leave out `--endpoint-api`"):
+            connect(served, api="completions")
+        served.chat = False
+        with pytest.raises(ModelError, match=r"around each text.*it has no chats \(/chat/completions: HTTP 404"):
+            connect(served)
+
+
+def test_a_bos_is_no_template_and_what_is_not_counted_is_not_claimed() -> None:
+    with connected(wraps=" <s> ") as (served, generator):
+        list(generator.generate("mine", asked(generator), GREEDY))
+        assert served.bodies[-1][0] == "/v1/completions"
+        assert any("as their very text" in note for note in generator.notes)
+    zeros = {"usage": {"prompt_tokens": 0, "completion_tokens": 1}}
+    for behaviour in (
+        {"counts": False},
+        {"trouble": lambda served, number, path, body: {**served.reply(path, body)[1], **zeros}},
+    ):
+        with connected(wraps=" <user> </user> ", **behaviour) as (_, generator):
+            assert generator.ability.path == "/completions"
+            assert not any("as their very text" in note for note in generator.notes)
+            assert any("could not be checked" in note for note in generator.notes)
+
+
 @pytest.mark.parametrize("top", [True, False], ids=["by tokens", "by answers"])
 def test_an_adapter_that_the_server_ignores_is_refused(top: bool) -> None:
     with serving(Served(top=top)) as served:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loralift.endpoints import replies
-from loralift.errors import ModelError
+from loralift.errors import MixedError, ModelError
 from loralift.generation import GenerationSettings, prove
 from tests.generation.endpoint.asking import GREEDY, TEXTS, asked, connect, connected, hasty
 from tests.generation.endpoint.served import Served, serving
@@ -154,6 +155,34 @@ def test_a_prompt_that_one_variant_reads_otherwise_is_refused() -> None:
             list(generator.generate("mine", prompts, GREEDY))
 
 
+@pytest.mark.parametrize("ids", [True, False], ids=["token ids", "text"])
+def test_likelihoods_by_another_model_or_of_another_prompt_are_refused(
+    ids: bool, tiny: Served, tiny_base: Path
+) -> None:
+    generator = connect(tiny, adapters={"mine": "letters"}, tokenizer=str(tiny_base) if ids else None)
+    prompts, references = asked(generator), ["are letters."] * 20
+    echoed = tiny.trouble
+
+    def other(**changed: Any) -> Any:
+        def trouble(served: Served, number: int, path: str, body: dict[str, Any]) -> Any:
+            return {**served.reply(path, body)[1], **changed} if body.get("echo") else None
+
+        return trouble
+
+    try:
+        list(generator.reference_likelihoods("base", prompts, references, " "))
+        tiny.trouble = other(usage={"prompt_tokens": 7, "completion_tokens": 0})
+        with pytest.raises(ModelError, match=r"read the prompt of q\d+ as 7 tokens, and .* not all are asked the same"):
+            list(generator.reference_likelihoods("mine", prompts, references, " "))
+        tiny.trouble = echoed
+        list(generator.generate("mine", prompts[:1], GREEDY))
+        tiny.trouble = other(model="base-1")
+        with pytest.raises(ModelError, match="for 'letters' as 'letters' before and as 'base-1'"):
+            list(generator.reference_likelihoods("mine", prompts, references, " "))
+    finally:
+        tiny.trouble = echoed
+
+
 def test_the_key_is_sent_and_never_shown(capfd: pytest.CaptureFixture[str]) -> None:
     said = b'{"error": {"message": "no such key: sk-secret"}}'
     with serving(Served()) as served:
@@ -174,13 +203,50 @@ def test_an_answer_that_holds_the_key_is_refused_and_not_changed() -> None:
     assert "Some" not in str(raised.value)
 
 
-def test_a_server_that_becomes_another_meanwhile_leaves_nothing_to_resume() -> None:
-    with connected(facts={"good": {"root": "/lora-1"}}) as (served, generator):
-        answers = generator.generate("mine", asked(generator), GREEDY)
-        next(answers)
-        served.facts = {"good": {"root": "/lora-2"}}
-        with pytest.raises(ModelError, match="what mine answered meanwhile may be of either, so begin anew"):
-            list(answers)
+@pytest.mark.parametrize("broken", ["close", "cut", (500, b"", {})], ids=["no reply", "half a reply", "500"])
+@pytest.mark.parametrize("kind", ["answers", "likelihoods"])
+def test_no_reply_of_a_server_that_was_restarted_as_another_is_handed_on(kind: str, broken: Any) -> None:
+    reloaded = threading.Event()
+
+    class Restarted(type(Served().backend)):  # type: ignore[misc]
+        def answer(self, model: str, text: Any, most: int, stop: Any) -> tuple[str, str, int]:
+            return ("of others", "stop", 2) if reloaded.is_set() else super().answer(model, text, most, stop)
+
+        def echo(self, model: str, text: Any) -> list[float | None]:
+            return [-99.0 if reloaded.is_set() and value else value for value in super().echo(model, text)]
+
+    with connected(backend=Restarted(), facts={"good": {"root": "/lora-1"}}) as (served, generator):
+        start, found = len(served.bodies), list[Any]()
+
+        def restart(served: Served, number: int, path: str, body: dict[str, Any]) -> Any:
+            if number != start + 9:
+                return None
+            reloaded.set()
+            served.facts = {"good": {"root": "/lora-2"}}
+            return broken
+
+        served.trouble = restart
+        generator.concurrency = 1
+        prompts = asked(generator)
+        rows = (
+            generator.generate("mine", prompts, GREEDY)
+            if kind == "answers"
+            else generator.reference_likelihoods("mine", prompts, ["x"] * 20, " ")
+        )
+        with pytest.raises(MixedError, match=r"/lora-2.*and listed .*/lora-1"):
+            found.extend(rows)
+    assert len(found) == 9
+    assert not any("of others" in str(one) or "-99" in str(one) for one in found)
+
+
+def test_models_are_listed_again_after_a_failure_and_not_for_each_reply() -> None:
+    with connected() as (served, generator):
+        start = len(served.bodies)
+        served.trouble = lambda served, number, path, body: {3: "close", 5: (429, b"", {})}.get(number - start)
+        generator.concurrency = 1
+        before = served.listings
+        assert len(list(generator.generate("mine", asked(generator), GREEDY))) == 20
+        assert served.listings - before == 3  # before, after the connection that broke, at the end
 
 
 def test_ctrl_c_keeps_what_is_under_way() -> None:
@@ -239,3 +305,14 @@ def test_a_server_with_chats_alone_is_asked_by_them_and_it_is_said() -> None:
         assert not generator.ability.echoes
         (proof,) = prove(generator, asked(generator))
         assert proof.kl_mean is not None
+
+
+def test_a_chat_that_the_server_renders_has_no_likelihood_and_a_text_beside_it_has_one() -> None:
+    with connected() as (served, generator):
+        chat = generator.render_chat(messages())
+        prompts = asked(generator, [chat, TEXTS[0]])
+        start = len(served.bodies)
+        found = {one.id: one for one in generator.reference_likelihoods("mine", prompts, ["x y", "x y"], " ")}
+        assert [body["prompt"] for _, body in served.bodies[start:]] == [f"{TEXTS[0]} x y"]
+    assert found["q0"].log_likelihood is None
+    assert found["q1"].tokens == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ from loralift.generation.endpoint.generator import EndpointGenerator
 from loralift.records import Prompt
 from tests.generation.endpoint.asking import GREEDY, TEXTS, asked, connect
 from tests.generation.endpoint.served import Served, Tiny, serving
-
-
-@pytest.fixture(scope="module")
-def tiny(generator: Any) -> Iterator[Served]:
-    with serving(Served(Tiny(generator), models=("base-1", "letters", "mlp"))) as served:
-        yield served
 
 
 def of_tiny(served: Served, **more: Any) -> EndpointGenerator:

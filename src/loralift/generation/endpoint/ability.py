@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from loralift.endpoints import Refused
@@ -13,6 +13,12 @@ from loralift.generation.endpoint.server import CHAT, COMPLETIONS, NEUTRAL, NO, 
 from loralift.records import BASE
 
 PROBE = "Stocks and bonds are held by funds, and funds"
+TWICE = "The bank holds the bonds, and the fund holds the bank.\n"
+"""Said twice it is twice as many tokens, whatever the tokenizer, but for one or two where it meets itself."""
+
+AROUND = 3
+"""Most tokens around a text that are taken for a BOS, an EOS and that; a chat template writes more."""
+
 NOBODY = "loralift-asks-whether-any-name-is-answered"
 
 MOST_TOP = (20, 5)
@@ -36,6 +42,9 @@ class Ability:
         echo_tokens: The ``max_tokens`` of such a request.
         says_end: Whether it says why an answer ended.
         unlisted: Asked names that it does not list.
+        answers_as: Name of an asked model to what replies call it, where they say it.
+        around: How many tokens its completions put around a text; None: it does not say, or has no completions.
+        counted: How many tokens the base's prompt of ``PROBE`` is, as the server counts; None: it does not say.
     """
 
     path: str
@@ -47,6 +56,9 @@ class Ability:
     echo_tokens: int = 0
     says_end: bool = True
     unlisted: tuple[str, ...] = ()
+    answers_as: Mapping[str, str] = field(default_factory=dict)
+    around: int | None = None
+    counted: int | None = None
 
 
 def ability_of(server: Server, names: Mapping[str, str], api: Api) -> tuple[Server, Ability]:
@@ -68,7 +80,7 @@ def ability_of(server: Server, names: Mapping[str, str], api: Api) -> tuple[Serv
     listed = asking.models(NO)
     if listed is not None and any(one["owned_by"] == VLLM for one in listed.values()):
         server, asking = replace(server, neutral=NEUTRAL), replace(asking, neutral=NEUTRAL)
-    path, first = _path(asking, names[BASE], api, listed)
+    path, first, around = _path(asking, names[BASE], api, listed)
     replies = {BASE: first}
     for name, model in names.items():
         replies[name] = replies.get(name) or _first(asking, path, name, model, listed)
@@ -79,8 +91,10 @@ def ability_of(server: Server, names: Mapping[str, str], api: Api) -> tuple[Serv
         _refuse_relations(names, listed)
     _refuse_same_model(names, replies)
     models = None if listed is None else {model: listed[model] for model in names.values() if model in listed}
-    found = Ability(path, models, asking.version(), unlisted=unlisted)
-    found = replace(found, top=likeliest(asking, path, names[BASE]), says_end=first.ended is not None)
+    answers_as = {names[name]: reply.model for name, reply in replies.items() if reply.model is not None}
+    found = Ability(path, models, asking.version(), unlisted=unlisted, answers_as=answers_as)
+    found = replace(found, around=around, counted=first.prompt_tokens, says_end=first.ended is not None)
+    found = replace(found, top=likeliest(asking, path, names[BASE]))
     return server, _with_echo(asking, found, names)
 
 
@@ -90,21 +104,48 @@ def body_of(path: str, model: str, text: str | Sequence[int], tokens: int, **mor
     return {"model": model, **asked, "max_tokens": tokens, "temperature": 0, **more}
 
 
-def _path(asking: Server, base: str, api: Api, listed: Mapping[str, Any] | None) -> tuple[str, Reply]:
-    """By what the base is asked, and its reply."""
-    wanted = {"auto": (COMPLETIONS, CHAT), "completions": (COMPLETIONS,), "chat": (CHAT,)}[api]
+def _path(asking: Server, base: str, api: Api, listed: Mapping[str, Any] | None) -> tuple[str, Reply, int | None]:
+    """By what the base is asked, its reply, and how many tokens its completions put around a text.
+
+    Completions with a chat template around each text are chats of which nobody knows, so chats are asked instead.
+
+    Raises:
+        ModelError: The base is refused, repeats the prompt, or has no other completions and is asked by no chats.
+    """
     refused: list[str] = []
-    for path in wanted:
+    around = None
+    for path in {"auto": (COMPLETIONS, CHAT), "completions": (COMPLETIONS,), "chat": (CHAT,)}[api]:
         found = asking.complete(path, body_of(path, base, PROBE, 1))
-        if isinstance(found, Reply):
-            if found.text.startswith(PROBE):
-                raise ModelError("the server repeats the prompt before each answer: switch that off, or use another")
-            return path, found
-        refused.append(f"{path}: {found.why}")
+        if isinstance(found, Refused):
+            refused.append(f"{path}: {found.why}")
+            continue
+        if found.text.startswith(PROBE):
+            raise ModelError("the server repeats the prompt before each answer: switch that off, or use another")
+        around = _around(asking, base) if path == COMPLETIONS else around
+        if path == CHAT or around is None or around <= AROUND:
+            return path, found, around
+    if around is not None:
+        remedy = "leave out `--endpoint-api`, and its chats are asked, or use another server"
+        if api == "auto":
+            remedy = f"and it has no chats ({'; '.join(refused)}): serve the model without that, or with chats"
+        raise ModelError(
+            f"the server's completions put {around} tokens around each text, as a chat template does, so no prompt "
+            f"would be asked as it is: {remedy}"
+        )
     raise ModelError(
         f"`--model` must be a model that the server serves, and it refuses {base!r} ({'; '.join(refused)})"
         f"{_there(listed)}"
     )
+
+
+def _around(asking: Server, base: str) -> int | None:
+    """How many tokens completions put around a text, by a text that is said once and twice; None: they do not say."""
+    replies = [asking.complete(COMPLETIONS, body_of(COMPLETIONS, base, TWICE * times, 1)) for times in (1, 2)]
+    counts = [None if isinstance(reply, Refused) else reply.prompt_tokens for reply in replies]
+    once, twice = counts
+    if once is None or twice is None or twice <= once or 2 * once - twice < -AROUND:  # what is no count of all tokens
+        return None
+    return 2 * once - twice
 
 
 def _first(asking: Server, path: str, name: str, model: str, listed: Mapping[str, Any] | None) -> Reply:

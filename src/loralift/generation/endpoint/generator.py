@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from loralift.endpoints import OF_THIS_REQUEST, Pause, Refused, replies
-from loralift.errors import ModelError, UsageError, shown
+from loralift.errors import MixedError, ModelError, UsageError, shown
 from loralift.generation.adapter.info import AdapterInfo
 from loralift.generation.base import (
     Batches,
@@ -23,6 +25,7 @@ from loralift.generation.base import (
 )
 from loralift.generation.endpoint import likelihood, said
 from loralift.generation.endpoint.ability import Ability
+from loralift.generation.endpoint.alike import Alike
 from loralift.generation.endpoint.reply import Reply, cut, ended_by, refuse_unlike
 from loralift.generation.endpoint.server import COMPLETIONS, Server
 from loralift.generation.endpoint.text import Writing
@@ -55,9 +58,10 @@ class EndpointGenerator:
         self.names, self.concurrency = dict(names), concurrency
         self._base = base
         self._ends: tuple[int, ...] = ()
-        # what a server said first, that later replies must agree with
-        self._answers_as: dict[tuple[str, str], str] = {}
-        self._counted: dict[str, int] = {}
+        self._alike = Alike({(ability.path, model): said for model, said in ability.answers_as.items()})
+        self._proved: int | None = None  # how many tokens the server counts of the proof's prompts
+        # when it was last seen that the server lists the same models, on the clock of Pause
+        self._listed, self._listing = 0.0, threading.Lock()
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -86,7 +90,8 @@ class EndpointGenerator:
 
     def describe(self) -> Description:
         """What is known of what makes the answers: names, and what the server says of itself."""
-        return said.describe(self.names, self.server, self.ability, self.writing, self._ends, self.notes)
+        notes = self.notes
+        return said.describe(self.names, self.server, self.ability, self.writing, self._ends, self._proved, notes)
 
     def encode(self, texts: Sequence[str], add_special_tokens: bool) -> list[tuple[int, ...]]:
         """Tokenise texts; without a tokenizer their bytes stand in for ids."""
@@ -129,6 +134,7 @@ class EndpointGenerator:
         Raises:
             UsageError: There is no such variant.
             ModelError: The server refuses a prompt, is another one than before, or does not answer in time.
+            MixedError: It became another one meanwhile, so that what was yielded may be of either.
         """
         refuse_unknown_variant(variant, self.variants)
         self.refuse_misfits(prompts, settings.max_new_tokens)
@@ -145,18 +151,25 @@ class EndpointGenerator:
     ) -> Iterator[ReferenceLikelihood]:
         """Score each reference after its prompt and the separator, where the server gives log-probabilities of prompts.
 
-        The likelihood is None where it does not, and where its tokens' texts are not exactly prompt and reference, or
-        one spans the prompt's end.
+        The likelihood is None where it does not, after messages that its chat template renders, and where its tokens'
+        texts are not exactly prompt and reference, or one spans the prompt's end.
 
         Raises:
             UsageError: There is no such variant.
             ModelError: As of `generate`; or it gives a probability above 1.
         """
         refuse_unknown_variant(variant, self.variants)
-        if not self.ability.echoes:
-            return (ReferenceLikelihood(prompt.id, None, 0) for prompt in prompts)
-        wanted = likelihood.wanted(self.writing, prompts, references, separator)
-        return self._score(variant, wanted, on_progress)
+        echoed = {prompt.id for prompt in prompts if self._is_echoed(prompt)}
+        nulls = (ReferenceLikelihood(prompt.id, None, 0) for prompt in prompts if prompt.id not in echoed)
+        if not echoed:
+            return nulls
+        pairs = [pair for pair in zip(prompts, references, strict=True) if pair[0].id in echoed]
+        wanted = likelihood.wanted(self.writing, [one for one, _ in pairs], [one for _, one in pairs], separator)
+        return chain(nulls, self._score(variant, wanted, on_progress))
+
+    def _is_echoed(self, prompt: Prompt) -> bool:
+        """Whether the server gives the log-probabilities of what answers it; of messages it would be their JSON's."""
+        return self.ability.echoes and self.writing.request(prompt)[0] == COMPLETIONS
 
     def reference_batches(self, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> None:
         """None: the server decides which rows it computes together."""
@@ -173,7 +186,7 @@ class EndpointGenerator:
         raise UsageError("`--engine` must be transformers or vllm where the whole next token's distribution is needed")
 
     def ask(self, variant: str, prompts: Sequence[Prompt], body: Mapping[str, Any], at_a_time: int) -> dict[str, Reply]:
-        """Every prompt's reply by its id, for few prompts.
+        """Every prompt's reply by its id, for the proof's prompts.
 
         Args:
             variant: ``base`` or an adapter's name.
@@ -182,7 +195,11 @@ class EndpointGenerator:
             at_a_time: Most requests under way.
         """
         asked = replies(lambda prompt, pause: self._reply(variant, prompt, body, pause), prompts, at_a_time=at_a_time)
-        return {prompt.id: reply for prompt, reply in asked}
+        found = {prompt.id: reply for prompt, reply in asked}
+        counts = [reply.prompt_tokens for reply in found.values() if reply.prompt_tokens is not None]
+        if self._proved is None and len(counts) == len(prompts):
+            self._proved = sum(counts)
+        return found
 
     def _generate(
         self, variant: str, prompts: Sequence[Prompt], settings: GenerationSettings, on_progress: OnProgress | None
@@ -199,7 +216,7 @@ class EndpointGenerator:
                     on_progress(rows, tokens)
                 yield self._read(prompt, reply, settings, now - before)
                 before = time.perf_counter()
-        self._refuse_another_server(variant)
+        self._refuse_another_server(MixedError)
 
     def _answer(self, variant: str, settings: GenerationSettings, prompt: Prompt, pause: Pause) -> Reply:
         body: dict[str, Any] = {"max_tokens": settings.max_new_tokens, "temperature": settings.temperature}
@@ -224,39 +241,20 @@ class EndpointGenerator:
         sent = {"model": model, **asked, **ends, **body}
         must_end = self.ability.says_end
         reply = self.server.complete(path, sent, pause, refusals=OF_THIS_REQUEST, must_end=must_end)
+        self._refuse_restarted(pause)
         if isinstance(reply, Refused):
             raise ModelError(
                 f"the server refuses to let {variant} answer {prompt.id}: {reply.why}; change what it names, e.g. "
                 "lower --max-new-tokens, or leave that question out; what was answered so far is kept"
             )
-        first = self._answers_as.setdefault((path, model), reply.model) if reply.model is not None else None
-        if first != reply.model:
-            raise ModelError(
-                f"the server answered for {model!r} as {shown(first)} before and as {shown(reply.model)} to "
-                f"{prompt.id}: it has changed, or does not tell its models apart; begin anew with a server of its own"
-            )
-        self._refuse_other_prompt(prompt, reply, path)
+        tokens = len(prompt.token_ids) if self.writing.texts is not None and path == COMPLETIONS else None
+        self._alike.refuse(reply, path, model, prompt.id, prompt.text, tokens)
         if (key := self.server.address.key) and key in reply.text:
             raise ModelError(
                 f"the answer of {variant} to {prompt.id} holds the key in the variable of --endpoint-key-env, which is "
                 "never written: give the server another key, or leave the flag out where it wants none"
             )
         return reply
-
-    def _refuse_other_prompt(self, prompt: Prompt, reply: Reply, path: str) -> None:
-        """Refuse a reply to a prompt of another number of tokens than ours, or than another variant's."""
-        if reply.prompt_tokens is None:
-            return
-        if self.writing.texts is not None and path == COMPLETIONS:
-            wanted, of = len(prompt.token_ids), "--endpoint-tokenizer makes"
-        else:
-            wanted, of = self._counted.setdefault(prompt.text, reply.prompt_tokens), "another reply was to"
-        if reply.prompt_tokens != wanted:
-            raise ModelError(
-                f"the server read the prompt of {prompt.id} as {reply.prompt_tokens} tokens, and {of} {wanted}: not "
-                "all are asked the same; it truncates, adds a BOS, or has another tokenizer: serve base and adapters "
-                "with one tokenizer, and give that as --endpoint-tokenizer or leave it out"
-            )
 
     def _read(self, prompt: Prompt, reply: Reply, settings: GenerationSettings, seconds: float) -> Answer:
         """A reply as an answer: cut at a stop string that the server left in it, or did not look for."""
@@ -269,7 +267,7 @@ class EndpointGenerator:
         self, variant: str, wanted: Sequence[likelihood.Wanted], on_progress: OnProgress | None
     ) -> Iterator[ReferenceLikelihood]:
         self._refuse_another_server()
-        ask = partial(likelihood.ask, self.server, self.names[variant], self.ability)
+        ask = partial(self._echo, self.names[variant])
         rows, tokens = 0, 0
         with closing(replies(ask, wanted, at_a_time=self.concurrency)) as found:
             for one, reply in found:
@@ -280,26 +278,48 @@ class EndpointGenerator:
                 if on_progress is not None:
                     on_progress(rows, tokens)
                 yield scored
-        self._refuse_another_server(variant)
+        self._refuse_another_server(MixedError)
 
-    def _refuse_another_server(self, asked: str = "") -> None:
+    def _echo(self, model: str, one: likelihood.Wanted, pause: Pause) -> Reply | None:
+        """The checked echo of a prompt with its reference; None where the server refuses it, as too long.
+
+        Raises:
+            ModelError: As of `_reply`.
+        """
+        reply = likelihood.ask(self.server, model, self.ability, one, pause)
+        self._refuse_restarted(pause)
+        if reply is not None:
+            self._alike.refuse(reply, COMPLETIONS, model, one.id, one.text, len(one.token_ids) or None)
+        return reply
+
+    def _refuse_restarted(self, pause: Pause) -> None:
+        """Before a reply after a failed request is believed: a server that was restarted may be another.
+
+        Raises:
+            MixedError: It is.
+        """
+        with self._listing:
+            if pause.broke > self._listed:
+                self._refuse_another_server(MixedError, Pause(pause.stop))
+
+    def _refuse_another_server(self, error: type[ModelError] = ModelError, pause: Pause | None = None) -> None:
         """Refuse to go on where the server lists other facts of its models than at first, as after a restart.
 
         Args:
-            asked: The variant that was asked meanwhile, whose answers may be of either; empty: none was.
+            error: What is raised.
+            pause: Shared by requests at the same time; None: it is alone.
 
         Raises:
             ModelError: It does.
         """
         if self.ability.models is None:
             return
-        listed = self.server.models() or {}
+        begun = time.monotonic()
+        listed = self.server.models(pause=pause) or {}
         now = {name: listed[name] for name in self.ability.models if name in listed}
         if now != self.ability.models:
-            remedy = "serve what it served before and go on with --resume"
-            if asked:
-                remedy = f"what {asked} answered meanwhile may be of either, so begin anew in another --output-dir"
-            raise ModelError(
+            raise error(
                 f"the server lists {shown(now)} now, and listed {shown(dict(self.ability.models))} at first: others "
-                f"answer there; {remedy}"
+                "answer there; serve what it served before and go on with --resume"
             )
+        self._listed = begun

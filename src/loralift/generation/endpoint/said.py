@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from loralift.errors import some
 from loralift.generation.adapter.info import AdapterInfo
-from loralift.generation.base import Description
+from loralift.generation.base import OF_CHATS, Description
 from loralift.generation.endpoint.ability import Ability
 from loralift.generation.endpoint.server import CHAT, Server
 from loralift.generation.endpoint.text import Writing
@@ -19,6 +20,11 @@ SERVED = "served:"
 UNSEEN = (
     "Base and adapters were asked of a server, by their names there: their weights were not seen, so nothing here says "
     "which files answered."
+)
+
+NULL_OF_CHATS = (
+    "Perplexity is null: the server's chat template renders these messages, so nobody here knows the text that a "
+    "reference would stand after; --endpoint-tokenizer renders them here."
 )
 
 
@@ -45,25 +51,17 @@ def describe(
     ability: Ability,
     writing: Writing,
     ends: Sequence[int],
+    proved: int | None,
     notes: Sequence[str],
 ) -> Description:
     """What is known of what makes the answers; the URL is no part of what a resume needs unchanged."""
     adapters = {name: model for name, model in names.items() if name != BASE}
-    listed = None if ability.models is None else {name: dict(one) for name, one in ability.models.items()}
     return Description(
         identity={
             "base": f"{SERVED}{names[BASE]}",
             "adapters": {name: f"{SERVED}{model}" for name, model in adapters.items()},
         },
-        numerics={
-            "engine": "endpoint",
-            "device": "a server's",
-            "asked_by": ability.path,
-            "prompts": "token ids" if writing.sends_ids else "text" if ability.path != CHAT else "messages",
-            "server_version": ability.version,
-            "listed": listed,
-            **({"stop_token_ids": list(ends)} if ends else {}),
-        },
+        numerics={**_numerics(ability, writing, proved), **({"stop_token_ids": list(ends)} if ends else {})},
         information={
             "model": names[BASE],
             "revision": None,
@@ -78,6 +76,27 @@ def describe(
             "adapters": {name: {"source": model, "served": True} for name, model in adapters.items()},
         },
     )
+
+
+def _numerics(ability: Ability, writing: Writing, proved: int | None) -> dict[str, Any]:
+    """What the server says of itself, and how many tokens it counts: another template, BOS or limit shows there alone.
+
+    Args:
+        ability: What it can do.
+        writing: How prompts are written.
+        proved: How many tokens it counts of the proof's prompts; None: it does not say.
+    """
+    return {
+        "engine": "endpoint",
+        "device": "a server's",
+        "asked_by": ability.path,
+        "prompts": "token ids" if writing.sends_ids else "text" if ability.path != CHAT else "messages",
+        "server_version": ability.version,
+        "listed": None if ability.models is None else {name: dict(one) for name, one in ability.models.items()},
+        "answers_as": dict(ability.answers_as),
+        "counted": {"probe": ability.counted, "proof": proved},
+        **({OF_CHATS: list(writing.counted)} if writing.counted else {}),
+    }
 
 
 def notes_of(ability: Ability, writing: Writing, *, vllm: bool) -> tuple[str, ...]:
@@ -104,14 +123,23 @@ _LENGTHS = (
 
 def _how(ability: Ability, writing: Writing) -> str:
     if ability.path == CHAT:
+        why = "it has no others or --endpoint-api says so"
+        if ability.around is not None:
+            why = f"its other ones put {ability.around} tokens around each text, as a chat template does"
         return (
-            "The server's chat completions are asked, since it has no others or --endpoint-api says so: each prompt is "
-            "a user's message, and the server's chat template stands around it."
+            f"The server's chat completions are asked, since {why}: each prompt is a user's message, and the server's "
+            "chat template stands around it."
         )
     if writing.sends_ids:
         return "Prompts are sent to its completions as the token ids of --endpoint-tokenizer."
     if writing.texts is not None:
         return "Prompts are sent to its completions as text, of as many tokens as --endpoint-tokenizer makes."
+    if ability.around is None:
+        return (
+            "Prompts are sent to its completions as text; whether it writes a chat template around them could not be "
+            "checked, since it does not count the prompts' tokens. Chats are sent as messages, which its chat template "
+            "renders."
+        )
     return (
         "Prompts are sent to its completions as their very text; the server's tokenizer adds its special tokens (a "
         "BOS), if it has any. Chats are sent as messages, which its chat template renders."

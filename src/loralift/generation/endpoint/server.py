@@ -103,16 +103,19 @@ class Server:
         """The server, as it is asked what it can do: nobody waits for it to come back."""
         return replace(self, address=replace(self.address, patience=0.0, busy_tries=5))
 
-    def models(self, refusals: frozenset[int] = NOT_HERE) -> dict[str, dict[str, Any]] | None:
+    def models(
+        self, refusals: frozenset[int] = NOT_HERE, pause: Pause | None = None
+    ) -> dict[str, dict[str, Any]] | None:
         """Name of a listed model to its FACTS; None where the server lists none.
 
         Args:
             refusals: As of `send`.
+            pause: Likewise; None: it is alone.
 
         Raises:
             ModelError: The server cannot be reached or used.
         """
-        found = send(self.address, f"{self.address.url}/models", None, Pause(), _listed, refusals=refusals)
+        found = send(self.address, f"{self.address.url}/models", None, pause or Pause(), _listed, refusals=refusals)
         return None if isinstance(found, Refused) else found
 
     def version(self) -> str | None:

@@ -48,6 +48,8 @@ class Writing:
         base: The base's name there.
         texts: The served base's tokenizer; None: nobody has it.
         sends_ids: Whether its token ids are sent, and not the text.
+        counted: Of chats that the server renders, how many tokens it counts of one without and of one with a system
+            message, each as far as it says; empty: none was asked yet.
     """
 
     server: Server
@@ -55,6 +57,7 @@ class Writing:
     base: str
     texts: Texts | None = None
     sends_ids: bool = False
+    counted: tuple[int | None, ...] = ()
     _messages: dict[str, tuple[list[dict[str, str]], dict[str, Any]]] = field(default_factory=dict)
     _takes_system: bool | None = None
     _refuses: str = ""
@@ -115,6 +118,7 @@ class Writing:
                 f"the prompt is a chat, and the server refuses {CHAT} ({plain.why}): serve the model with a chat "
                 "template, ask by another protocol, or let --endpoint-tokenizer render the prompts here"
             )
+        self.counted = (plain.prompt_tokens, None if isinstance(told, Refused) else told.prompt_tokens)
         if isinstance(told, Refused):
             self._refuses = told.why
             return False
