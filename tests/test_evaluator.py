@@ -61,6 +61,29 @@ def test_evaluations_of_one_name_can_be_compared() -> None:
     assert comparison.baseline != comparison.candidates[0]
 
 
+@pytest.mark.parametrize(
+    ("mark", "references", "n", "said"),
+    [
+        ("#{}", ["a b c d"] * 40, 8, "Ids such as q0#0 are taken for several answers to q0, which are averaged"),
+        ("#turn{}", list("abcdefgh") * 5, 8, "Ids such as q0#turn0 are taken for turns of the conversation q0, which"),
+        ("#{}", list("abcdefgh") * 5, 40, ""),  # of other documents, so no answers to one question
+        ("-{}", ["a b c d"] * 40, 40, ""),
+    ],
+)
+def test_answers_to_one_question_are_one_observation(mark: str, references: list[str], n: int, said: str) -> None:
+    evaluator = Evaluator(metrics=["f1"])
+    ids = [f"q{question}{mark.format(number)}" for question in range(8) for number in range(5)]
+    before, after = (
+        evaluator.evaluate([text] * 20 + [other] * 20, references, ids=ids, name=text)
+        for text, other in (("a b x y", "b a c z"), ("b a c z", "a b x y"))
+    )
+    row = evaluator.compare(before, after).rows[0]
+    assert (row.n, row.answers) == (n, 40)
+    assert before.summaries["f1"].n == n
+    found = [warning for warning in row.warnings if warning.startswith("Ids such")]
+    assert [warning[: len(said)] for warning in found] == ([said] if said else [])
+
+
 def test_evaluations_of_different_data_are_not_compared() -> None:
     evaluator = Evaluator(metrics=["f1"])
     other = evaluator.evaluate(GOOD, ["Something else."] * 12, name="other")

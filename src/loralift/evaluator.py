@@ -37,6 +37,8 @@ from loralift.records import (
 )
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides.making import made_differently, refuse_other_meaning
+from loralift.workflow.sides.pairing import averaged, clusters
+from loralift.workflow.sides.side import Side, document
 
 METRIC_NAMES = "a list of metric names, each once"
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
@@ -175,8 +177,8 @@ class Evaluator:
         scores, _ = score_recorded(examples, self.names, settings, primary=self.names[0], variant=name)
         settings = with_weights(settings, self.names)
         infos = {metric: metric_of(metric, settings).info(settings) for metric in self.names}
-        summaries = summarise_all(scores, infos, self.seed)
-        return Evaluation(name, tuple(scores), summaries, infos, dict(zip(ids, truths, strict=True)))
+        found = Evaluation(name, tuple(scores), {}, infos, dict(zip(ids, truths, strict=True)))
+        return replace(found, summaries=summarise_all(scores, infos, self.seed, clusters(_side(found))))
 
     def compare(
         self,
@@ -217,14 +219,17 @@ class Evaluator:
         if not judged or (primary and primary not in judged):
             raise UsageError(wrong_argument("primary", f"one of {some(judged, 20)}", primary))
         names = (a.name, b.name) if a.name != b.name else (f"{a.name} a" if a.name != BASE else BASE, f"{b.name} b")
+        sides = _side(a), _side(b)
         comparison, _ = compare_scores(
             (names[0], a.scores),
             {names[1]: b.scores},
             shared,
             Settings(primary=primary or primary_of(judged), margins={} if margins is None else margins, seed=self.seed),
+            clusters=clusters(*sides),
         )
         refuse_unscored(comparison)
         doubts = {name: made_differently(info, b.metrics[name]) for name, info in shared.items()}
+        doubts[comparison.primary] = (*averaged(*sides), *doubts[comparison.primary])
         rows = tuple(replace(row, warnings=(*row.warnings, *doubts[row.metric])) for row in comparison.rows)
         return replace(comparison, rows=rows)
 
@@ -241,6 +246,12 @@ class Evaluator:
             own=self.own,
             thinking=Thinking(OF_MODELS, keep=self.thinking == "keep"),
         )
+
+
+def _side(of: Evaluation) -> Side:
+    """An evaluation as one side of a comparison."""
+    documents = {row: document("", truths[0], truths[1:]) for row, truths in of.references.items()}
+    return Side(of.name, of.scores, of.metrics, ours=True, documents=documents)
 
 
 def _asked(metrics: Sequence[str | Callable[..., Any]]) -> tuple[list[str], tuple[Metric, ...]]:

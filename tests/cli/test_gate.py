@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,19 @@ def test_a_gate_that_nothing_could_fail_is_none(
         assert (outcome.code, f"{rows} pairs are too few for any difference to be found" in outcome.err) == (2, True)
         assert cli("compare", *sides).code == 0
     assert cli("compare", *both(half(range(6)), half(range(6), 0.1)), "--fail-on", gate).code == 1
+
+
+def test_a_gate_that_nothing_could_fail_among_so_many_candidates_is_none(
+    cli: Callable[..., Any], both: Callable[..., tuple[Path, Path]]
+) -> None:
+    before, after = both(half(range(6)), half(range(6), 0.1))
+    other = shutil.copy(after, after.with_name("other.jsonl"))
+    assert cli("compare", before, after, "--fail-on", "worse").code == 1
+    outcome = cli("compare", before, after, other, "--fail-on", "worse")
+    said = "6 pairs are too few for any difference to be found among 2 comparisons (p is at least 0.062); give both"
+    assert (outcome.code, said in outcome.err) == (2, True)
+    before, after = both(half(range(7)), half(range(7), 0.1))
+    assert cli("compare", before, after, shutil.copy(after, other), "--fail-on", "worse").code == 1
 
 
 def test_a_gate_on_answers_without_references_is_none(

@@ -21,7 +21,7 @@ from loralift.comparison.best import against_best
 from loralift.comparison.columns import Column, Columns, cut_columns
 from loralift.comparison.comparing import compare
 from loralift.comparison.contributions import contributions
-from loralift.comparison.family import holm
+from loralift.comparison.family import holm, weights
 from loralift.comparison.lengths import adjust_for_length
 from loralift.comparison.margins import with_margins
 from loralift.comparison.noise import inside, noise_floor
@@ -75,6 +75,7 @@ __all__ = [
     "summaries",
     "summarise",
     "sure_so_far",
+    "weights",
     "whichever_way",
     "with_margins",
 ]

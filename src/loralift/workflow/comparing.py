@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loralift.comparison import Settings, compare, rank, with_margins
+from loralift.comparison import Settings, compare, holm, rank, weights, with_margins
 from loralift.errors import ComparisonError
 from loralift.metrics import METRICS, MOST_UNSEEN, Aggregate
 from loralift.records import (
@@ -144,12 +144,18 @@ def refuse_undecidable(comparison: Comparison) -> None:
     Raises:
         ComparisonError: It is so for a candidate.
     """
+    tested = [row for row in comparison.rows if row.p_adjusted is not None]
+    # two-sided p where all pairs differ in one direction; adjusted, which is least where it is so for all
+    floors = [0.5 ** (row.n - 1) for row in tested]
+    adjusted = holm(floors, weights([row.metric for row in tested], comparison.primary))
+    leasts = {(row.candidate, row.metric): least for row, least in zip(tested, adjusted, strict=True)}
+    among = f" among {len(tested)} comparisons" if len(tested) > 1 else ""
     for row in primary_rows(comparison):
-        least = 0.5 ** (row.n - 1)  # two-sided p where all pairs differ in one direction
+        least = leasts.get((row.candidate, row.metric), 0.5 ** (row.n - 1))
         if row.verdict == "inconclusive" and least >= comparison.alpha:
             raise ComparisonError(
-                f"{row.candidate} is not judged: {row.n} pairs are too few for any difference to be found (p is at "
-                f"least {least:.2g}); give both sides more rows"
+                f"{row.candidate} is not judged: {row.n} pairs are too few for any difference to be found{among} (p is "
+                f"at least {least:.2g}); give both sides more rows"
             )
 
 

@@ -78,3 +78,16 @@ def test_ids_that_a_file_gives_are_its_writers_own(tmp_path: Path) -> None:
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with pytest.raises(ComparisonError, match="the same id stands for another question"):
         read_sides(tmp_path / "a.jsonl", tmp_path / "b.jsonl", None)
+
+
+def test_turns_are_of_one_conversation_wherever_their_rows_lie(tmp_path: Path) -> None:
+    paths = tmp_path / "base.jsonl", tmp_path / "mine.jsonl"
+    for path, more in zip(paths, (0.0, 0.1), strict=True):
+        rows = [{"id": f"c{n}#turn{turn}", "f1": n / 20 + turn * more} for n in range(6) for turn in (1, 2, 3)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (row,) = compare_sides(*paths)[0].rows
+    assert (row.n, row.answers) == (6, 18)
+    assert (
+        "Ids such as c0#turn1 are taken for turns of the conversation c0, which are no independent rows: 18 ids are 6 "
+        "conversations."
+    ) in row.warnings

@@ -47,14 +47,16 @@ def same_rows(before: Side, after: Side, sides: str, allowed: Collection[str] = 
 
 
 def clusters(*sides: Side) -> Callable[[str], str] | None:
-    """Row id to question: from the runs' repeats, else from the ids of all sides.
+    """Row id to question or conversation: from the runs' repeats, else from the ids of all sides.
 
-    Ids such as ``thread#0`` and ``thread#1`` may be another's own: they are repeats only if no side knows two documents
-    of them.
+    Ids of turns are LoraLift's own, wherever the rows were written to. Ids such as ``thread#0`` and ``thread#1`` may be
+    another's own: they are repeats only if no side knows two documents of them.
     """
+    if _of_turns(*sides):
+        return conversation_of
     known = {side.repeated for side in sides}
     if known == {True}:
-        return conversation_of if any(side.every_turn for side in sides) else question_of
+        return question_of
     if False in known and True not in known:
         return None
     found = clusters_of([score.id for side in sides for score in side.scores])
@@ -68,10 +70,20 @@ def averaged(*sides: Side) -> tuple[str, ...]:
         return ()
     ids = {score.id for side in sides for score in side.scores}
     first = next(row for row in sorted(ids) if found(row) != row)
+    if _of_turns(*sides):
+        return (
+            f"Ids such as {first} are taken for turns of the conversation {found(first)}, which are no independent "
+            f"rows: {len(ids)} ids are {len(set(map(found, ids)))} conversations.",
+        )
     return (
         f"Ids such as {first} are taken for several answers to {found(first)}, which are averaged: {len(ids)} ids are "
         f"{len(set(map(found, ids)))} questions.",
     )
+
+
+def _of_turns(*sides: Side) -> bool:
+    """Whether rows are turns of conversations."""
+    return any(side.every_turn or any(conversation_of(row.id) != row.id for row in side.scores) for side in sides)
 
 
 def _of_several(side: Side, clusters: Callable[[str], str]) -> bool:
