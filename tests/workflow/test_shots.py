@@ -77,6 +77,17 @@ def test_a_row_that_is_there_twice_is_one_example(tmp_path: Path) -> None:
         shots(path, [], num_shots=5)
 
 
+@pytest.mark.parametrize("columns", [{"reference": "gold"}, {"reference": "not there"}])
+def test_the_columns_of_the_data_are_those_of_the_examples(tmp_path: Path, columns: dict[str, str]) -> None:
+    path = tmp_path / "train.jsonl"
+    rows = [{"question": row["question"], "answer": "A model's output.", "gold": row["reference"]} for row in ROWS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    chosen = shots(path, [], columns=columns)
+    there = columns["reference"] in rows[0]
+    assert all(row.reference.startswith("For " if there else "A model's") for row in chosen.questions)
+    assert f"of {path} (columns 'question' and '{'gold' if there else 'answer'}'), chosen by" in chosen.source
+
+
 def test_too_few_are_refused(file: Path) -> None:
     evaluated = [Question(row["id"], row["question"], row["reference"]) for row in ROWS[3:]]
     with pytest.raises(UsageError, match=r"must have 4 rows that are not evaluated, got 3 .*17 are among"):

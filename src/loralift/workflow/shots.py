@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from loralift.config import RunConfig
-from loralift.data import find_leaks, load_questions
+from loralift.data import LoadedData, find_leaks, load_questions
 from loralift.errors import DataError, UsageError
 from loralift.records import Protocol, Question
 from loralift.workflow.asking import Examples
@@ -39,7 +40,8 @@ def load_shots(config: RunConfig, protocols: Sequence[Protocol], evaluated: Sequ
     assert place is not None  # the configuration makes sure
     # earlier turns would have to be shown too, and no form has a place for them
     # the same row twice would be one example shown twice
-    rows = [row for row in _read(flag, place, config) if not row.turns]
+    read = _read(flag, place, config)
+    rows = [row for row in read.questions if not row.turns]
     candidates = list({_folded(f"{row.question}\n{row.reference}"): row for row in rows}.values())
     random.Random(config.seed).shuffle(candidates)
     known = _Evaluated(evaluated)
@@ -58,7 +60,9 @@ def load_shots(config: RunConfig, protocols: Sequence[Protocol], evaluated: Sequ
         )
     chosen = chosen[:wanted]
     named = ", ".join(question.id for question in chosen)
-    said = f"The worked examples are rows {named} of {place}, chosen by the seed"
+    columns = " and ".join(repr(read.columns[part]) for part in ("question", "reference") if part in read.columns)
+    of = f" (columns {columns})" if columns else ""
+    said = f"The worked examples are rows {named} of {place}{of}, chosen by the seed"
     return Examples(
         tuple(chosen), f"{said}; {left_out} that are evaluated were passed over." if left_out else f"{said}."
     )
@@ -93,14 +97,16 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _read(flag: str, place: Path, config: RunConfig) -> Sequence[Question]:
+def _read(flag: str, place: Path, config: RunConfig) -> LoadedData:
     if place.suffix.lower() == ".txt":
         raise UsageError(
             f"`{flag}` must be a file of questions and answers for worked examples, got {place}: give one with --shots"
         )
+    if config.columns:
+        # those of the data first: in rows of the same kind the automatic ones may be a model's output
+        with suppress(DataError):
+            return load_questions(str(place), columns=config.columns, wanted=config.format)
     try:
-        return load_questions(str(place)).questions
+        return load_questions(str(place))
     except DataError as error:
-        if not config.columns:
-            raise DataError(f"`{flag}`, for worked examples: {error}") from error
-    return load_questions(str(place), columns=config.columns).questions
+        raise DataError(f"`{flag}`, for worked examples: {error}") from error
