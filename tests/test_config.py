@@ -48,6 +48,18 @@ def test_a_wrong_value_is_one_line_that_names_argument_allowed_and_came(values: 
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize("stop", ["\\nQuestion:", "\\n\\n", "a\\t", "\\r\n"])
+def test_an_escape_that_a_shell_left_as_it_is_never_stops_anything(stop: str) -> None:
+    said = r"`--stop` must be the very characters, got .* in a shell write \$'\\[nrt]', in"
+    with pytest.raises(UsageError, match=said):
+        parse({"stop": ["x", stop]})
+
+
+@pytest.mark.parametrize("stop", ["\n\n", "\\neq", "\\text{", "\\", "C:\\new"])
+def test_a_backslash_may_stop_answers(stop: str) -> None:
+    assert parse({"stop": [stop]}).stop == (stop,)
+
+
 WHOLE_NUMBERS = ("limit", "batch_size", "max_new_tokens", "repeats", "noise_rows", "seed", "split_seed", "resamples")
 NUMBERS = ("temperature", "top_p", "eval_fraction")
 

@@ -66,7 +66,19 @@ def _stops(values: Any) -> Any:
     values = one_of_each(values)
     if not all(values):
         raise PydanticCustomError(WHOLE_LINE, "must be a list of non-empty strings, got ''")
+    for value in values:
+        if isinstance(value, str) and (written := _ESCAPE.search(value)):
+            raise PydanticCustomError(
+                WHOLE_LINE,
+                "must be the very characters, got {value}, which holds a backslash and a letter and not what they "
+                "stand for: in a shell write $'{written}', in YAML use double quotes",
+                {"value": shown(value), "written": written[0]},
+            )
     return values
+
+
+_ESCAPE = re.compile(r"\\[nrt](?![a-z])")
+"""An escape as it is written, and no command of TeX, as ``\\neq`` or ``\\text``, which a model may well write."""
 
 
 LEAST_TEMPERATURE = 0.001
