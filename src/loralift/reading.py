@@ -169,14 +169,27 @@ def _refuse_encoding(content: bytes, path: Path, error: ErrorClass) -> None:
         raise error(f"cannot read {path}: it is UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")
 
 
-def parse_json(text: str | bytes, place: object, error: ErrorClass, remedy: str = "") -> Any:
+def parse_json(
+    text: str | bytes,
+    place: object,
+    error: ErrorClass,
+    remedy: str = "",
+    parse_float: Callable[[str], float] | None = None,
+) -> Any:
     """A JSON document whose objects have each key once; a remedy is said behind the reason why it is none.
+
+    Args:
+        text: It.
+        place: Where it stands.
+        error: What is raised.
+        remedy: What to do.
+        parse_float: As of ``json.loads``.
 
     Raises:
         LoraLiftError: ``error``; it is not JSON, has a key twice, or is nested too deeply.
     """
     with reading(place, error, remedy):
-        return json.loads(text, object_pairs_hook=_each_key_once)
+        return json.loads(text, object_pairs_hook=_each_key_once, parse_float=parse_float)
 
 
 def read_json(path: Path, error: ErrorClass, *, piped: bool = False) -> Any:

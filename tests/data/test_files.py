@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 
@@ -69,6 +70,50 @@ def test_a_narrow_float_is_the_number_that_was_meant(tmp_path: Path) -> None:
         parquet.write_table(pa.table({"question": ["a", "b", "c"], "answer": column}), tmp_path / "a.parquet")
         data = load_questions(str(tmp_path / "a.parquet"))
         assert [q.reference for q in data.questions] == ["0.1", "3.14"]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+@pytest.mark.parametrize("written", ["0.00006", "6e-5", "1.10", "2.0", "12345678901234567890.5"])
+def test_numbers_are_read_as_they_are_written(tmp_path: Path, suffix: str, written: str) -> None:
+    row = f'{{"question": "How much?", "answer": {written}, "more": [{written}]}}'
+    path = tmp_path / f"data.{suffix}"
+    path.write_text(f"[{row}]" if suffix == "json" else row, encoding="utf-8")
+    (question,) = load_questions(str(path)).questions
+    assert question.reference == written
+    (question,) = load_questions(str(path), columns={"reference": "more"}).questions
+    assert question.reference == written
+
+
+def test_no_number_gets_an_exponent(tmp_path: Path) -> None:
+    columns = {
+        "double": pa.array([0.00006, 1e17]),
+        "half": pa.array([0.1, 0.5], pa.float16()),
+        "large": pa.array([[0.1], [0.5]], pa.large_list(pa.float32())),
+        "decimal": pa.array([Decimal("0.0000001000"), Decimal(0)], pa.decimal128(20, 10)),
+    }
+    table = pa.table({"question": ["How much?", "And now?"], **columns})
+    parquet.write_table(table, path := tmp_path / "data.parquet")
+    found = {
+        name: [each.reference for each in load_questions(str(path), columns={"reference": name}).questions]
+        for name in columns
+    }
+    assert found == {
+        "double": ["0.00006", "100000000000000000"],
+        "half": ["0.1", "0.5"],
+        "large": ["0.1", "0.5"],
+        "decimal": ["0.0000001000", "0.0000000000"],
+    }
+
+
+def test_class_labels_are_read_by_their_names(tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features({"question": Value("string"), "answer": ClassLabel(names=["no", "yes"])})
+    rows = {"question": ["Is it?", "Was it?", "And now?"], "answer": [1, 0, None]}
+    Dataset.from_dict(rows, features=features).to_parquet(path := tmp_path / "data.parquet")
+    data = load_questions(str(path))
+    assert [each.reference for each in data.questions] == ["yes", "no"]
+    assert [row.id for row in data.dropped] == ["2"]
 
 
 BAD = {

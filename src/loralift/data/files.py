@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from loralift.data.table import Row, Table
+from loralift.data.values import Written
 from loralift.errors import DataError, some
 from loralift.kept import keep
 from loralift.reading import parse_json, read_bytes, read_lines, reading
@@ -67,7 +70,7 @@ def _jsonl_rows(path: Path, lines: Iterable[str]) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             place = f"line {number}"
-            value = parse_json(line, f"{path}, {place}", DataError, _otherwise(line))
+            value = parse_json(line, f"{path}, {place}", DataError, _otherwise(line), parse_float=Written)
             yield Row(place, _object(path, place, value, "; one list of objects must be in a .json file"))
 
 
@@ -84,7 +87,8 @@ def read_json(path: Path) -> Iterator[Row]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    rows = parse_json(text, path, DataError, "it must hold one list of objects; JSON lines must be in a .jsonl file")
+    remedy = "it must hold one list of objects; JSON lines must be in a .jsonl file"
+    rows = parse_json(text, path, DataError, remedy, parse_float=Written)
     if not isinstance(rows, list):
         keys = f" with the keys {some(rows)}" if isinstance(rows, dict) else ""
         raise DataError(f"{path}: must hold a list of objects, got {type(rows).__name__}{keys}")
@@ -117,28 +121,49 @@ def read_parquet(path: Path) -> Iterator[Row]:
 def arrow_rows(name: str, table: Any) -> list[dict[str, object]]:
     """The rows of an Arrow table.
 
-    A float of 32 bits becomes the shortest number that is the same one: 0.1, where plain conversion gives
-    0.10000000149011612, which no answer says.
+    A float of 16 or 32 bits becomes the shortest number that is the same one: 0.1, where plain conversion gives
+    0.10000000149011612, which no answer says. A class label of ``datasets`` becomes its name.
 
     Raises:
         DataError: A column's name is there twice, or Python has no such value (a date after the year 9999).
     """
+    refuse_twice(name, table.column_names)
+    labels, columns = _labels(table.schema.metadata or {}), []
+    for field in table.schema:
+        with reading(f"{name}, column {field.name!r}", DataError, "write it as text, or leave the column out"):
+            cells = table.column(field.name).to_pylist()
+        if narrow := _narrow(field.type):
+            cells = [_each(cell, lambda value: float(str(narrow(value)))) for cell in cells]
+        if names := labels.get(field.name):
+            cells = [_each(cell, lambda value: names[value] if 0 <= value < len(names) else None) for cell in cells]
+        columns.append(cells)
+    return [dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _narrow(of: Any) -> Callable[[float], object] | None:
+    """The numbers of a column of floats, or of lists of them, that are less wide than Python's; None of others."""
+    import numpy as np
     import pyarrow as pa
 
-    single, double = pa.float32(), pa.float64()
-    for number, field in enumerate(table.schema):
-        for narrow, text, wide in (
-            (single, pa.string(), double),
-            (pa.list_(single), pa.list_(pa.string()), pa.list_(double)),
-        ):
-            if field.type == narrow:
-                table = table.set_column(number, field.name, table.column(number).cast(text).cast(wide))
-    refuse_twice(name, table.column_names)
-    columns = []
-    for column in table.column_names:
-        with reading(f"{name}, column {column!r}", DataError, "write it as text, or leave the column out"):
-            columns.append(table.column(column).to_pylist())
-    return [dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    while pa.types.is_list(of) or pa.types.is_large_list(of) or pa.types.is_fixed_size_list(of):
+        of = of.value_type
+    return np.float32 if pa.types.is_float32(of) else np.float16 if pa.types.is_float16(of) else None
+
+
+def _labels(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
+    """The names of the columns' class labels, as ``datasets`` keeps them: there a cell is a label's number, -1 none."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        found = {name: of.get("feature", of) if isinstance(of, dict) else {} for name, of in features.items()}
+        return {name: of["names"] for name, of in found.items() if of.get("_type") == "ClassLabel" and of.get("names")}
+    return {}
+
+
+def _each(cell: Any, change: Callable[[Any], Any]) -> Any:
+    """A cell, or every entry of one that is a list, changed; null stays."""
+    if isinstance(cell, list):
+        return [_each(entry, change) for entry in cell]
+    return None if cell is None else change(cell)
 
 
 READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {

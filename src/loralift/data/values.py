@@ -18,24 +18,50 @@ WRITTEN_CHAT = re.compile(r"""\s*\[\s*\{.*["'](role|from)["']\s*:""", re.DOTALL)
 """A conversation as a table without lists holds it: its JSON, or what Python prints."""
 
 
+class Written(float):
+    """A number of a JSON file, which knows how it was written there: an answer is compared with that."""
+
+    def __new__(cls, text: str) -> Written:
+        """The number of a text."""
+        made = super().__new__(cls, text)
+        made._text = text
+        return made
+
+    _text: str
+
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]
+        """What makes an equal one, for pickles."""
+        return (self._text,)
+
+    def __str__(self) -> str:
+        """As it was written."""
+        return self._text
+
+
 def text_of(value: object) -> str | None:
     """A cell as text.
 
     Args:
-        value: A number is read as it is written: an integer ``1`` as ``1``, a float ``2.0`` as ``2.0``; a truth value
-            as JSON's ``true`` or ``false``.
+        value: A number is read as it is written, ``1``, ``2.0``, ``1.10``, or, where that is not known, without an
+            exponent; a truth value as JSON's ``true`` or ``false``.
 
     Returns:
         The text, unstripped; empty for null and NaN (as pandas writes null); None for what is not text: a list, an
         object, a date, bytes.
 
-    >>> text_of(1), text_of(2.0), text_of(True), text_of(None), text_of(["a"])
-    ('1', '2.0', 'true', '', None)
+    >>> text_of(1), text_of(2.0), text_of(True), text_of(None), text_of(["a"]), text_of(0.00006), text_of(1e17)
+    ('1', '2.0', 'true', '', None, '0.00006', '100000000000000000')
+    >>> text_of(Written("1.10")), text_of(Written("6e-5"))
+    ('1.10', '6e-5')
     """
     if is_null(value):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, float) and not isinstance(value, Written) and math.isfinite(value):
+        value = Decimal(repr(value))
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
     if isinstance(value, str | int | float | Decimal):
         return str(value)
     return None
