@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -94,6 +95,9 @@ def test_what_is_told_holds_where_one_stopped(stopped_run: Path) -> None:
     assert "97.5 % CI" in report
     assert "95 % CI" not in report.split("## How the answers look")[0].split("Only Token F1")[0]
     assert "looked at after 8" in report
+    page = (stopped_run / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert page.count("97.5 % confidence interval") == 2
+    assert not re.search(r"(?<![\d.])95 % (CI|confidence)", page)
 
 
 def test_a_resume_goes_on_in_the_same_order_and_looks_at_nothing_twice(
