@@ -142,6 +142,23 @@ def test_its_rows_are_not_compared_as_others_are(stopped_run: Path, cli: Callabl
     assert "no ordinary interval or test of them holds" in done.err
 
 
+def test_no_doubt_could_be_looked_for_so_fragile_is_no_gate(
+    stopped_run: Path, cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    looping = shutil.copytree(stopped_run, tmp_path / "looping")
+    document = read(looping / "comparison.json")
+    for row in document["rows"]:
+        if row["metric"] == "run_on":
+            row |= {"baseline_value": 0.0, "candidate_value": 1.0, "difference": 1.0}
+    (looping / "comparison.json").write_text(json.dumps(document), encoding="utf-8")
+    for run in (stopped_run, looping):
+        done = cli("report", run, "-f", "json", "--fail-on", "fragile")
+        assert (done.code, len(done.err.splitlines())) == (2, 1)
+        assert "a run with --stop-when-sure tests nothing but its verdict; ask all rows, or gate with" in done.err
+        assert cli("report", run, "-f", "json", "--fail-on", "worse").code == 0
+    assert cli("report", looping, "-f", "json", "--fail-on", "fragile", "--fail-on", "worse").code == 2
+
+
 def test_its_base_is_not_that_of_a_run_that_asks_all(
     stopped_run: Path, command: list[str], cli: Callable[..., Outcome], tmp_path: Path
 ) -> None:
