@@ -175,7 +175,7 @@ def test_rows_that_cannot_be_paired_are_counted_and_named(cli: Callable[..., Any
     before = write(tmp_path / "before.jsonl", [{"id": f"b{i}", "accuracy": i % 7 / 7} for i in range(30)])
     after = write(tmp_path / "after.jsonl", [{"id": f"b{i}", "accuracy": i % 5 / 5} for i in range(5, 31)])
     line = (
-        "note: 25 rows are paired by id; could not be paired: 5 only in before (b0, b1, b2 and 2 more); "
+        "note: after: 25 rows are paired by id; could not be paired: 5 only in before (b0, b1, b2 and 2 more); "
         "1 only in after (b30)"
     )
     assert cli("compare", before, after).out.splitlines()[0] == line

@@ -166,6 +166,63 @@ def test_a_side_without_answers_is_no_side_of_empty_answers(cli: Callable[..., A
     assert "- other:" not in short
 
 
+@pytest.fixture
+def three(tmp_path: Path) -> list[Path]:
+    """A base, a candidate that is worse on its first 40 rows and better on all others, and one of those 40 alone."""
+    asked = [{"id": f"q{i:03}", "reference": f"it {i} b c d", "question": f"What is {i}?"} for i in range(100)]
+    answers: dict[str, Callable[[int], str | None]] = {
+        "base": lambda i: f"it {i} x y",
+        "good": lambda i: "it" if i < 40 else f"it {i} b z",
+        "part": lambda i: ("it" if i % 4 else f"it {i} b c d") if i < 40 else None,
+    }
+    return [
+        write(
+            tmp_path / f"{name}.jsonl",
+            [{**row, "prediction": of(i)} for i, row in enumerate(asked) if of(i) is not None],
+        )
+        for name, of in answers.items()
+    ]
+
+
+def test_a_candidate_that_lacks_rows_changes_no_number_of_another(
+    three: list[Path], cli: Callable[..., Any], tmp_path: Path, drawn: None
+) -> None:
+    outcome = cli("compare", *three, "--primary", "f1", "--metrics", "f1", "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    page, short, document = texts(tmp_path / "out")
+    primary = {row["candidate"]: row for row in document["rows"] if row["metric"] == "f1"}
+    assert {name: (row["n"], row["wins"], row["losses"]) for name, row in primary.items()} == {
+        "good": (100, 60, 40), "part": (40, 10, 30),
+    }  # fmt: skip
+    for name, row in primary.items():
+        counts = f"{row['wins']} wins, {row['ties']} ties, {row['losses']} losses"
+        assert f"{name} against base on Token F1, {row['n']} rows: {counts}" in page
+    over = re.findall(r'aria-label="Token F1 over (\d+) rows', page)
+    assert over == ["100", "40"]
+    assert "answers: base 100, good 100, part 40" in short
+    assert "each over all of its own: base 100, good 100, part 40" in short
+    assert "answers: base 100, good 100, part 40" in seen(page)  # below the charts too
+    assert "any two on the rows that both have, the values over each one's own" in short
+    cli("compare", three[0], three[1], "--primary", "f1", "--metrics", "f1", "-o", tmp_path / "alone")
+    slices = {
+        name: [one for one in texts(tmp_path / name)[2]["confounds"]["slices"] if one["row"]["candidate"] == "good"]
+        for name in ("out", "alone")
+    }
+    assert [(one["part"], one["row"]["n"]) for one in slices["out"]] == [
+        (one["part"], one["row"]["n"]) for one in slices["alone"]
+    ]
+
+
+def test_a_note_is_said_of_its_own_candidate(three: list[Path], cli: Callable[..., Any]) -> None:
+    how = ["--primary", "f1", "--metrics", "f1"]
+    told = cli("compare", *three, *how, "-f", "md").out
+    good, part = told.partition("### part against base")[::2]
+    lone, kept = "could not be paired: 60 only in base", "40 of 100 rows (40 %) have a value of f1 on both sides"
+    assert [lone in good, kept in good, lone in part, kept in part] == [False, False, True, True]
+    lines = cli("compare", *three, *how).out.splitlines()
+    assert [line.startswith("note: part: ") for line in lines if lone in line or kept in line] == [True, True]
+
+
 def test_candidates_are_one_family_of_tests(cli: Callable[..., Any], tmp_path: Path) -> None:
     rows = {
         name: [{"id": i, "acc": (i * 7 % 10 < n) / 1} for i in range(40)] for name, n in (("a", 3), ("b", 5), ("c", 7))

@@ -137,6 +137,16 @@ def test_scores_alone_tell_no_doubt_so_nothing_passes(cli: Cli, tmp_path: Path) 
     assert (outcome.code, "before is WORSE than after" in outcome.err) == (1, True)
 
 
+@pytest.mark.parametrize("metric", ["perplexity", "empty"])
+def test_what_has_no_pair_was_not_looked_into(cli: Cli, tmp_path: Path, metric: str) -> None:
+    sides = [tmp_path / "before.jsonl", tmp_path / "after.jsonl"]
+    for half, path in enumerate(sides):
+        rows = ({"id": i, "f1": 0.4 + i % 7 / 100, metric: 1.0 + i if i % 2 == half else None} for i in range(40))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    outcome = cli("compare", *sides, "--primary", "f1", "--fail-on", "fragile")
+    assert (outcome.code, "has nothing to look for doubts in: scores alone tell none" in outcome.err) == (2, True)
+
+
 def test_scores_with_perplexity_tell_one(cli: Cli, tmp_path: Path) -> None:
     sides = [tmp_path / "before.jsonl", tmp_path / "after.jsonl"]
     for path, gain in zip(sides, (0.0, 0.1), strict=True):

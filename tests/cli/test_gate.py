@@ -62,7 +62,7 @@ def test_the_least_share_is_what_is_said(cli: Callable[..., Any], both: Callable
     assert cli("compare", *sides, "--fail-on", "worse", "--min-paired", "0.5").code == 1
     assert cli("compare", *sides, "--min-paired", "1").code == 2  # without a gate too
     said = cli("compare", *sides)
-    note = "note: 27 of 30 rows (90 %) have a value of accuracy on both sides: 3 only in the baseline"
+    note = "note: after: 27 of 30 rows (90 %) have a value of accuracy on both sides: 3 only in the baseline"
     assert (said.code, note in said.out.splitlines()) == (0, True)
 
 

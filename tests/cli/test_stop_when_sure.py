@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from itertools import pairwise
@@ -94,6 +95,9 @@ def test_what_is_told_holds_where_one_stopped(stopped_run: Path) -> None:
     assert "97.5 % CI" in report
     assert "95 % CI" not in report.split("## How the answers look")[0].split("Only Token F1")[0]
     assert "looked at after 8" in report
+    page = (stopped_run / "report.html").read_text(encoding="utf-8").replace("\u00a0", " ")
+    assert page.count("97.5 % confidence interval") == 2
+    assert not re.search(r"(?<![\d.])95 % (CI|confidence)", page)
 
 
 def test_a_resume_goes_on_in_the_same_order_and_looks_at_nothing_twice(
@@ -136,6 +140,23 @@ def test_its_rows_are_not_compared_as_others_are(stopped_run: Path, cli: Callabl
     assert done.code == 2
     assert "--stop-when-sure" in done.err
     assert "no ordinary interval or test of them holds" in done.err
+
+
+def test_no_doubt_could_be_looked_for_so_fragile_is_no_gate(
+    stopped_run: Path, cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    looping = shutil.copytree(stopped_run, tmp_path / "looping")
+    document = read(looping / "comparison.json")
+    for row in document["rows"]:
+        if row["metric"] == "run_on":
+            row |= {"baseline_value": 0.0, "candidate_value": 1.0, "difference": 1.0}
+    (looping / "comparison.json").write_text(json.dumps(document), encoding="utf-8")
+    for run in (stopped_run, looping):
+        done = cli("report", run, "-f", "json", "--fail-on", "fragile")
+        assert (done.code, len(done.err.splitlines())) == (2, 1)
+        assert "a run with --stop-when-sure tests nothing but its verdict; ask all rows, or gate with" in done.err
+        assert cli("report", run, "-f", "json", "--fail-on", "worse").code == 0
+    assert cli("report", looping, "-f", "json", "--fail-on", "fragile", "--fail-on", "worse").code == 2
 
 
 def test_its_base_is_not_that_of_a_run_that_asks_all(

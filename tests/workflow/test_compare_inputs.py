@@ -121,6 +121,26 @@ def test_ids_with_a_number_sign_that_begin_at_0_are_repeats_only_of_one_document
     assert said in comparison.rows[0].warnings
 
 
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("x/a", "y/a"), ["a", "a (candidate)"]),
+        (("x/a", "y/a", "z/a"), ["a", "a (candidate 1)", "a (candidate 2)"]),
+        (("x/a", "x/a (candidate 2)", "y/a"), ["a", "a (candidate 2)", "a (candidate 3)"]),
+        (("x/a", "y/a", "x/a (candidate 1)"), ["a", "a (candidate 2)", "a (candidate 1)"]),
+    ],
+)
+def test_no_two_sides_have_one_name(tmp_path: Path, files: tuple[str, ...], names: list[str]) -> None:
+    paths = [tmp_path / f"{name}.jsonl" for name in files]
+    for place, path in enumerate(paths):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(f'{{"id": {i}, "f1": {(i + place) % 7 / 7}}}\n' for i in range(20)), "utf-8")
+    before, after, *further = paths
+    assert [side.name for side in read_sides(before, after, None, further=further)] == names
+    comparison, _ = compare_sides(before, after, None, None, *further)
+    assert [comparison.baseline, *comparison.candidates] == names
+
+
 def test_a_margin_of_the_whole_scale_is_refused_and_a_large_one_is_told(tmp_path: Path) -> None:
     rows = [{**document(i), "prediction": f"they are {i}"} for i in range(12)]
     right, wrong = (

@@ -146,14 +146,16 @@ def _print(comparison: Comparison, found: Sequence[Doubt], sides: Sequence[Side]
     from loralift.workflow.comparing import paired, primary_rows
     from loralift.workflow.sides.pairing import unpaired
 
-    notes = [lone for after in sides[1:] if (lone := unpaired(sides[0], after)) is not None]
-    notes += [paired(row) for row in primary_rows(comparison) if row.dropped]
+    notes = {side.name: [lone] if (lone := unpaired(sides[0], side)) is not None else [] for side in sides[1:]}
+    for row in primary_rows(comparison):
+        notes[row.candidate] += [paired(row)] if row.dropped else []
     if fmt == "md":
         click.echo(files.encoded(markdown.render_comparison(comparison, found, notes)), nl=False)
         return
     console = Terminal()
-    for note in notes:
-        console.print(shown(f"note: {note}"), soft_wrap=True)
+    for name, of_candidate in notes.items():
+        for note in of_candidate:
+            console.print(shown(f"note: {name}: {note}"), soft_wrap=True)
     print_comparison(comparison, console, doubts=found, described=True)
 
 

@@ -107,9 +107,11 @@ def judge(
         raise ComparisonError(f"{name} is not judged, since it was refused: {why}")
     if FRAGILE in fail_on:
         if set(evidence.missing) == set(KINDS):
+            why = "scores alone tell none; compare variants of a run or predictions"
+            if comparison.stopping is not None:
+                why = "a run with --stop-when-sure tests nothing but its verdict; ask all rows"
             raise ComparisonError(
-                "--fail-on fragile has nothing to look for doubts in: scores alone tell none; compare variants of a "
-                "run or predictions, or gate with --fail-on worse"
+                f"--fail-on fragile has nothing to look for doubts in: {why}, or gate with --fail-on worse"
             )
         if evidence.missing:
             _say(f"--fail-on fragile could not look into {'; '.join(evidence.missing)}")

@@ -42,7 +42,8 @@ class Row:
         question: As in the data.
         reference: As in the data, full length.
         answers: Variant to its answer, without thinking; none where thinking never finished: there is no answer.
-        values: Variant to metric to value; None where the answer cannot be scored.
+        values: Variant to metric to value; None where the answer cannot be scored. In a comparison of what lay on the
+            disk a candidate that lacks the row is not among the variants.
         parts: Slice column to the part that the row is in, as the slices of the comparison are cut.
         question_id: Of the question where it was answered several times, and its answers are averaged before they are
             compared; empty where this row is its only one.
@@ -76,7 +77,7 @@ class Report:
         also: Further data set to its comparison.
         facts: How it was made: label to value.
         notes: What a reader must know of the data, one sentence each.
-        rows: Every row, in the order of the data.
+        rows: Every row that is compared, in the order of the data.
         refused: Adapter that was left out to why.
         protocols: What becomes of the verdict when all are asked another way; None where they were asked in one.
         judging: What judges found; None where none was asked.

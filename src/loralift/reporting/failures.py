@@ -8,6 +8,7 @@ from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from loralift.errors import some
 from loralift.records import Report, Row
 from loralift.reporting import formatting, tables
 from loralift.reporting.doubts import FLAWS
@@ -108,6 +109,14 @@ def failures(report: Report) -> tuple[FailureMode, ...]:
     return tuple(found)
 
 
+def own_answers(report: Report) -> str:
+    """How many answers of each variant are counted, where what was compared does not all have the same; else empty."""
+    counts = {name: int((tallied(report).words[name] != NOWHERE).sum()) for name in report.answering}
+    if not report.inputs or len(set(counts.values())) < 2:
+        return ""
+    return f"answers: {some((f'{name} {count:,}' for name, count in counts.items()), tables.MOST_NAMED)}"
+
+
 def failure_table(report: Report) -> tables.Table:
     """The failure modes that occur, a row a mode and variant."""
     modes = failures(report)
@@ -139,6 +148,7 @@ def _caption(report: Report, modes: Sequence[FailureMode]) -> str:
         )
     if tallied(report).questions is not None:
         caption = f"counted over answers, not questions, each beside the baseline's of the same number · {caption}"
+    caption = " · ".join(filter(None, (own_answers(report), caption)))
     never = [mode.title for mode in modes if not mode.occurs]
     return f"{caption} · none: {', '.join(never)}" if never else caption
 

@@ -60,13 +60,13 @@ def render(report: Report, charts: Mapping[str, str] | None = None) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def render_comparison(comparison: Comparison, against: Sequence[Doubt], notes: Sequence[str] = ()) -> str:
+def render_comparison(comparison: Comparison, against: Sequence[Doubt], notes: Mapping[str, Sequence[str]]) -> str:
     """One comparison without a run around it, as GitHub-flavoured Markdown: what the terminal is shown of it.
 
     Args:
         comparison: What to show.
         against: What speaks against its verdicts.
-        notes: What a reader must know first, one sentence each.
+        notes: Candidate to what a reader must know of it first, one sentence each.
     """
     parts = [f"**{escape(tables.headline(comparison, name, against))}**" for name in comparison.candidates]
     first = strongest(against).values()  # which the sentences say
@@ -76,7 +76,7 @@ def render_comparison(comparison: Comparison, against: Sequence[Doubt], notes: S
         parts.append(table_text(tables.comparison_table(comparison, name, against), "###"))
         parts.append(table_text(tables.described_table(comparison, name), "###"))
         shared = tables.shared_warnings(comparison, name).items()
-        said = [*notes, *tables.primary_row(comparison, name).warnings]
+        said = [*notes.get(name, ()), *tables.primary_row(comparison, name).warnings]
         said += [*(f"{', '.join(titles)}: {warning}" for warning, titles in shared)]
         said += tables.blind_spots(comparison, name)
         parts.append("\n".join(f"- {escape(sentence)}" for sentence in said))

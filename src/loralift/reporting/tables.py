@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from loralift.errors import some
 from loralift.records import Comparison, MetricComparison, MetricInfo, MetricSummary, Report
 from loralift.reporting import formatting
 from loralift.reporting.doubts import Doubt, strongest
@@ -29,6 +30,9 @@ IS = {
 
 IN_DOUBT = "in doubt"
 """What stands behind a verdict that something speaks against."""
+
+MOST_NAMED = 12
+"""Variants whose number of rows or answers is said."""
 
 OF_THINKING = ("thinking_tokens", "unfinished")
 """Descriptive metrics that are shown where any answer thinks."""
@@ -152,12 +156,13 @@ def summary_table(report: Report) -> Table:
         for info in report.metrics.values()
         if info.higher_is_better is not None
     )
-    caption = "; ".join(
+    unscored = (
         f"{variant}: {count} rows without {report.metrics[name].title}: {reason}"
         for variant in report.variants
         for name, summary in report.summaries[variant].items()
         for reason, count in summary.reasons.items()
     )
+    caption = "; ".join((*_own_rows(report), *unscored))
     return Table("Every variant", tuple(heads), rows, caption, tuple(heads[:1:-2]))
 
 
@@ -171,9 +176,18 @@ def description_table(report: Report) -> Table:
         for info in report.metrics.values()
         if info.higher_is_better is None and not (info.name in OF_THINKING and _all_zero(report, info.name))
     )
-    return Table(
-        "How the answers look", ("metric", *report.variants), rows, "means; of what can only be so or not, shares"
-    )
+    caption = "; ".join(("means", "of what can only be so or not, shares", *_own_rows(report)))
+    return Table("How the answers look", ("metric", *report.variants), rows, caption)
+
+
+def _own_rows(report: Report) -> Iterator[str]:
+    """How many rows the figures of each variant are over, where what was compared does not all have the same."""
+    if report.inputs and report.comparison is not None:
+        of = {name: report.summaries[name][report.comparison.primary] for name in report.variants}
+        counts = {name: summary.n + summary.unscored for name, summary in of.items()}
+        if len(set(counts.values())) > 1:
+            said = (f"{name} {count:,}" for name, count in counts.items())
+            yield f"each over all of its own: {some(said, MOST_NAMED)}"
 
 
 def _all_zero(report: Report, metric: str) -> bool:
@@ -195,6 +209,8 @@ def ranking_table(comparison: Comparison) -> Table:
         for place in (ranking.places if ranking else ())
     )
     caption = "rank: 1 + the number of variants that are better, Holm over all pairs; one rank does not mean equivalent"
+    if any(row.dropped for row in comparison.rows if row.metric == comparison.primary):
+        caption += "; any two on the rows that both have, the values over each one's own"
     return Table(f"Ranked by {info.title}", ("rank", "variant", info.title, "better than"), rows, caption)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,9 @@ def _named(sides: Sequence[Side], paths: Sequence[Path]) -> list[Side]:
         names = stems
     for place in range(1, len(names)):
         if names[place] in names[:place]:
-            names[place] += " (candidate)" if len(names) == 2 else f" (candidate {place})"
+            # a file may be called what we would call another one
+            ends = (f" (candidate {number})" for number in count(place)) if len(names) > 2 else (" (candidate)",)
+            names[place] = next(name for end in ends if (name := names[place] + end) not in names)
     return [replace(side, name=name) for side, name in zip(sides, names, strict=True)]
 
 

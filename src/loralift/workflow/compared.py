@@ -132,15 +132,18 @@ def _said(sides: Sequence[Side], shown: Sequence[Shown]) -> tuple[dict[str, str]
 def _rows(
     prepared: Prepared, texts: Sequence[Mapping[str, Shown]], columns: Mapping[str, Mapping[str, Plain]]
 ) -> tuple[Row, ...]:
-    """The rows that every side has, in the baseline's order."""
+    """The rows that the baseline and any candidate have, in the baseline's order, each with what the sides have of it.
+
+    Of a candidate they are then the very pairs that were compared, whatever the other candidates lack.
+    """
     sides, of = prepared.sides, clusters(*prepared.sides)
     scores: list[Mapping[str, Score]] = [{score.id: score for score in side.scores} for side in sides]
     parts = cut_columns(columns).columns
     rows = []
     for row in scores[0]:
-        if not all(row in of_side for of_side in scores):
+        if not any(row in of_side for of_side in scores[1:]):
             continue
-        shown = [of_side.get(row, Shown()) for of_side in texts]
+        shown = [said.get(row, Shown()) if row in own else Shown() for said, own in zip(texts, scores, strict=True)]
         answers, thinking = _said(sides, shown)
         together = of(row) if of is not None else row
         rows.append(
@@ -149,7 +152,7 @@ def _rows(
                 next((one.question for one in shown if one.question), ""),
                 next((one.reference for one in shown if one.reference), ""),
                 answers,
-                {side.name: of_side[row].values for side, of_side in zip(sides, scores, strict=True)},
+                {side.name: own[row].values for side, own in zip(sides, scores, strict=True) if row in own},
                 {name: label for name, column in parts.items() if (label := column.part_of.get(row)) is not None},
                 question_id=together if together != row else "",
                 thinking=thinking,

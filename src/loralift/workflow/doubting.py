@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from loralift.comparison import Settings, adjust_for_length, contributions
@@ -109,15 +109,24 @@ def _missing(comparison: Comparison, confounds: Confounds, protocols: Protocols 
     primary, likelihood = comparison.primary, comparison.metrics.get(PERPLEXITY)
     looked = {
         ASKED_ANOTHER_WAY: protocols is not None,
-        ENDED_EARLIER: cut,
+        ENDED_EARLIER: cut and comparison.stopping is None,  # where it stopped, no answer was cut
         LEAKED: bool(confounds.leaks),
         # where perplexity decides, the verdict itself says it
-        LIKELIHOOD: likelihood is not None and likelihood.higher_is_better is not None and primary != PERPLEXITY,
-        FAILED: any(name in comparison.metrics for name in FLAWS if name != "truncated"),
+        LIKELIHOOD: likelihood is not None
+        and likelihood.higher_is_better is not None
+        and primary != PERPLEXITY
+        and _tested(comparison, (PERPLEXITY,)),
+        FAILED: _tested(comparison, [name for name in FLAWS if name != "truncated"]),
         MADE_OF: bool(confounds.contributions),
         LENGTH: all(any(_told(one, name, primary) for one in confounds.lengths) for name in comparison.candidates),
     }
     return (kind for kind in KINDS if not looked[kind])
+
+
+def _tested(comparison: Comparison, metrics: Collection[str]) -> bool:
+    """Whether one of the metrics was tested of each candidate; without a test none of them is a doubt."""
+    tested = {row.candidate for row in comparison.rows if row.metric in metrics and row.p_value is not None}
+    return tested >= set(comparison.candidates)
 
 
 def _told(at_length: LengthAdjustment, candidate: str, primary: str) -> bool:

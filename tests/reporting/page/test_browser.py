@@ -13,7 +13,7 @@ from loralift.records import Report
 from loralift.reporting.page import rendering
 from loralift.visible import visible
 from tests.reporting.page.browsing import Opened, needs_chromium, opened_in
-from tests.reporting.page.pages import HEBREW, HOSTILE, gain_of, report
+from tests.reporting.page.pages import HEBREW, HOSTILE, INFOS, gain_of, report
 from tests.reporting.page.test_page import CHARTS
 
 pytestmark = needs_chromium
@@ -145,6 +145,30 @@ def test_a_point_of_a_question_opens_its_first_answer(browser: Any, shown: Repor
     page.locator('[data-name="scatter-up"] circle').click()
     assert page.locator("#rows article.open").get_attribute("data-id") == "q3#0"
     made.close()
+
+
+def test_a_candidate_is_listed_with_the_rows_that_it_has(browser: Any, shown: Report, tmp_path: Path) -> None:
+    rows = [
+        row
+        if place < 20
+        else dataclasses.replace(
+            row,
+            answers={name: of for name, of in row.answers.items() if name != "down"},
+            values={name: of for name, of in row.values.items() if name != "down"},
+        )
+        for place, row in enumerate(shown.rows)
+    ]
+    path = tmp_path / "report.html"
+    path.write_text(rendering.render(dataclasses.replace(shown, rows=rows), CHARTS), encoding="utf-8")
+    found = opened_in(browser.new_context(), path)
+    page = found.go("#adapter=up&order=data&row=q59")
+    assert (found.count(), page.locator("#rows article.open .values tbody tr").count()) == ("60 of 60", len(INFOS))
+    page.select_option("#adapter", "down")
+    assert (found.count(), len(found.ids())) == ("20 of 20", 20)
+    page = found.go("#adapter=down&row=q59")
+    assert page.text_content("#count") == "down has no row q59."
+    assert found.go("#adapter=down&row=q7").locator("#rows article.open").get_attribute("data-id") == "q7"
+    assert found.errors == []
 
 
 def test_answers_too_different_for_marks_say_so(opened: Opened) -> None:

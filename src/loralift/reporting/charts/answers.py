@@ -9,7 +9,7 @@ from typing import Any
 from loralift.records import Comparison, Report
 from loralift.reporting.charts import style
 from loralift.reporting.charts.chart import Chart
-from loralift.reporting.failures import FailureMode, failures, tallied
+from loralift.reporting.failures import FailureMode, failures, own_answers, tallied
 from loralift.reporting.formatting import percent
 from loralift.reporting.tally import NOWHERE
 
@@ -29,7 +29,7 @@ def lengths(report: Report, comparison: Comparison) -> Chart | None:
     rows: list[dict[str, Any]] = [{"key": key, **_quantiles(counts)} for key, counts in words.items() if counts]
     if not rows:
         return None
-    how = "line: 5 to 95 % of the texts · box: 25 to 75 % · mark and number: median"
+    how = _with_own("line: 5 to 95 % of the texts · box: 25 to 75 % · mark and number: median", report)
     figures = "; ".join(f"{names[row['key']]}: {_five(row)}" for row in rows)
     return Chart(
         name="lengths",
@@ -61,9 +61,14 @@ def failure_shares(report: Report, comparison: Comparison) -> Chart | None:
             "Far shorter, far longer: fewer than a quarter, more than four times the reference's words."
         ),
         alt=f"Share of answers that fail: {figures}.",
-        svg=_draw_failures(comparison, modes),
+        svg=_draw_failures(report, comparison, modes),
         section="why",
     )
+
+
+def _with_own(how: str, report: Report) -> str:
+    """What stands below a title, with how many answers there are of each where one lacks some that another has."""
+    return " · ".join(filter(None, (how, own_answers(report))))
 
 
 def _variants(comparison: Comparison) -> dict[str, str]:
@@ -118,7 +123,7 @@ def _draw_lengths(comparison: Comparison, names: dict[str, str], rows: list[dict
     return style.svg(layers, "Length of the answers", how, height=24 * len(rows), labels=labels)
 
 
-def _draw_failures(comparison: Comparison, modes: Sequence[FailureMode]) -> str:
+def _draw_failures(report: Report, comparison: Comparison, modes: Sequence[FailureMode]) -> str:
     import altair as alt
 
     variants = _variants(comparison)
@@ -147,6 +152,6 @@ def _draw_failures(comparison: Comparison, modes: Sequence[FailureMode]) -> str:
         **shared,
     )
     layers = [style.layer(marks, points) for marks in (stems, dots)]
-    how = "share of each variant's answers; one answer may fail in several ways"
+    how = _with_own("share of each variant's answers; one answer may fail in several ways", report)
     height = max(22, 10 * len(variants) + 8) * len(modes)
     return style.svg(layers, "How answers fail", how, height=height, labels=labels)

@@ -94,6 +94,7 @@ def _verdicts(report: Report) -> dict[str, Any]:
     """What the templates say verdicts with, what speaks against them included."""
     own = doubts_of(report)
     in_doubt = strongest(own)
+    confidence = tables.level_of(report.comparison) if report.comparison is not None else ""
 
     def against(comparison: Comparison) -> Sequence[Doubt]:
         return own if comparison is report.comparison else doubts(comparison)
@@ -106,6 +107,7 @@ def _verdicts(report: Report) -> dict[str, Any]:
         "primary_row": tables.primary_row,
         "headline": lambda comparison, name: tables.headline(comparison, name, against(comparison)),
         "small_change": tables.small_change,
+        "confidence": confidence.replace("CI", "confidence interval"),
         "comparison_table": lambda of, name: _verdict_first(tables.comparison_table(of, name, against(of))),
     }
 

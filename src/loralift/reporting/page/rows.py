@@ -169,7 +169,13 @@ def _answered(report: Report, asked: Row, failure_modes: FailureModes, dictionar
         # null: it thought and never answered, or what was compared has no answer
         "answers": [row.answers.get(name) for name in report.variants],
         **({"thinking": [row.thinking.get(name) for name in report.variants]} if row.thinking else {}),
-        "values": [[_number(row, variant, name, base) for name in report.metrics] for variant in report.variants],
+        # null: the variant does not have the row, and the page lists it under the others alone
+        "values": [
+            [_number(row, variant, name, base) for name in report.metrics]
+            if variant in row.values or not row.values
+            else None
+            for variant in report.variants
+        ],
         "modes": [[dictionary.place(mode) for mode in failure_modes(asked, variant)] for variant in report.variants],
         "marks": [_marks(row.answers.get(base, ""), row.answers.get(adapter, "")) for adapter in adapters],
     }

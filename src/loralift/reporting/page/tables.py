@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from loralift.records import Report
 from loralift.reporting import formatting
-from loralift.reporting.tables import PRIMARY_MARK, Table, primary_row
+from loralift.reporting.tables import PRIMARY_MARK, Table, level_of, primary_row
 
 
 def power_table(report: Report) -> Table:
@@ -118,6 +118,7 @@ def perplexity_table(report: Report) -> Table:
                 )
     base = report.variants[0]
     called = report.of_candidates
-    heads = (called, "n", base, f"{called}'s", "difference", "95 % CI", "verdict")
+    confidence = level_of(report.comparison) if report.comparison is not None else ""
+    heads = (called, "n", base, f"{called}'s", "difference", confidence, "verdict")
     caption = "of the reference answers, teacher-forced after the prompt; lower is better"
     return Table("Perplexity", heads, tuple(rows), caption)

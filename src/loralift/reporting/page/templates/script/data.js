@@ -30,9 +30,14 @@ function askAs(data, protocol) {
   }
 }
 
-/** The value of one variant (by position) of the metric chosen; null where the answer could not be scored. */
+/** The rows that a variant (by position) has. */
+function rowsOf(data, variant) {
+  return data.rows.filter((row) => row.values[variant] !== null);
+}
+
+/** The value of one variant of the metric chosen; null where the answer could not be scored, or there is none. */
 function valueOf(data, row, variant, metric) {
-  return row.values[variant][data.metrics.findIndex((each) => each.name === metric)] ?? null;
+  return row.values[variant]?.[data.metrics.findIndex((each) => each.name === metric)] ?? null;
 }
 
 /** The adapter's value less the base's; null where either could not be scored. */
@@ -68,7 +73,7 @@ function chosenRows(data, choice) {
   const words = choice.q.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   const [column, part] = choice.slice ? JSON.parse(choice.slice) : [];
   const [who, mode] = choice.mode ? JSON.parse(choice.mode) : [];
-  const rows = data.rows.filter((row) =>
+  const rows = rowsOf(data, adapter).filter((row) =>
     (!choice.result || outcomeOf(data, row, adapter, choice.metric) === choice.result) &&
     (column === undefined || row.parts[column] === part) &&
     (mode === undefined || row.modes[who === "base" ? 0 : adapter].includes(mode)) &&

@@ -78,7 +78,7 @@ function valuesElement(data, row, adapter) {
   const heads = ["metric", data.base, ...(adapter > 0 ? [data.variants[adapter], "difference", ""] : [])];
   const body = make("tbody");
   data.metrics.forEach((metric, position) => {
-    if (row.values.every((values) => values[position] === null)) return;
+    if (row.values.every((values) => (values?.[position] ?? null) === null)) return;
     const unit = metric.unit && metric.unit !== metric.title.toLowerCase() ? ` (${metric.unit})` : "";
     const line = make("tr", {}, make("th", { scope: "row" }, metric.title + unit), make("td", { class: "number" }, written(row.values[0][position], metric)));
     if (adapter > 0) {

@@ -21,6 +21,8 @@ function startRows(data) {
     return `#${link}` === "#" ? "#read" : `#${link}`;
   };
 
+  const ofAdapter = () => rowsOf(data, data.variants.indexOf(choice.adapter));
+
   function show({ keepPage = false } = {}) {
     if (choice.asked !== asked) askAs(data, asked = choice.asked);
     rows = chosenRows(data, choice);
@@ -35,7 +37,7 @@ function startRows(data) {
     byId("rows").replaceChildren(...(shown.length ? shown.map((row) => rowElement(data, row, choice, row.id === opened, { toggle })) : [none]));
     const judged = data.adapters.length ? `, ${choice.adapter} against ${data.base}` : "";
     const under = asked === undefined ? "" : `, asked under ${asked}`;
-    byId("count").textContent = `${rows.length.toLocaleString("en")} of ${data.rows.length.toLocaleString("en")} rows${judged}${under}`;
+    byId("count").textContent = `${rows.length.toLocaleString("en")} of ${ofAdapter().length.toLocaleString("en")} rows${judged}${under}`;
     byId("page").textContent = rows.length ? `${from + 1}–${from + shown.length} of ${rows.length}` : "0 of 0";
     byId("before").disabled = page === 0;
     byId("after").disabled = from + PAGE >= rows.length;
@@ -64,10 +66,10 @@ function startRows(data) {
 
   /** Show one row opened, at its place; where the filters hide it, they give way. */
   function open(id) {
-    if (!data.byId.has(id)) {
+    if (!ofAdapter().some((row) => row.id === id)) {
       // Of no rows there is no list whose count could say it.
       const said = data.rows.length ? byId("count") : byId("telling-note");
-      said.textContent = `Row ${id} is not on this page; every row is in answers.jsonl beside it.`;
+      said.textContent = data.byId.has(id) ? `${choice.adapter} has no row ${id}.` : `Row ${id} is not on this page; every row is in answers.jsonl beside it.`;
       said.scrollIntoView({ block: "center", behavior: "instant" });
       return;
     }
