@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from loralift.metrics import METRICS, MetricSettings, score_examples
 from loralift.metrics.own import own_metric
 from loralift.records import KEPT, UNFINISHED, Answer, Example, Question, ReferenceLikelihood, Thinking
@@ -27,6 +29,20 @@ def test_an_answer_behind_thinking_is_worth_what_it_is_worth_alone() -> None:
     thought, alone = score_examples([*OF_TEXT, *OTHERS], examples("<think>\nloops\n</think>\nIt is so.", "It is so."))
     assert replace(thought, id="1") == alone
     assert thought.values["f1"] == 1.0
+
+
+@pytest.mark.parametrize("opened", ["", "<think>"])
+def test_thinking_before_a_reference_is_parted_too(opened: str) -> None:
+    [row] = examples("</think>It is so." if opened else "<think>hm</think>It is so.")
+    question = Question("0", "Is it?", "<think>loops\n</think>\n\nIt is so.", others=("No.", "<think>only</think>"))
+    settings = MetricSettings(thinking=Thinking(opened=opened))
+    (parted,) = score_examples([*OF_TEXT, "perplexity"], [replace(row, question=question)], settings)
+    plain = replace(question, reference="It is so.")
+    (alone,) = score_examples([*OF_TEXT, "perplexity"], [replace(row, question=plain)], settings)
+    assert parted == alone
+    assert parted.values["f1"] == 1.0
+    (kept,) = score_examples(["exact_match"], [replace(row, question=question)], MetricSettings(thinking=KEPT))
+    assert kept.values["exact_match"] == 0.0
 
 
 def test_what_never_finished_thinking_is_unscored_and_never_0() -> None:

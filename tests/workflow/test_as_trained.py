@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ from loralift.config import parse
 from loralift.data import load_questions
 from loralift.errors import ModelError, UsageError
 from loralift.records import Question
-from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops
+from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, unanswerable
 from loralift.workflow.asking import Examples, ask, asking_of, overruled, protocols_of
 from tests.workflow.test_asking import DROPS_SYSTEM, NO_SYSTEM, NO_THINK, TURNS, Model
 
@@ -140,6 +141,27 @@ def test_what_a_prompt_has_no_place_for_is_refused(asked, rows, config, said):
     with pytest.raises(UsageError) as caught:
         asked(*rows, **config)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("references", "primary", "refused", "noted"),
+    [
+        (["gold</s>", "tin </s>\n", "zinc"], "f1", True, False),
+        (["gold</s>", "tin", "zinc"], "f1", False, True),
+        (["gold</s>", "tin</s>", "zinc</s>"], "perplexity", False, True),
+        (["gold", "<s>tin", "</s>zinc"], "f1", False, False),
+    ],
+)
+def test_references_that_no_answer_can_equal(references, primary, refused, noted):
+    tokenizer = SimpleNamespace(added_tokens_decoder={}, all_special_tokens=["<s>", "</s>"])
+    questions = [Question(str(n), "What?", text) for n, text in enumerate(references)]
+    found = unanswerable(SimpleNamespace(tokenizer=tokenizer), questions, primary)
+    said = "of 3 references end with a special token of the model (</s>), which no answer holds"
+    if refused:
+        with pytest.raises(UsageError, match=re.escape(f"`--dataset` cannot be judged: 2 {said}")):
+            list(found)
+    else:
+        assert [said in note for note in found] == [True] * noted
 
 
 def test_conversations_need_a_chat_template(asked):

@@ -29,7 +29,7 @@ from loralift.metrics.references import nrefs_of
 from loralift.metrics.semantic_similarity import SEMANTIC_SIMILARITY, WINDOWED
 from loralift.metrics.tokenizers import TOKENISED, left_for_english
 from loralift.metrics.weights import DIGITS
-from loralift.records import UNFINISHED, Example, Score, part
+from loralift.records import UNFINISHED, Example, Question, Score, Thinking, part, unopened
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -235,11 +235,22 @@ def _columns(
 
 
 def answer_of(example: Example, settings: MetricSettings) -> Example | None:
-    """A row whose answer's text is the answer alone; None where it never came."""
+    """A row whose texts are the answers alone, of its references too; None where an answer never came."""
     answer = part(example.answer.text, settings.thinking).answer
     if answer is None:
         return None
-    return example if answer == example.answer.text else replace(example, answer=replace(example.answer, text=answer))
+    question = _right(example.question, settings.thinking)
+    if answer == example.answer.text and question is example.question:
+        return example
+    return Example(question, replace(example.answer, text=answer), example.likelihood)
+
+
+def _right(question: Question, how: Thinking) -> Question:
+    """A question whose references have no thinking before them; one that has nothing behind it stays."""
+    texts = [part(text, unopened(how)).answer or text for text in question.references]
+    if tuple(texts) == question.references:
+        return question
+    return replace(question, reference=texts[0], others=tuple(texts[1:]))
 
 
 _NO_ANSWER = RowValue(None, reason=UNFINISHED)

@@ -88,6 +88,7 @@ from loralift.records.thinking import (
     holds_tags,
     opened_by,
     part,
+    unopened,
 )
 from loralift.records.ties import ROUNDING, tied
 from loralift.records.tracking import Export, TrackedRun, TrackedTable
@@ -173,4 +174,5 @@ __all__ = [
     "part",
     "tied",
     "turn_id",
+    "unopened",
 ]

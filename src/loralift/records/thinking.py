@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -133,6 +133,11 @@ def part(text: str, how: Thinking) -> Parted:
             return Parted(None, _joined(thoughts), tuple(spans))
     answer = "".join([*said, text[at:]])
     return Parted(answer.strip() if spans else answer, _joined(thoughts), tuple(spans))
+
+
+def unopened(how: Thinking) -> Thinking:
+    """How thinking is told from what no prompt stands before, as references."""
+    return how if not how.opened else replace(how, opened="")
 
 
 def holds_tags(answer: str) -> bool:

@@ -9,6 +9,7 @@ from loralift.data import ALPACA_SYSTEM_PROMPT, DEFAULT_SYSTEM_PROMPT
 from loralift.errors import ModelError, UsageError, some
 from loralift.generation import Generator
 from loralift.generation.model.ends import special_tokens
+from loralift.metrics.perplexity import PERPLEXITY
 from loralift.records import TRAINING, Protocol, Question
 
 TRAINED = {
@@ -65,6 +66,38 @@ def end_of_turn(generator: Generator) -> Iterator[str]:
             f"The chat template ends a turn with {token}, which the model's generation_config does not name: answers "
             "end there too."
         )
+
+
+def unanswerable(generator: Generator, questions: Sequence[Question], primary: str | None) -> Iterator[str]:
+    """Refuse references that end with a special token's text, as some trainings' files do: no answer holds one.
+
+    Args:
+        generator: A model; where its tokenizer is not known, nothing is.
+        questions: With their references.
+        primary: The metric that decides.
+
+    Yields:
+        A note where these are fewer than half, or where the metric looks at no answer.
+
+    Raises:
+        UsageError: They are more.
+    """
+    special = tuple(special_tokens(generator.tokenizer))
+    ended = sum(any(text.rstrip().endswith(special) for text in each.references) for each in questions)
+    if not special or not ended:
+        return
+    said = (
+        f"{ended} of {len(questions)} references end with a special token of the model ("
+        f"{some(sorted({token for token in special if _ends_one(token, questions)}))}), which no answer holds, since "
+        "those are left out of texts"
+    )
+    if 2 * ended > len(questions) and primary != PERPLEXITY.name:
+        raise UsageError(f"`--dataset` cannot be judged: {said}; take it out of the references")
+    yield f"{said}."
+
+
+def _ends_one(token: str, questions: Sequence[Question]) -> bool:
+    return any(text.rstrip().endswith(token) for each in questions for text in each.references)
 
 
 def refuse_unheard_stops(protocol: Protocol, generator: Generator) -> None:

@@ -12,7 +12,7 @@ from loralift.errors import AdapterError, UsageError
 from loralift.generation import Generator, refuse_misread
 from loralift.kept import joined
 from loralift.records import AdapterProof, Prompt
-from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place
+from loralift.workflow.as_trained import end_of_turn, refuse_unheard_stops, refuse_without_place, unanswerable
 from loralift.workflow.asking import Asked, Asking, ask, asking_of, overruled
 from loralift.workflow.candidates import Agreed, agree, inspect_candidates
 from loralift.workflow.checking import check_adapters
@@ -97,11 +97,14 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
         askings = {name: _told(asking, generator, config, watcher) for name, asking in askings.items()}
         asked = {dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in own}
+        unlike = dict.fromkeys(
+            note for dataset in own for note in unanswerable(generator, dataset.data.questions, config.primary)
+        )
         _show_trained(own, asked, watcher)
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
         agreed = agree(generator, candidates, own, asked)
-        asked = _noted(asked, agreed.notes, watcher)
+        asked = _noted(asked, (*agreed.notes, *unlike), watcher)
         _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
         tasks = [dataset for dataset in datasets if dataset.task is not None]
         asked |= {dataset.part: Asked(asking_of_task(askings[dataset.protocol]), ()) for dataset in tasks}

@@ -44,7 +44,7 @@ from loralift.workflow.recorded import read_records
 from loralift.workflow.run_directory import RunDirectory, refuse_shard
 from loralift.workflow.scored import read_scores, read_summaries, read_thinking
 from loralift.workflow.stopping import said
-from loralift.workflow.thinking import Read, thinking_notes
+from loralift.workflow.thinking import Read, reference_notes, thinking_notes
 
 PROTOCOLS = "protocols/"
 
@@ -123,7 +123,8 @@ def _notes_of_rows(
 
 
 def _thinking(directory: RunDirectory, variants: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
-    """What a reader must know of the variants' thinking."""
+    """What a reader must know of the variants' thinking, and of that in the references."""
+    yield from reference_notes((row.reference for row in rows), read_thinking(directory, BASE))
     for name in variants:
         read = (
             Read(row.answers.get(name), name in row.thinking, row.values[name].get("truncated") == 1) for row in rows

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loralift.errors import RunDirectoryError
-from loralift.records import KEPT, Answer, Parted, Thinking, holds_tags, part
+from loralift.records import KEPT, Answer, Parted, Thinking, holds_tags, part, unopened
 from loralift.workflow.codec import decode
 from loralift.workflow.damage import within
 from loralift.workflow.run_directory import RunDirectory
@@ -86,6 +86,15 @@ def thinking_notes(name: str, answers: Iterable[Read], how: Thinking) -> Iterato
         parting = "tags of thinking that part nothing (further on, or of another model)"
         what = "thinking (<think> or the like)" if how.keep else parting
         yield f"{_hold(tags, name)} {what}, scored as a part of the answer."
+
+
+def reference_notes(references: Iterable[str], how: Thinking) -> Iterator[str]:
+    """What a reader must know of references that hold thinking, in one sentence; none where none does."""
+    if held := sum(bool(part(text, unopened(how)).spans) for text in references):
+        yield (
+            f"{held} references hold thinking (<think> or the like), which is parted as that of answers is: what they "
+            "say behind it is compared."
+        )
 
 
 def _hold(count: int, name: str) -> str:

@@ -39,7 +39,7 @@ from loralift.workflow.sides.logs import read_log
 from loralift.workflow.sides.logs.log import Log
 from loralift.workflow.sides.own import with_own
 from loralift.workflow.sides.side import Shown, Side, document
-from loralift.workflow.thinking import notes_of_file, notes_of_texts
+from loralift.workflow.thinking import notes_of_file, notes_of_texts, reference_notes
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -319,6 +319,7 @@ def _predictions(name: str, texts: Sequence[Texts], metrics: Sequence[str] | Non
     scores, _ = score_recorded(examples, names, settings, primary=names[0], variant=name)
     documents = {t.id: document("" if t.prompt else t.question, t.reference, t.others) for t in texts}
     notes = list(notes_of_texts(name, [text.prediction for text in texts], settings.thinking))
+    notes += reference_notes((text.reference for text in texts), settings.thinking)
     if several := sum(bool(text.others) for text in texts):
         notes.append(f"{several} rows of {name} have several references; an answer may be like any of them.")
     if english := left_for_english(names, questions, settings):
