@@ -360,7 +360,7 @@ def _logged(path: Path, log: Log, metrics: Sequence[str] | None, settings: Metri
         examples = (lambda: examples_of(texts)) if texts else None
         side = Side(name, scores_of(path, log.values), {metric: log.metrics[metric] for metric in wanted})
         side = replace(side, examples=examples)
-    side = replace(side, notes=(*log.notes, *side.notes), filtered=log.filtered, thinking=settings.thinking)
+    side = replace(side, notes=(*log.notes, *side.notes), filters=log.filters, thinking=settings.thinking)
     side = replace(
         side, kind=f"a log of {log.tool}", repeated=log.repeated, no_ids=log.no_ids, lines=log.lines, logged=True
     )
