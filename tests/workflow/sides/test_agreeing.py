@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loralift.errors import ComparisonError
 from loralift.workflow.compare_inputs import compare_sides, read_sides
+from loralift.workflow.sides.agreeing import same_ids
 
 STRICT, FLEXIBLE = "strict-match", "flexible-extract"
 
@@ -76,3 +79,102 @@ def test_a_filter_that_one_log_does_not_name_is_told_on_the_metric(tmp_path: Pat
     (row,) = comparison.rows
     said = f"tool:lm-evaluation-harness|filter:{STRICT}, and tool:lm-evaluation-harness."
     assert f"The two sides made it differently: {said}" in row.warnings
+
+
+def scores(path: Path, rows: int = 20, first: int = 0, **columns: Callable[[int], object]) -> Path:
+    """A file of scores: F1 grows with n, and each column says something of n."""
+    lines = [{name: of(n) for name, of in columns.items()} | {"f1": n / 40} for n in range(first, first + rows)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in lines), encoding="utf-8")
+    return path
+
+
+def itself(n: int) -> int:
+    return n
+
+
+def shuffled(n: int) -> int:
+    return (7 * n + 3) % 20
+
+
+def test_rows_are_paired_by_the_id_that_both_files_have(tmp_path: Path) -> None:
+    """The one file counts its rows beside the questions' ids: row 0 is of question 3."""
+    one = scores(tmp_path / "one.jsonl", id=itself, question_id=shuffled)
+    two = scores(tmp_path / "two.jsonl", question_id=shuffled)
+    for pair in ((one, two), (two, one)):
+        comparison, _ = compare_sides(*pair)
+        (row,) = comparison.rows
+        assert (row.metric, row.n, row.wins, row.losses) == ("f1", 20, 0, 0)
+        assert "Rows are known by question_id, the first id that all sides have, and not by id." in row.warnings
+
+
+def test_a_further_id_is_no_metric(tmp_path: Path) -> None:
+    one = scores(tmp_path / "one.jsonl", id=itself, question_id=shuffled)
+    comparison, _ = compare_sides(one, one)
+    assert [row.metric for row in comparison.rows] == ["f1"]
+    assert not any("known by" in warning for row in comparison.rows for warning in row.warnings)
+
+
+def test_ids_of_two_columns_with_the_same_values_are_paired_and_named(tmp_path: Path) -> None:
+    one, two = scores(tmp_path / "one.jsonl", id=itself), scores(tmp_path / "two.jsonl", question_id=itself)
+    said = "Rows are paired by the id of one and the question_id of two, whose values agree."
+    assert said in compare_sides(one, two)[0].rows[0].warnings
+    fewer = scores(tmp_path / "two.jsonl", 18, question_id=itself)
+    assert said in compare_sides(one, fewer)[0].rows[0].warnings
+
+
+def test_ids_of_two_columns_whose_values_merely_overlap_are_refused(tmp_path: Path) -> None:
+    """The one counts from 0, the other from 1: 19 rows would be paired with their neighbours."""
+    one, two = scores(tmp_path / "one.jsonl", id=itself), scores(tmp_path / "two.jsonl", first=1, question_id=itself)
+    said = r"one.jsonl are known by id and those of .*two.jsonl by question_id, .*\(0; 20\).*give both columns the same"
+    with pytest.raises(ComparisonError, match=said) as error:
+        compare_sides(one, two)
+    assert "\n" not in str(error.value)
+
+
+def test_where_questions_show_what_rows_are_the_names_of_ids_do_not_count(tmp_path: Path) -> None:
+    one = scores(tmp_path / "one.jsonl", id=itself, question="{}?".format)
+    two = scores(tmp_path / "two.jsonl", first=1, qid=itself, question="{}?".format)
+    comparison, _ = compare_sides(one, two)
+    assert comparison.rows[0].n == 19
+    assert not any("whose values" in warning for warning in comparison.rows[0].warnings)
+
+
+def test_two_columns_of_ids_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    one = scores(tmp_path / "one.jsonl", id=itself, question_id=shuffled)
+    two = scores(tmp_path / "two.jsonl", id=itself, question_id=itself)
+    said = r"rows have the id of .*one.jsonl and another question_id \(0: '3' and '0'\).*leave one of the two"
+    with pytest.raises(ComparisonError, match=said):
+        compare_sides(one, two)
+    # made anew for each file, such an id is of no question
+    three = scores(tmp_path / "three.jsonl", id=itself, _id="one-{}".format)
+    comparison, _ = compare_sides(three, scores(tmp_path / "four.jsonl", id=itself, _id="two-{}".format))
+    assert comparison.rows[0].n == 20
+
+
+def test_a_column_that_is_no_id_in_every_file_is_none(tmp_path: Path) -> None:
+    one = scores(tmp_path / "one.jsonl", id="q{}".format, task_id=lambda n: n % 2)
+    comparison, _ = compare_sides(one, scores(tmp_path / "two.jsonl", task_id="q{}".format))
+    said = "Rows are paired by the id of one and the task_id of two, whose values agree."
+    assert (comparison.rows[0].n, said in comparison.rows[0].warnings) == (20, True)
+
+
+def test_of_three_files_two_may_have_an_id_that_the_third_lacks(tmp_path: Path) -> None:
+    one = scores(tmp_path / "one.jsonl", id=itself, question_id=shuffled)
+    two, three = scores(tmp_path / "two.jsonl", id=itself), scores(tmp_path / "three.jsonl", question_id=itself)
+    with pytest.raises(ComparisonError, match=r"one.jsonl and .*three.jsonl both have question_id.*compare the two al"):
+        read_sides(one, two, None, further=[three])
+    assert len(read_sides(one, two, None)) == 2
+
+
+def test_beside_a_log_the_column_is_named(tmp_path: Path) -> None:
+    lines = log(tmp_path / "log.jsonl", "none")
+    two = scores(tmp_path / "two.jsonl", 12, id=itself, exact_match=lambda n: n % 2)
+    comparison, _ = compare_sides(lines, two, ["exact_match"])
+    assert any("by the doc_id of" in warning and "the id of two" in warning for warning in comparison.rows[0].warnings)
+
+
+def test_beside_a_side_of_another_kind_the_column_that_was_chosen_is_named(tmp_path: Path) -> None:
+    """Of a run it is not known what its ids were called."""
+    before, after = read_sides(*[scores(tmp_path / "one.jsonl", id=itself, question_id=shuffled)] * 2, None)
+    said = "Rows of one are known by id, and not by question_id, which it has too."
+    assert same_ids(before, replace(after, id_columns=())).notes[0] == said

@@ -37,6 +37,8 @@ class Side:
             and ``ALL_REFERENCES``, its ``doc_hash``, and what `loralift.workflow.sides.asked` found.
         notes: What was chosen or left out when reading it, one sentence each.
         filters: The filters that its log has lines of, the one that was taken first; empty where it names none.
+        id_columns: The columns by which the rows of its file could be known, the one that was taken first; empty where
+            it is of another kind, or has none.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
         every_turn: Whether its rows are turns of conversations, each conversation one observation.
         run: Its run's run.json, if it is of a run.
@@ -63,6 +65,7 @@ class Side:
     documents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
+    id_columns: tuple[str, ...] = ()
     repeated: bool | None = None
     every_turn: bool = False
     run: Mapping[str, Any] | None = None

@@ -62,7 +62,7 @@ def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -
             raise ComparisonError(f"{name}, row {number}: metrics must be a list of names, got {shown(listed)}")
     kept, filters, notes = _of_one_filter(name, rows, chosen)
     signature = "|".join([SIGNATURE, *(f"filter:{taken}" for taken in filters[:1])])
-    ids = _ids(kept)
+    column, ids = _ids(kept)
     names = list(dict.fromkeys(metric for row in kept for metric in row.get("metrics") or _numeric(row)))
     single = [metric for metric in names if any(is_number(row.get(metric)) for row in kept)]
     if left := [metric for metric in names if metric not in single]:
@@ -90,6 +90,7 @@ def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -
         notes=tuple(notes),
         lines={row_id: of for row_id, row in by_id.items() if isinstance(of := row.get("doc"), Mapping)},
         filters=filters,
+        id_column=column,
     )
 
 
@@ -110,13 +111,14 @@ def _of_one_filter(name: str, rows: Sequence[Row], chosen: str | None) -> tuple[
     return kept, (), [note] if len(kept) < len(rows) else []
 
 
-def _ids(rows: Sequence[Row]) -> list[str]:
+def _ids(rows: Sequence[Row]) -> tuple[str, list[str]]:
+    """The column of the ids, and each row's."""
     documents = [row["doc"] if isinstance(row.get("doc"), Mapping) else {} for row in rows]
     for column in IDS:
         own = [document.get(column) for document in documents]
         if all(isinstance(i, str | int) and not isinstance(i, bool) for i in own) and len(set(own)) == len(own):
-            return [str(i) for i in own]
-    return [str(row["doc_id"]) for row in rows]
+            return column, [str(i) for i in own]
+    return "doc_id", [str(row["doc_id"]) for row in rows]
 
 
 def _numeric(row: Row) -> list[str]:
