@@ -34,7 +34,7 @@ from loralift.workflow.recorded import read_answers
 from loralift.workflow.run_directory import RunDirectory, refuse_shard, refuse_stopped
 from loralift.workflow.scored import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run
-from loralift.workflow.sides.columns import column_info
+from loralift.workflow.sides.columns import column_info, not_compared, numbers_beside
 from loralift.workflow.sides.contents import read_content
 from loralift.workflow.sides.logs import read_log
 from loralift.workflow.sides.logs.log import Log
@@ -117,7 +117,12 @@ def _of_rows(
 
 def _file(path: Path, lines: Rows, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
     texts = read_texts(str(path), lines)
-    side = _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics, settings)
+    if texts is None:
+        side = _scores(path, lines, metrics)
+    else:
+        side = _predictions(path.stem, texts, metrics, settings)
+        beside = not_compared(path.stem, numbers_beside(lines), "its lines")
+        side = replace(side, notes=(*beside, *side.notes))
     by_id = {str(line["id"]): line for line in lines}
     return replace(_knowing(side, {row: of_row(line) for row, line in by_id.items()}), lines=by_id)
 
@@ -362,10 +367,12 @@ def _logged(path: Path, log: Log, metrics: Sequence[str] | None, settings: Metri
     """The log's own metrics, or ours computed on its answers if it lacks one of those that are asked for."""
     name = log.name or path.stem
     own = list(log.metrics)
+    asked = _spelled(own if metrics is None else metrics)
     if log.texts and (log.answers_alone or (metrics and not set(metrics) <= set(own))):
         side = _predictions(name, log.texts, metrics, settings)
+        beside = not_compared(name, [metric for metric in own if metric in asked], "the log")
+        side = replace(side, notes=(*beside, *side.notes))
     else:
-        asked = _spelled(own if metrics is None else metrics)
         wanted = [metric for metric in own if metric in asked]
         _refuse_none(path, wanted, own, "" if log.texts else "; its answers are no texts that --metrics could score")
         texts = log.texts
