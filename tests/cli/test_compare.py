@@ -194,7 +194,7 @@ def test_a_metric_that_was_made_differently_is_said_to_be(
     texts = write(tmp_path / "texts.jsonl", [{"id": i, "prediction": "a", "reference": "ab"[i % 2]} for i in range(40)])
     allowed = ["--allow-different", "data"]  # the references are others
     out = " ".join(cli("compare", logs[0], texts, "--metrics", "exact_match", *allowed).out.split())
-    assert "The two sides made it differently: tool:lm-evaluation-harness, and" in out
+    assert "The two sides made it differently: tool:lm-evaluation-harness|filter:strict-match, and" in out
 
 
 def test_how_a_score_file_was_made_is_not_known(

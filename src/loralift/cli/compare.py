@@ -44,7 +44,11 @@ FORMATS = ("table", "md")
     help="A metric of your own, which scores the answers of both sides besides; may be given again.",
 )
 @click.option(
-    "--filter", "filter_name", cls=Once, metavar="NAME", help="Filter of an lm-eval sample log [default: its first]."
+    "--filter",
+    "filter_name",
+    cls=Once,
+    metavar="NAME",
+    help="Filter of lm-eval sample logs [default: the first that all have].",
 )
 @click.option(
     "--scale", "scales", multiple=True, metavar="M=LOW-HIGH", help="Scale of a score file's metric, e.g. rougeL=0-100."

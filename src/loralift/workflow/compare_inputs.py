@@ -19,6 +19,7 @@ from loralift.metrics import Metric
 from loralift.records import OF_MODELS, Comparison, MetricInfo, SdkPairedTest, Thinking
 from loralift.workflow.comparing import compare_scores, primary_of, refuse_unscored
 from loralift.workflow.sides import making
+from loralift.workflow.sides.agreeing import read_alike, same_ids
 from loralift.workflow.sides.differing import allowed_fields
 from loralift.workflow.sides.pairing import averaged, clusters, same_rows
 from loralift.workflow.sides.reading import read_side
@@ -114,7 +115,7 @@ def read_sides(
             log of another tool.
         candidate: Likewise.
         metrics: As in `compare_sides`.
-        filter_name: Which filter of a sample log; None: the first in it.
+        filter_name: Which filter of sample logs; None: the first that all of them have.
         tokenizer: To score predictions with, one of `loralift.metrics.base.TOKENIZERS`; None: for English.
         own: Metrics of the user's own, which score the answers of all sides besides.
         thinking: Whether thinking is parted from predictions (``part``) or scored with them (``keep``); None: parted.
@@ -135,8 +136,11 @@ def read_sides(
         raise UsageError(wrong_argument("--thinking", "part or keep", thinking))
     allowed, how = allowed_fields(allow_different), Thinking(OF_MODELS, keep=thinking == "keep")
     paths = (baseline, candidate, *further)
-    before, *others = (read_side(path, metrics, filter_name, tokenizer, own, how) for path in paths)
-    sides = (before, *others)
+
+    def read(path: Path, taken: str | None, ids: str | None) -> Side:
+        return read_side(path, metrics, taken, tokenizer, own, how, ids)
+
+    sides = read_alike(paths, filter_name, read)
     if thinking is not None and not any(side.scored for side in sides):
         raise UsageError(
             "`--thinking` is for answers that are scored here, and all sides have their scores: leave it out, or "
@@ -144,11 +148,11 @@ def read_sides(
         )
     if tokenizer is not None and not any(side.scored for side in sides):
         raise UsageError("`--tokenizer` is for answers that are scored here, and all sides have scores already")
-    if filter_name is not None and not any(side.filtered for side in sides):
+    if filter_name is not None and not any(side.filters for side in sides):
         raise UsageError("`--filter` is for lm-evaluation-harness sample logs, and no side is one")
     before, *others = _named(sides, paths)
     alike = (
-        same_rows(before, after, f"{baseline} and {path}", allowed)
+        same_ids(before, same_rows(before, after, f"{baseline} and {path}", allowed))
         for after, path in zip(others, paths[1:], strict=True)
     )
     return (before, *alike)

@@ -108,24 +108,36 @@ def without_ids(name: str, rows: Sequence[Row]) -> str:
     return f"{name} must have lines of JSON with an id ({', '.join(IDS)}), got {has}"
 
 
-def with_ids(name: str, rows: Sequence[Row]) -> list[Row]:
+def id_columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Those of IDS by which lines could be known, as every line has another value: the first is taken by `with_ids`."""
+    values = {column: [row.get(column) for row in rows] for column in IDS if rows and column in rows[0]}
+    others = [column for column, ids in values.items() if all(map(is_id, ids)) and len(set(map(str, ids))) == len(ids)]
+    return tuple(dict.fromkeys([*list(values)[:1], *others]))
+
+
+def with_ids(name: str, rows: Sequence[Row], chosen: str | None = None) -> list[Row]:
     """The same lines, with the id under the name ``id``.
+
+    Args:
+        name: The file, for messages.
+        rows: Its lines.
+        chosen: The column of the ids; None: the first of IDS that it has.
 
     Raises:
         ComparisonError: A line has none.
     """
-    column = next((column for column in IDS if rows and column in rows[0]), None)
+    column = chosen or next((column for column in IDS if rows and column in rows[0]), None)
     if column is None or any(row.get(column) is None for row in rows):
         raise ComparisonError(without_ids(name, rows))
     for number, row in enumerate(rows, start=1):
         if not is_id(row[column]):
             wrong = f"the id ({column}) must be text or an integer, got {shown(row[column])}"
             raise ComparisonError(f"{name}, row {number}: {wrong}")
-    return [{"id": str(row[column])} | {key: row[key] for key in row if key != column} for row in rows]
+    return [{"id": str(row[column])} | {key: row[key] for key in row if key not in ("id", column)} for row in rows]
 
 
 def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
-    """Lines of scores without the columns that hold no number in any line: categories, texts, lists.
+    """Lines of scores without the columns that are no scores: further ids, and what holds no number in any line.
 
     Args:
         name: The file, for messages.
@@ -136,6 +148,7 @@ def without_texts(name: str, rows: Sequence[Row]) -> list[Row]:
         ComparisonError: A column is a number in some lines and something else in others; null is neither.
     """
     kept, other = {"id", "statistics"}, dict[str, int]()
+    rows = [{column: value for column, value in row.items() if column == "id" or column not in IDS} for row in rows]
     if any(reasons_of(row) for row in rows):
         kept.add(UNSCORED)
     for number, row in enumerate(rows, start=1):

@@ -66,6 +66,25 @@ def test_thinking_is_parted_from_answers_and_counted(
         assert (side.scores[3].values["f1"] == 1.0) == (value == 1.0)
 
 
+def test_scores_beside_answers_that_are_scored_here_are_named(tmp_path: Path) -> None:
+    said = (
+        "{}: {} of {} are not compared, for its answers are scored here; a file of ids and scores alone compares those."
+    )
+    rows = texts(exact_match=0.0, f1=0.9, temperature=0.0, question_id=3, source="web")
+    rows[0]["regret"] = 0.5
+    side = read_side(write(tmp_path / "t.jsonl", rows), ["f1"])
+    assert side.notes == (said.format("t", "exact_match, f1, regret", "its lines"),)
+    assert side.scores[0].values == {"f1": 1.0}
+    assert read_side(write(tmp_path / "bare.jsonl", bare(loss=1.5)), ["f1"]).notes == (
+        said.format("bare", "loss", "its lines"),
+    )
+    of_log = {"metrics": ["f1", "acc"], "f1": 0.5, "acc": 1.0, "doc": {}, "filter": "none", "target": "it is 1"}
+    lines = [of_log | {"doc_id": n, "resps": [["it is 1"]], "filtered_resps": ["it is 1"]} for n in range(12)]
+    path = write(tmp_path / "log.jsonl", lines)
+    assert read_side(path, ["f1", "rougeL"]).notes == (said.format(tmp_path.name, "f1", "the log"),)
+    assert read_side(path, ["f1"]).notes == ()
+
+
 def test_thinking_of_files_can_be_kept(tmp_path: Path) -> None:
     one = write(tmp_path / "one.jsonl", texts(prediction="<think>hm</think>it is 3"))
     kept, _ = read_sides(one, write(tmp_path / "two.jsonl", texts()), ["f1"], thinking="keep")

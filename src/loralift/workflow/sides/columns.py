@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from loralift.errors import some
 from loralift.metrics import FAMILIES, METRICS
 from loralift.metrics import bare as bare_name
 from loralift.records import MetricInfo
+from loralift.workflow.external_formats import IDS, Row, is_number
+from loralift.workflow.sides.asked import COLUMNS
 from loralift.workflow.sides.directions import direction_of
 
 _LIKE_OURS = {bare_name(name): name for name in METRICS} | {
@@ -35,3 +39,27 @@ def column_info(name: str, signature: str = "") -> MetricInfo:
         return replace(METRICS[name].unsigned, signature=signature)
     better = direction_of(name).higher_is_better
     return MetricInfo(name, name, low=None, high=None, higher_is_better=better, signature=signature)
+
+
+def numbers_beside(lines: Sequence[Row]) -> list[str]:
+    """The columns of lines of answers that a file of scores would have as metrics, in their order."""
+    no_score = {*IDS, *COLUMNS, "statistics"}
+    numbers = (name for line in lines for name, value in line.items() if is_number(value))
+    return [name for name in dict.fromkeys(numbers) if name not in no_score]
+
+
+def not_compared(name: str, metrics: Iterable[str], of: str) -> tuple[str, ...]:
+    """One sentence on scores that are there already, of answers that are scored here.
+
+    Args:
+        name: The side's.
+        metrics: Their names; may be none.
+        of: What has them, in words.
+    """
+    found = list(metrics)
+    if not found:
+        return ()
+    return (
+        f"{name}: {some(found)} of {of} are not compared, for its answers are scored here; a file of ids and scores "
+        "alone compares those.",
+    )

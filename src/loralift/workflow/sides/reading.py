@@ -22,6 +22,7 @@ from loralift.workflow.codec import UNSCORED, decode, scores_of
 from loralift.workflow.external_formats import (
     Texts,
     has_ids,
+    id_columns,
     numbered,
     numbers_as_texts,
     read_texts,
@@ -33,7 +34,7 @@ from loralift.workflow.recorded import read_answers
 from loralift.workflow.run_directory import RunDirectory, refuse_shard, refuse_stopped
 from loralift.workflow.scored import read_scores, read_summaries, read_thinking
 from loralift.workflow.sides.asked import TEXT, of_bundle, of_row, of_run
-from loralift.workflow.sides.columns import column_info
+from loralift.workflow.sides.columns import column_info, not_compared, numbers_beside
 from loralift.workflow.sides.contents import read_content
 from loralift.workflow.sides.logs import read_log
 from loralift.workflow.sides.logs.log import Log
@@ -51,6 +52,7 @@ def read_side(
     tokenizer: str | None = None,
     own: Sequence[Metric] = (),
     thinking: Thinking | None = None,
+    id_column: str | None = None,
 ) -> Side:
     """Read one side.
 
@@ -62,6 +64,7 @@ def read_side(
         own: Metrics of the user's own, which score its answers besides.
         thinking: How thinking is parted from predictions; None: by the tags of all models. Of a run's variant it is as
             it was when that was scored.
+        id_column: Which column of a file has its ids; None: the first that it has of those that are known.
 
     Raises:
         RunDirectoryError: There is no such side, or it cannot be read.
@@ -71,11 +74,17 @@ def read_side(
     """
     with reading(path, ComparisonError, "see docs/compare.md for what a side may be"):
         settings = MetricSettings(tokenizer=tokenizer, thinking=thinking or Thinking(OF_MODELS))
-        side = replace(_read_side(path, metrics, filter_name, settings), place=path)
+        side = replace(_read_side(path, metrics, filter_name, id_column, settings), place=path)
     return with_own(side, path, own)
 
 
-def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | None, settings: MetricSettings) -> Side:
+def _read_side(
+    path: Path,
+    metrics: Sequence[str] | None,
+    filter_name: str | None,
+    id_column: str | None,
+    settings: MetricSettings,
+) -> Side:
     _refuse_refused(path)
     _refuse_looked_at(path)
     if path.is_dir() and (path / "results.jsonl").is_file():
@@ -87,14 +96,17 @@ def _read_side(path: Path, metrics: Sequence[str] | None, filter_name: str | Non
         return _logged(path, log, metrics, settings)
     if content.whole and not content.rows:
         raise ComparisonError(f"{path} holds {some(content.whole)}, and is no log of a tool that is known")
-    side = _of_rows(path, content.rows, metrics, settings)
+    side = _of_rows(path, content.rows, metrics, id_column, settings)
     return replace(side, notes=(*content.notes, *side.notes))
 
 
-def _of_rows(path: Path, rows: Rows, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
+def _of_rows(
+    path: Path, rows: Rows, metrics: Sequence[str] | None, id_column: str | None, settings: MetricSettings
+) -> Side:
     """Lines of scores or of predictions, with ids or without."""
     if not rows or has_ids(rows):
-        return _file(path, with_ids(str(path), rows), metrics, settings)
+        side = _file(path, with_ids(str(path), rows, id_column), metrics, settings)
+        return replace(side, id_columns=tuple(dict.fromkeys(filter(None, (id_column, *id_columns(rows))))))
     lines = numbered(rows)
     # prompts count too, though with templates: rows without ids are paired only if their prompts are exactly equal
     texts = read_texts(str(path), lines) or ()
@@ -105,7 +117,12 @@ def _of_rows(path: Path, rows: Rows, metrics: Sequence[str] | None, settings: Me
 
 def _file(path: Path, lines: Rows, metrics: Sequence[str] | None, settings: MetricSettings) -> Side:
     texts = read_texts(str(path), lines)
-    side = _scores(path, lines, metrics) if texts is None else _predictions(path.stem, texts, metrics, settings)
+    if texts is None:
+        side = _scores(path, lines, metrics)
+    else:
+        side = _predictions(path.stem, texts, metrics, settings)
+        beside = not_compared(path.stem, numbers_beside(lines), "its lines")
+        side = replace(side, notes=(*beside, *side.notes))
     by_id = {str(line["id"]): line for line in lines}
     return replace(_knowing(side, {row: of_row(line) for row, line in by_id.items()}), lines=by_id)
 
@@ -351,19 +368,29 @@ def _logged(path: Path, log: Log, metrics: Sequence[str] | None, settings: Metri
     """The log's own metrics, or ours computed on its answers if it lacks one of those that are asked for."""
     name = log.name or path.stem
     own = list(log.metrics)
+    asked = _spelled(own if metrics is None else metrics)
     if log.texts and (log.answers_alone or (metrics and not set(metrics) <= set(own))):
         side = _predictions(name, log.texts, metrics, settings)
+        beside = not_compared(name, [metric for metric in own if metric in asked], "the log")
+        side = replace(side, notes=(*beside, *side.notes))
     else:
-        asked = _spelled(own if metrics is None else metrics)
         wanted = [metric for metric in own if metric in asked]
         _refuse_none(path, wanted, own, "" if log.texts else "; its answers are no texts that --metrics could score")
         texts = log.texts
         examples = (lambda: examples_of(texts)) if texts else None
         side = Side(name, scores_of(path, log.values), {metric: log.metrics[metric] for metric in wanted})
         side = replace(side, examples=examples)
-    side = replace(side, notes=(*log.notes, *side.notes), filtered=log.filtered, thinking=settings.thinking)
     side = replace(
-        side, kind=f"a log of {log.tool}", repeated=log.repeated, no_ids=log.no_ids, lines=log.lines, logged=True
+        side,
+        kind=f"a log of {log.tool}",
+        notes=(*log.notes, *side.notes),
+        filters=log.filters,
+        id_columns=(log.id_column,) if log.id_column else (),
+        repeated=log.repeated,
+        no_ids=log.no_ids,
+        lines=log.lines,
+        logged=True,
+        thinking=settings.thinking,
     )
     side = _knowing(side, {t.id: document("" if t.prompt else t.question, t.reference) for t in log.texts})
     return _knowing(side, log.known)

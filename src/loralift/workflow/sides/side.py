@@ -36,7 +36,9 @@ class Side:
         documents: Id to what the side knows of the document and of how it was asked: its ``question``, ``reference``
             and ``ALL_REFERENCES``, its ``doc_hash``, and what `loralift.workflow.sides.asked` found.
         notes: What was chosen or left out when reading it, one sentence each.
-        filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
+        filters: The filters that its log has lines of, the one that was taken first; empty where it names none.
+        id_columns: The columns by which the rows of its file could be known, the one that was taken first; empty where
+            it is of another kind, or has none.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
         every_turn: Whether its rows are turns of conversations, each conversation one observation.
         run: Its run's run.json, if it is of a run.
@@ -62,7 +64,8 @@ class Side:
     primary: str | None = None
     documents: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    filtered: bool = False
+    filters: tuple[str, ...] = ()
+    id_columns: tuple[str, ...] = ()
     repeated: bool | None = None
     every_turn: bool = False
     run: Mapping[str, Any] | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loralift.workflow.compare_inputs import compare_sides
 from loralift.workflow.sides.reading import read_side
 from tests.workflow.sides.logs.read import HERE, changed, mean, refused, verdict
 
@@ -40,6 +41,31 @@ def test_the_successes_say_which_side_of_the_threshold_is_better(tmp_path: Path)
             case["metricsData"][1]["name"] = "accuracy"
 
     assert read_side(changed(tmp_path, ERRORS, renamed), None).metrics["accuracy"].higher_is_better is False
+
+
+def test_another_judge_another_threshold_or_strictness_is_told(tmp_path: Path) -> None:
+    def judged(document: Any) -> None:
+        for case in cases(document):
+            case["metricsData"][0].update(evaluationModel="gpt-4.1-mini", threshold=0.5, strictMode=True)
+
+    comparison, _ = compare_sides(BASE, changed(tmp_path, HERE / "deepeval" / "mine.json", judged))
+    told = {row.metric: row.warnings for row in comparison.rows}
+    plain, other = "tool:deepeval", "judge gpt-4.1-mini, strict True"
+    assert f"The two sides made it differently: {plain}, and {plain}|{other}." in told["Exact Match"]
+    bars = f"{plain}|Exact Match: threshold 1.0, and {plain}|Exact Match: threshold 0.5, {other}."
+    assert f"The two sides made it differently: {bars}" in told["pass"]
+    comparison, _ = compare_sides(BASE, HERE / "deepeval" / "mine.json")
+    assert not any("made it differently" in warning for row in comparison.rows for warning in row.warnings)
+
+
+def test_what_deepeval_does_not_say_of_a_metric_is_not_made_up(tmp_path: Path) -> None:
+    def older(document: Any) -> None:
+        for case in cases(document):
+            for name in ("strictMode", "threshold"):
+                case["metricsData"][0].pop(name)
+
+    side = read_side(changed(tmp_path, BASE, older), None)
+    assert [info.signature for info in side.metrics.values()] == ["tool:deepeval", "tool:deepeval|Exact Match"]
 
 
 def cases(document: Any) -> Any:

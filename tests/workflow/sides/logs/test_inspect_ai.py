@@ -87,6 +87,48 @@ def test_another_solver_or_stop_string_is_another_question(tmp_path: Path) -> No
         compare_sides(MINE, changed(tmp_path, other))
 
 
+def graders(tmp_path: Path, roles: object, *scorers: dict[str, Any]) -> list[str]:
+    """The signatures of a log whose two scorers are these."""
+
+    def other(document: Any) -> None:
+        document["eval"] |= {"model_roles": roles, "scorers": list(scorers)}
+        for sample in document["samples"]:
+            one, two = sample["scores"].values()
+            sample["scores"] = {"model_graded_qa": one, "model_graded_qa1": two}
+        document["results"] = {"scores": []}
+
+    side = read_side(changed(tmp_path, other), None)
+    return [info.signature.removeprefix("tool:inspect_ai|version:0.3.285|") for info in side.metrics.values()]
+
+
+def test_the_models_that_judge_stand_in_the_signature(tmp_path: Path) -> None:
+    """As `model_roles` and `scorers` of an `EvalSpec` have them; what only reaches a model does not count."""
+    grader = {"model": "openai/gpt-4o", "config": {}, "base_url": "http://there", "args": {"key": "secret"}}
+    plain = {"name": "model_graded_qa", "options": {}}
+    mini = {"name": "model_graded_qa", "options": {"model": "openai/gpt-4.1-mini"}}
+    assert graders(tmp_path, {"grader": grader}, plain, mini) == [
+        'roles:{"grader": ["openai/gpt-4o"]}',
+        '{"model": "openai/gpt-4.1-mini"}|roles:{"grader": ["openai/gpt-4o"]}',
+    ]
+    hot = {**grader, "config": {"temperature": 1.0, "max_retries": 3, "top_p": None}}
+    assert (
+        graders(tmp_path, {"grader": [grader, hot]}, plain, plain)
+        == ['roles:{"grader": ["openai/gpt-4o", {"model": "openai/gpt-4o", "temperature": 1.0}]}'] * 2
+    )
+    own = "graded by the evaluated model, toy/base"
+    other = {"name": "model_graded_qa", "options": {"model_role": {"name": "critic", "required": False}}}
+    assert graders(tmp_path, None, plain, mini) == [own, '{"model": "openai/gpt-4.1-mini"}']
+    assert graders(tmp_path, {"grader": grader}, other, plain)[0].endswith(own)
+
+
+def test_another_grader_is_told(tmp_path: Path) -> None:
+    path = changed(tmp_path, lambda document: document["eval"].update(model_roles={"grader": {"model": "openai/o3"}}))
+    comparison, _ = compare_sides(MINE, path)
+    assert all(any("made it differently" in warning for warning in row.warnings) for row in comparison.rows)
+    comparison, _ = compare_sides(MINE, BASE)
+    assert not any("made it differently" in warning for row in comparison.rows for warning in row.warnings)
+
+
 def test_what_the_letters_do_not_say_is_left_out_or_refused(tmp_path: Path) -> None:
     def other(document: Any) -> None:
         for number, sample in enumerate(document["samples"]):

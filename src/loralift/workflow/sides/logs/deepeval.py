@@ -1,8 +1,9 @@
 """Test runs of DeepEval (``DEEPEVAL_RESULTS_FOLDER``, or ``.deepeval/.latest_run_full.json``).
 
 ``testCases`` has one entry a test: ``name``, ``input``, ``actualOutput``, ``expectedOutput``, ``success``, and in
-``metricsData`` of each metric its ``score``, ``threshold`` and ``success``, or an ``error``. A metric says by its
-success which side of the threshold is the better one, whatever its name.
+``metricsData`` of each metric its ``score``, ``threshold`` and ``success``, or an ``error``, besides
+``evaluationModel`` (who judged, where a model did) and ``strictMode`` (whether scores are 0 and 1 alone). A metric says
+by its success which side of the threshold is the better one, whatever its name.
 """
 
 from __future__ import annotations
@@ -38,8 +39,11 @@ def _read(content: Content, chosen: str | None) -> Log:
     names = dict.fromkeys(str(one["name"]) for of in found for one in of)
     if PASS in names:
         raise ComparisonError(f"{place}: a metric must not be called {PASS}, as the success of a test is here")
-    infos = {name: _info(place, name, [one for of in found for one in of if one["name"] == name]) for name in names}
-    return log_of(content, "DeepEval", samples, {**infos, PASS: graded(PASS, SIGNATURE)})
+    ones = {name: [one for of in found for one in of if one["name"] == name] for name in names}
+    infos = {name: _info(place, name, of) for name, of in ones.items()}
+    bars = [f"{name}: {_made(ones[name], bar=True)}".rstrip(": ") for name in sorted(ones)]
+    infos[PASS] = graded(PASS, "|".join([SIGNATURE, *bars]))
+    return log_of(content, "DeepEval", samples, infos)
 
 
 def _metrics(place: str, case: Row) -> Iterator[Row]:
@@ -73,7 +77,7 @@ def _info(place: str, name: str, ones: Sequence[Mapping[str, object]]) -> Metric
         score, threshold, passed = one.get("score"), one.get("threshold"), one.get("success")
         if is_number(score) and is_number(threshold) and score != threshold and isinstance(passed, bool):
             shown.add(passed == (float(str(score)) > float(str(threshold))))
-    info = column_info(name, SIGNATURE)
+    info = column_info(name, "|".join(filter(None, (SIGNATURE, _made(ones)))))
     if len(shown) > 1:
         raise ComparisonError(
             f"{place}: tests succeed on both sides of the threshold of {name}, so no direction is sure"
@@ -81,6 +85,16 @@ def _info(place: str, name: str, ones: Sequence[Mapping[str, object]]) -> Metric
     better = shown.pop() if shown else info.higher_is_better
     # a name like one of our metrics does not make it one, where it is passed the other way round
     return info if better == info.higher_is_better else replace(info, low=None, high=None, higher_is_better=better)
+
+
+def _made(ones: Sequence[Row], bar: bool = False) -> str:
+    """How a metric was made: by which judge, whether strictly, and, if that counts, above which threshold."""
+    found: list[str] = []
+    for key, name in (("threshold", "threshold"), ("evaluationModel", "judge"), ("strictMode", "strict")):
+        values = {str(one[key]) for one in ones if one.get(key) not in (None, "") and one[key] is not False}
+        if values and (bar or key != "threshold"):
+            found.append(f"{name} {', '.join(sorted(values))}")
+    return ", ".join(found)
 
 
 TOOL = Tool(is_log=_is_log, read=_read)

@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import count, takewhile
 from typing import Any
 
 from loralift.comparison import repeat_id
@@ -43,6 +43,9 @@ _OF_THE_CONNECTION = frozenset(
 )
 """Settings of `GenerateConfig` that say how the model is reached, and nothing of what it answers."""
 
+_GRADED_BY_A_MODEL = ("model_graded_qa", "model_graded_fact")
+"""Scorers that ask the model in the role ``grader``, and the evaluated one where the role has none."""
+
 
 def _is_log(content: Content) -> bool:
     whole = content.whole
@@ -63,7 +66,11 @@ def _read(content: Content, chosen: str | None) -> Log:
         for row, of in zip(rows, scores, strict=True)
     ]
     version = str((told.get("packages") or {}).get("inspect_ai", ""))
-    infos = {name: _info(name, letters[name] is True, told, version) for name in kept}
+    scorers = _scorers(told)
+    infos = {
+        name: _info(name, letters[name] is True, scorers.get(name.partition("/")[0], {}), told, version)
+        for name in kept
+    }
     log = log_of(
         content,
         f"Inspect {version}".strip(),
@@ -107,6 +114,15 @@ def _whole(place: str, value: Any, apart: Row) -> Any:
     if isinstance(value, Mapping):
         return {name: _whole(place, of, apart) for name, of in value.items()}
     return [_whole(place, of, apart) for of in value] if isinstance(value, list) else value
+
+
+def _scorers(told: Row) -> dict[str, Row]:
+    """The scorers under the names that their scores have: of several with one name Inspect numbers the further ones."""
+    found: dict[str, Row] = {}
+    for scorer in told.get("scorers") or ():
+        names = (f"{scorer.get('name')}{number or ''}" for number in count())
+        found[next(name for name in names if name not in found)] = scorer
+    return found
 
 
 def _scores(row: Row) -> dict[str, Any]:
@@ -178,11 +194,31 @@ def _how(row: Row, header: Row, config: Row) -> Known:
     return known
 
 
-def _info(name: str, letters: bool, told: Row, version: str) -> MetricInfo:
-    scorer: Row = next((of for of in told.get("scorers") or () if of.get("name") == name.partition("/")[0]), {})
+def _info(name: str, letters: bool, scorer: Row, told: Row, version: str) -> MetricInfo:
     options = json.dumps(scorer["options"], sort_keys=True) if scorer.get("options") else ""
-    signature = "|".join(filter(None, ("tool:inspect_ai", version and f"version:{version}", options)))
+    parts = ("tool:inspect_ai", version and f"version:{version}", options, *_judges(scorer, told))
+    signature = "|".join(filter(None, parts))
     return graded(name, signature) if letters else column_info(name, signature)
+
+
+def _judges(scorer: Row, told: Row) -> Iterator[str]:
+    """The models that a scorer may have asked: those in roles, or the evaluated one."""
+    roles = told.get("model_roles") or {}
+    if roles:
+        said = {role: [_model(one) for one in (of if isinstance(of, list) else [of])] for role, of in roles.items()}
+        yield f"roles:{json.dumps(said, sort_keys=True)}"
+    options = scorer.get("options") or {}
+    role = options.get("model_role", "grader")
+    role = role.get("name") if isinstance(role, Mapping) else role
+    if scorer.get("name") in _GRADED_BY_A_MODEL and not options.get("model") and role not in roles:
+        yield f"graded by the evaluated model, {told.get('model')}"
+
+
+def _model(of: Row) -> object:
+    """A model in a role: its name, and the settings of its calls where there are any."""
+    config = of.get("config") or {}
+    kept = {name: value for name, value in config.items() if value is not None and name not in _OF_THE_CONNECTION}
+    return {"model": of.get("model"), **kept} if kept else of.get("model")
 
 
 def _notes(content: Content, header: Row, rows: Sequence[Row], left: Sequence[str]) -> Iterator[str]:

@@ -60,8 +60,9 @@ def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -
         listed = row.get("metrics")
         if listed is not None and not (isinstance(listed, list) and all(isinstance(one, str) for one in listed)):
             raise ComparisonError(f"{name}, row {number}: metrics must be a list of names, got {shown(listed)}")
-    kept, notes = _of_one_filter(name, rows, chosen)
-    ids = _ids(kept)
+    kept, filters, notes = _of_one_filter(name, rows, chosen)
+    signature = "|".join([SIGNATURE, *(f"filter:{taken}" for taken in filters[:1])])
+    column, ids = _ids(kept)
     names = list(dict.fromkeys(metric for row in kept for metric in row.get("metrics") or _numeric(row)))
     single = [metric for metric in names if any(is_number(row.get(metric)) for row in kept)]
     if left := [metric for metric in names if metric not in single]:
@@ -83,17 +84,18 @@ def read_sample_log(name: str, rows: Sequence[Row], chosen: str | None = None) -
         tool="lm-evaluation-harness",
         name="",
         values=values,
-        metrics={name: column_info(name, SIGNATURE) for name in values[0] if name != "id"},
+        metrics={name: column_info(name, signature) for name in values[0] if name != "id"},
         texts=whole if len(whole) == len(kept) else (),
         known=known,
         notes=tuple(notes),
         lines={row_id: of for row_id, row in by_id.items() if isinstance(of := row.get("doc"), Mapping)},
-        filtered=True,
+        filters=filters,
+        id_column=column,
     )
 
 
-def _of_one_filter(name: str, rows: Sequence[Row], chosen: str | None) -> tuple[list[Row], list[str]]:
-    """The lines of one filter, and what there was to choose from."""
+def _of_one_filter(name: str, rows: Sequence[Row], chosen: str | None) -> tuple[list[Row], tuple[str, ...], list[str]]:
+    """The lines of one filter, all filters' names, that one's first, and a note on what there was to choose from."""
     filters = list(dict.fromkeys(str(row["filter"]) for row in rows if "filter" in row))
     if chosen is not None and chosen not in filters:
         raise UsageError(f"{name}: " + wrong_argument("--filter", f"one of {', '.join(filters) or 'none'}", chosen))
@@ -101,21 +103,22 @@ def _of_one_filter(name: str, rows: Sequence[Row], chosen: str | None) -> tuple[
         taken = chosen or filters[0]
         others = [other for other in filters if other != taken]
         note = f"{name}: the filter {taken!r} is taken, not {', '.join(others)}; --filter chooses another."
-        return [row for row in rows if str(row.get("filter")) == taken], [note] if others else []
+        return [row for row in rows if str(row.get("filter")) == taken], (taken, *others), [note] if others else []
     # logs of 2024 and before do not name the filter, but write the first one's lines first
     first = {str(row["doc_id"]): row for row in reversed(rows)}
     kept = [row for row in rows if first[str(row["doc_id"])] is row]
     note = f"{name}: of several lines of one doc_id, the first filter's, the first is taken."
-    return kept, [note] if len(kept) < len(rows) else []
+    return kept, (), [note] if len(kept) < len(rows) else []
 
 
-def _ids(rows: Sequence[Row]) -> list[str]:
+def _ids(rows: Sequence[Row]) -> tuple[str, list[str]]:
+    """The column of the ids, and each row's."""
     documents = [row["doc"] if isinstance(row.get("doc"), Mapping) else {} for row in rows]
     for column in IDS:
         own = [document.get(column) for document in documents]
         if all(isinstance(i, str | int) and not isinstance(i, bool) for i in own) and len(set(own)) == len(own):
-            return [str(i) for i in own]
-    return [str(row["doc_id"]) for row in rows]
+            return column, [str(i) for i in own]
+    return "doc_id", [str(row["doc_id"]) for row in rows]
 
 
 def _numeric(row: Row) -> list[str]:

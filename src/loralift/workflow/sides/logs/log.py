@@ -33,7 +33,9 @@ class Log:
             `loralift.workflow.sides.asked`.
         notes: What was chosen and what was left out, one sentence each.
         lines: Id to further columns of the document.
-        filtered: Whether a filter was chosen, as in lm-evaluation-harness's logs.
+        filters: The filters of lm-evaluation-harness whose lines it has, the one that was taken first; empty where
+            none is named.
+        id_column: The column of the data that its ids are of, where it chose one.
         repeated: Whether questions were answered several times, under ids like ``q7#2``; None: not known.
         no_ids: Where the rows have no ids but their positions: the sentence that refuses it.
         answers_alone: Whether the tool writes no scores into such a file, so that the answers are scored here.
@@ -47,7 +49,8 @@ class Log:
     known: Mapping[str, Known]
     notes: tuple[str, ...] = ()
     lines: Mapping[str, Row] = field(default_factory=dict)
-    filtered: bool = False
+    filters: tuple[str, ...] = ()
+    id_column: str = ""
     repeated: bool | None = None
     no_ids: str = ""
     answers_alone: bool = False

@@ -15,6 +15,7 @@ from loralift.workflow.external_formats import (
     Row,
     Texts,
     has_ids,
+    id_columns,
     numbered,
     references_of,
     with_ids,
@@ -51,7 +52,8 @@ def _read(content: Content, chosen: str | None) -> Log:
     samples = [_sample(f"{place}, row {at}", row) for at, row in enumerate(lines, start=1)]
     names = dict.fromkeys(name for sample in samples for name in sample.values)
     infos = {name: column_info(name, SIGNATURE) for name in names}
-    return log_of(content, "MLflow", samples, infos, no_ids="" if known else without_ids(place, rows))
+    ids = {"id_column": id_columns(rows)[0]} if known else {"no_ids": without_ids(place, rows)}
+    return log_of(content, "MLflow", samples, infos, **ids)
 
 
 def _sample(place: str, row: Row) -> Sample:

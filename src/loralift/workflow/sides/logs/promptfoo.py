@@ -21,6 +21,7 @@ from loralift.workflow.sides.side import document
 PASS, SCORE = "pass", "score"
 ERROR = 2
 EQUALS = "equals"
+POSITION = "testIdx"
 
 
 def _is_log(content: Content) -> bool:
@@ -37,14 +38,14 @@ def _read(content: Content, chosen: str | None) -> Log:
     if len(asked) > 1:
         said = some(sorted(f"prompt {at} of {provider}" for at, provider in asked))
         raise ComparisonError(f"{place} holds several sides ({said}): write one a file, as by --filter-providers")
-    ids, settings = _ids(places, rows), _settings(whole)
+    (column, ids), settings = _ids(places, rows), _settings(whole)
     samples = [_sample(*of, settings) for of in zip(places, ids, rows, strict=True)]
     signature = "|".join(filter(None, ("tool:promptfoo", version and f"version:{version}")))
     names = dict.fromkeys(name for sample in samples for name in sample.values)
     infos = {name: column_info(name, signature) for name in names}
     infos[PASS] = graded(PASS, signature)
     tool = f"promptfoo {version}".strip()
-    return log_of(content, tool, samples, infos, name=next(iter(asked))[1] if asked else "")
+    return log_of(content, tool, samples, infos, name=next(iter(asked))[1] if asked else "", id_column=column)
 
 
 def _provider(place: str, row: Row) -> str:
@@ -52,13 +53,13 @@ def _provider(place: str, row: Row) -> str:
     return str(provider.get("label") or provider.get("id"))
 
 
-def _ids(places: Sequence[str], rows: Sequence[Row]) -> list[str]:
-    """The tests' own ids, of their variables or metadata; else their positions."""
+def _ids(places: Sequence[str], rows: Sequence[Row]) -> tuple[str, list[str]]:
+    """The tests' own ids, of their variables or metadata, and by what name; else their positions."""
     for column in IDS:
         own = [{**(row.get("vars") or {}), **(row.get("metadata") or {})}.get(column) for row in rows]
         if all(map(is_id, own)) and len(set(map(str, own))) == len(own):
-            return list(map(str, own))
-    return [str(wanted(place, row, "testIdx", int)) for place, row in zip(places, rows, strict=True)]
+            return column, list(map(str, own))
+    return POSITION, [str(wanted(place, row, POSITION, int)) for place, row in zip(places, rows, strict=True)]
 
 
 def _settings(whole: Row) -> Known:
