@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from peft.tuners.lora.layer import ParamWrapper
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
@@ -19,6 +20,9 @@ from loralift.generation.model.build import Limit, bounded
 from loralift.generation.model.held import LFS
 from loralift.generation.model.loading import loading
 from loralift.generation.model.quiet import quiet_loading
+
+ALONE = "evaluate each in a run of its own, the second with --base-from the first, and pair them by `loralift compare`"
+"""What to do with adapters that PEFT cannot hold in one model."""
 
 _PROOF = "loralift_proof"
 
@@ -142,16 +146,44 @@ def largest_b(tensors: Tensors) -> float | None:
     return max((float(tensor.abs().max()) for tensor in _half(tensors, _UP)), default=None)
 
 
-def verify_loaded(argument: str, model: Any, adapter_name: str, tensors: Tensors, skip: Iterable[str]) -> None:
-    """Check that every adapter tensor in memory equals the file's, cast to the dtype it has in memory.
+def verify_loaded(
+    argument: str, model: Any, adapter_name: str, tensors: Tensors, skip: Iterable[str], unplaced: Iterable[str] = ()
+) -> None:
+    """Check that the adapter's tensors in memory are those of its file, cast to the dtype that they have in memory.
+
+    An adapter before it may have changed the layers into which PEFT would put it, and PEFT leaves out what finds no
+    place, or computes it otherwise.
+
+    Args:
+        argument: For the message.
+        model: The PeftModel.
+        adapter_name: Its name in PEFT.
+        tensors: The adapter's file.
+        skip: Keys of the file that are weights of the base.
+        unplaced: Keys of the file that PEFT says it did not load.
 
     Raises:
-        AdapterError: One differs.
+        AdapterError: One differs, has no place, or is in memory alone; or a layer is not of the adapter's own kind.
     """
     loaded = _adapter_state(model, adapter_name)
-    shared = (loaded.keys() & tensors.keys()) - set(skip)
+    own = tensors.keys() - set(skip)
+    missing, unfilled = own - loaded.keys(), loaded.keys() - tensors.keys()
+    # both: PEFT converted the keys, as check_fit proved, and says itself what found no place
+    lost = sorted(own & {*unplaced} or (() if missing and unfilled else missing | unfilled))
+    if lost:
+        raise AdapterError(
+            f"`{argument}` was not loaded as it is: {len(lost)} tensors found no place beside the adapters before it "
+            f"({some(lost, 2)}): {ALONE}"
+        )
+    if wrapped := _foreign_layers(model, adapter_name):
+        raise AdapterError(
+            f"`{argument}` would not be computed as it is: another adapter's target_parameters changed {len(wrapped)} "
+            f"of its layers ({some(wrapped, 2)}): {ALONE}"
+        )
     differ = sorted(
-        key for key in shared if not torch.equal(loaded[key], tensors[key].to(loaded[key].device, loaded[key].dtype))
+        key
+        for key in loaded.keys() & own
+        if not torch.equal(loaded[key], tensors[key].to(loaded[key].device, loaded[key].dtype))
     )
     if differ:
         raise AdapterError(
@@ -198,6 +230,21 @@ def _plain_tensor(item: tuple[object, object]) -> bool:
 def _plain_floats(tensor: torch.Tensor) -> bool:
     """Whether a tensor is not quantised; float8 and integers need scales, which are kept elsewhere."""
     return bool(tensor.is_floating_point()) and tensor.element_size() > 1
+
+
+def _foreign_layers(model: Any, adapter_name: str) -> list[str]:
+    """Layers of an adapter that PEFT made for the ``target_parameters`` of another one.
+
+    They add the update to a copy of the weight, which rounds otherwise, and leave out a ``lora_bias``.
+    """
+    own = getattr(model.peft_config[adapter_name], "target_parameters", None) or ()
+    found = []
+    for name, module in model.named_modules():
+        if isinstance(module, ParamWrapper) and adapter_name in module.lora_A:
+            parameter = f"{name.replace('.base_layer', '')}.{module.parameter_name}"
+            if not parameter.endswith(tuple(f".{one}" for one in own)):
+                found.append(name)
+    return found
 
 
 def _half(tensors: Tensors, parts: tuple[str, ...]) -> list[torch.Tensor]:

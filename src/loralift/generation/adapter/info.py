@@ -65,6 +65,7 @@ class AdapterInfo:
         ignored_settings: Settings of a newer PEFT that this one does not know.
         numbers: By which it may differ from others of its training: its step, and its configuration's numbers.
         drawn: Whether its file lacks its projections, so that PEFT draws them anew from a seed.
+        entangled: Its setting, of ``kinds.ENTANGLED``, with which it cannot be taken out of the model and put in again.
     """
 
     name: str
@@ -88,6 +89,7 @@ class AdapterInfo:
     ignored_settings: tuple[str, ...] = ()
     numbers: Mapping[str, float] = dataclasses.field(default_factory=dict)
     drawn: bool = False
+    entangled: str | None = None
 
     @property
     def argument(self) -> str:
@@ -119,8 +121,7 @@ def inspect_adapter(
         AdapterError: There is no such adapter, it does not fit, or its weights act on nothing.
         UsageError: The name cannot be a variant's.
     """
-    argument = f"--adapter {name}={path}"
-    _refuse_unusable(name, path)
+    argument = _argument(name, path)
     folder, commit = _find(argument, path, revision)
     raw, config = _read_config(argument, folder, base_config)
     tensors = _read_weights(argument, folder)
@@ -149,6 +150,7 @@ def inspect_adapter(
         ignored_settings=_ignored_settings(raw),
         numbers=training.numbers_of(folder, raw),
         drawn=getattr(config, "save_projection", True) is False,
+        entangled=kinds.entangled(config, base_config, tensors),
     )
 
 
@@ -159,10 +161,12 @@ def _find(argument: str, path: str, revision: str | None) -> tuple[Path, str | N
     return folder, commit
 
 
-def _refuse_unusable(name: str, path: str) -> None:
+def _argument(name: str, path: str) -> str:
+    """What the user wrote, for messages; a name that cannot be a variant's is refused."""
     if name == BASE or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is None:
         allowed = f"NAME=PATH with a name of letters, digits and . _ - that is not {BASE!r}"
         raise UsageError(wrong_argument("--adapter", allowed, f"{name}={path}"))
+    return f"--adapter {name}={path}"
 
 
 def hash_adapter(folder: Path) -> str:

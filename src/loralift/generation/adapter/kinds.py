@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 LOOPED = ("LORA", "ADALORA", "LOHA", "LOKR")
@@ -26,6 +26,14 @@ ONE_A_RUN: Mapping[str, str] = {
     "TRAINABLE_TOKENS": "PEFT wraps the same embeddings once an adapter and refuses the second",
 }
 """Types of which a run has a single adapter, and why."""
+
+TIED, TOKENS = "ensure_weight_tying", "trainable_token_indices"
+
+ENTANGLED: Mapping[str, str] = {
+    TIED: "PEFT ties its layers only where no adapter was before, not when it is put into the model again",
+    TOKENS: "the others have none, and PEFT puts none of them into the model while the embeddings are wrapped for it",
+}
+"""Settings with which an adapter cannot be taken out of the model and put in again, and why; see ``not_again``."""
 
 MADE_ON_CPU = ("BOFT", "UNILORA")
 """Types whose layers PEFT cannot build without numbers; those that it computes are of the adapter, not of the base."""
@@ -75,6 +83,31 @@ def refusal(kind: object) -> str | None:
     if why is None:
         return f"must be of a type that was tested ({', '.join(TYPES)}), got peft_type {kind!r}"
     return f"cannot be evaluated, got peft_type {kind!r}: {why}"
+
+
+def entangled(config: Any, base_config: Any, keys: Iterable[str]) -> str | None:
+    """Which setting of ENTANGLED acts in an adapter; None where none does.
+
+    Args:
+        config: The adapter's PEFT configuration.
+        base_config: The base's transformers configuration.
+        keys: Names of the tensors in its file.
+    """
+    embeddings = any(name in key for key in keys for name in ("embed_tokens", "lm_head"))
+    configs = (base_config, base_config.get_text_config())
+    tied = embeddings and any(getattr(one, "tie_word_embeddings", False) for one in configs)
+    found = (setting for setting in ENTANGLED if getattr(config, setting, None) and (setting != TIED or tied))
+    return next(found, None)
+
+
+def not_again(setting: str | None, settings: Iterable[str | None]) -> str | None:
+    """Why an adapter cannot be put into the model again among others; None where it can.
+
+    Args:
+        setting: Of ENTANGLED, the adapter's own.
+        settings: Those of all adapters of the run.
+    """
+    return None if setting is None or set(settings) == {TOKENS} else ENTANGLED[setting]
 
 
 def refused_setting(raw: Mapping[str, Any]) -> str | None:

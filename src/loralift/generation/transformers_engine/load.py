@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ AT_ONCE = 4
 PEFT goes through all adapters in the model whenever one is added or switched, so that a hundred would take a hundred
 times a hundred steps, and their memory. What is put in again is compared with what was proved.
 """
+
+SAVE_AGAIN = "save it again with save_pretrained"
+BESIDE = f"its files are whole, so PEFT may not take it beside the others: {fit.ALONE}"
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
@@ -131,12 +135,11 @@ def load_model(
     for number, info in enumerate(infos):
         adapter = LoadedAdapter(info, f"loralift_{number}")
         with about_adapter(info.name):
-            what = f"`{info.argument}` cannot be loaded"
-            with loading(what, AdapterError, "save it again with save_pretrained"):
+            remedy = BESIDE if number else SAVE_AGAIN
+            with loading(f"`{info.argument}` cannot be loaded", AdapterError, remedy):
                 model = _add_adapter(model, adapter)
             model.eval().requires_grad_(False)
-            what = f"`{info.argument}` cannot be run"
-            with loading(what, AdapterError, "save it again with save_pretrained"):
+            with loading(f"`{info.argument}` cannot be run", AdapterError, remedy):
                 _check_effect(model, base, plain, adapter)
             if len(infos) > AT_ONCE:
                 _keep_only(model, adapter.key)
@@ -145,13 +148,19 @@ def load_model(
 
 
 def _refuse_sharing(infos: Sequence[AdapterInfo]) -> None:
-    """Refuse several adapters of a type of which a model can hold a single one."""
-    for info in infos[1:]:
-        if why := kinds.ONE_A_RUN.get(info.peft_type):
-            raise AdapterError(
-                f"`{info.argument}` must be the only adapter of its run, being a {info.peft_type}: {why}; evaluate "
-                "each in a run of its own, and pair them by `loralift compare`"
-            )
+    """Refuse several adapters of a type of which a model can hold a single one, and those that it cannot take again."""
+    for number, info in enumerate(infos):
+        with about_adapter(info.name):
+            if number and (why := kinds.ONE_A_RUN.get(info.peft_type)):
+                raise AdapterError(
+                    f"`{info.argument}` must be the only adapter of its run, being a {info.peft_type}: {why}; "
+                    f"{fit.ALONE}"
+                )
+            if len(infos) > AT_ONCE and (why := kinds.not_again(info.entangled, [one.entangled for one in infos])):
+                raise AdapterError(
+                    f"`{info.argument}` must be in a run of at most {AT_ONCE} adapters, having {info.entangled}: "
+                    f"{why}; {fit.ALONE}"
+                )
 
 
 def bring(model: Any, adapter: LoadedAdapter) -> None:
@@ -162,7 +171,7 @@ def bring(model: Any, adapter: LoadedAdapter) -> None:
         adapter: One of those that it was loaded with.
 
     Raises:
-        AdapterError: Its files are no longer those that were proved.
+        AdapterError: Its files are no longer those that were proved, or in memory it is not what they hold.
     """
     info = adapter.info
     if adapter.key in model.peft_config:
@@ -176,8 +185,14 @@ def bring(model: Any, adapter: LoadedAdapter) -> None:
                 f"`{info.argument}` was written to after the run began: evaluate a copy of the folder, or wait until "
                 "its training has ended"
             )
-        with loading(what, AdapterError, "put back its files; --resume then goes on with the run"):
-            _add_adapter(model, adapter)
+        try:
+            with loading(what, AdapterError, BESIDE):
+                _add_adapter(model, adapter)
+        except AdapterError:
+            # PEFT lists it already: the next call would take it to be in the model
+            with suppress(Exception):
+                model.delete_adapter(adapter.key)
+            raise
         model.eval()
         _keep_only(model, adapter.key)
 
@@ -302,11 +317,12 @@ def _add_adapter(model: Any, adapter: LoadedAdapter) -> Any:
         state = {name.replace(".base_layer.", "."): tensor for name, tensor in inside.state_dict().items()}
         fit.verify_base_weights(argument, state, tensors, info.base_weights)
     device = str(model.device)
+    unplaced: Sequence[str] = ()
     if isinstance(model, PeftModel):
-        model.load_adapter(info.path, adapter.key, torch_device=device)
+        unplaced = model.load_adapter(info.path, adapter.key, torch_device=device).unexpected_keys
     else:
         model = PeftModel.from_pretrained(model, info.path, adapter.key, torch_device=device)
-    fit.verify_loaded(argument, model, adapter.key, tensors, info.base_weights)
+    fit.verify_loaded(argument, model, adapter.key, tensors, info.base_weights, unplaced)
     return model
 
 

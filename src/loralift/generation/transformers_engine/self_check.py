@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from loralift.errors import ModelError, first_line
+from loralift.errors import AdapterError, ModelError, first_line
 from loralift.generation.adapter import kinds
 from loralift.generation.base import Decoding, GenerationSettings
 from loralift.generation.transformers_engine import fallback
@@ -113,6 +113,8 @@ def _check_loop(loaded: Loaded, capability: Capability, rows: _Rows) -> Capabili
             if not differs <= _tolerance(loaded.base):
                 why = f"for {variant} the loop's logits differ from the plain way's by {differs:.1g} of their spread"
                 return without_loop(loaded.base, why)
+    except AdapterError:  # brought back into the model it is not what was proved, in whichever way it is run
+        raise
     except Exception as error:  # a model's own code, run in a way that is not its own, may raise anything
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
@@ -267,7 +269,9 @@ def _agrees(loaded: Loaded, differs: Callable[[Loaded, str, _Rows], float], vari
     """Whether two ways agree for a variant; whatever a model's own code raises is no agreement."""
     try:
         return differs(loaded, variant, rows) <= _tolerance(loaded.base)
-    except Exception as error:  # as above
+    except AdapterError:  # as above
+        raise
+    except Exception as error:
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         return False
