@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,10 @@ import pytest
 
 from loralift.config import parse
 from loralift.errors import UsageError
-from loralift.records import Question, Turn
+from loralift.generation.endpoint.likelihood import wanted
+from loralift.records import Prompt, Question, Turn
 from loralift.workflow.asking import Asked, Examples, ask, asking_of, protocols_of
+from loralift.workflow.joins import moves_spaces
 from loralift.workflow.prepare import _tell_joins
 from loralift.workflow.provenance import fingerprint
 from tests.workflow.test_as_trained import CHATML
@@ -57,6 +60,10 @@ def asked(tiny_base: Path) -> Any:
         return ask(generator, questions, asking_of(protocol, generator, Examples(), questions))
 
     return of
+
+
+def given(prompt: str, completion: str, key: str = "1") -> Question:
+    return Question(key, prompt, completion, style="verbatim")
 
 
 def chat(reference: str, key: str = "1", **more: Any) -> Question:
@@ -135,3 +142,65 @@ def test_perplexity_does_not_decide_where_no_reference_has_a_place(asked: Any) -
     assert said == [f"training: {found.asking.notes[-1]}"]
     with pytest.raises(UsageError, match="`--primary` cannot be perplexity"):
         _tell_joins(before, found, parse({"primary": "perplexity"}), watcher)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reference", "text", "ahead"),
+    [
+        ("A: ", "stocks are 6.", "A:", " "),
+        ("A:  ", "stocks are 6.", "A:", "  "),
+        ("A:", " stocks are 6.", "A:", ""),
+        ("A:\n", "stocks are 6.", "A:\n", ""),
+        (" ", "stocks are 6.", " ", ""),
+    ],
+)
+def test_a_space_at_a_prompts_end_is_the_answers(
+    asked: Any, prompt: str, reference: str, text: str, ahead: str
+) -> None:
+    found = asked(CHATML, given(prompt, reference))
+    (one,) = found.prompts
+    assert (one.text, one.ahead) == (text, ahead)
+    # with the BOS of a text
+    assert len(one.token_ids) == len(asked(CHATML, given(text, reference)).prompts[0].token_ids)
+    assert ("1 of 1 prompts end in a space" in found.asking.notes[-1]) is bool(ahead)
+
+
+def test_a_prompt_of_ones_own_that_ends_in_a_space_is_asked_without_it(asked: Any) -> None:
+    own = {"name": "own", "prompt": "Q: {question}\nA: "}
+    found = asked(CHATML, Question("1", "Why?", "stocks"), Question("2", "Who?", "bonds"), protocols=[own])
+    assert [(one.text, one.ahead) for one in found.prompts] == [("Q: Why?\nA:", " "), ("Q: Who?\nA:", " ")]
+    assert "2 of 2 prompts end in a space" in found.asking.notes[-1]
+
+
+def test_rows_whose_prompts_and_answers_share_a_token_are_counted(asked: Any) -> None:
+    found = asked(CHATML, given("What are sto", "cks?"), given("A:", " stocks", "2"))
+    assert [one.ahead for one in found.prompts] == ["", ""]
+    assert found.asking.notes[-1].startswith("In 1 of 2 rows a token spans")
+    # a template's prompt is asked as it is, and said
+    template = "{% for m in messages %}<{{ m.role }}>: {{ m.content }}{% endfor %}"
+    found = asked(template + "{% if add_generation_prompt %}<assistant>: {% endif %}", chat("stocks"))
+    assert found.prompts[0].text == "<user>: Why?<assistant>: "
+    assert found.asking.notes[-1].startswith("In 1 of 1 rows a token spans")
+
+
+def test_spaces_move_in_all_rows_where_most_tokens_are_joined() -> None:
+    """As of a tokenizer that joins a space with letters and not with digits."""
+
+    def encode(texts: list[str], _special: bool) -> list[tuple[int, ...]]:
+        return [tuple(map(hash, re.findall(r" ?[^\W\d]+|.", text))) for text in texts]
+
+    generator: Any = SimpleNamespace(encode=encode, tokenizer=SimpleNamespace(get_vocab=lambda: {"a": 1}))
+    word, number, other = ("A: ", "five"), ("A: ", "5"), ("A:", " five")
+    assert moves_spaces(generator, [word, word, number, other])
+    assert not moves_spaces(generator, [word, number, other])
+    assert not moves_spaces(generator, [number, other])
+    generator.tokenizer.get_vocab = dict  # nobody has the served model's: it is taken for one of the usual
+    assert moves_spaces(generator, [number])
+    assert not moves_spaces(generator, [other])
+
+
+@pytest.mark.parametrize(("ahead", "scored"), [(" ", " So."), (EMPTY, "So."), ("", "So.")])
+def test_a_server_is_sent_what_stands_ahead_and_scores_no_more_than_spaces_of_it(ahead: str, scored: str) -> None:
+    writing: Any = SimpleNamespace(sends_ids=False)
+    (one,) = wanted(writing, [Prompt("1", "Why?", (1,), ahead)], ["So."], "")
+    assert (one.text, one.text[one.start :]) == (f"Why?{ahead}So.", scored)

@@ -27,11 +27,8 @@ from loralift.generation.model.thinking import Switch
 from loralift.kept import keep
 from loralift.records import AS_USUAL, TRAINING, Prompt, Protocol, Question, Style, Thinking, Turn, opened_by
 from loralift.workflow.as_trained import notes_as_trained, refuse_without_place
-from loralift.workflow.joins import Aheads
+from loralift.workflow.joins import AT_ONCE, Joins, moves_spaces
 from loralift.workflow.markers import next_example
-
-RENDERED = 1_000
-"""How many prompts are rendered and tokenised at a time."""
 
 PROBE = "Instructions to be found again."
 
@@ -324,9 +321,9 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
     Raises:
         ModelError: The chat template refuses, takes too long, or writes nothing; or a prompt does not fit the model.
     """
-    aheads = Aheads()
-    prompts = keep(_prompts(generator, questions, asking, aheads))
-    asking = replace(asking, notes=(*asking.notes, *aheads.notes()))
+    joins = Joins(_moves_spaces(generator, questions, asking), rows=len(questions))
+    prompts = keep(_prompts(generator, questions, asking, joins))
+    asking = replace(asking, notes=(*asking.notes, *joins.notes()))
     try:
         generator.refuse_misfits(prompts, asking.protocol.max_new_tokens)
     except ModelError as error:
@@ -338,21 +335,31 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
     return Asked(asking, prompts, Thinking(tags, opened_by((prompt.text for prompt in prompts), tags)))
 
 
-def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking, aheads: Aheads) -> Iterator[Prompt]:
+def _moves_spaces(generator: Generator, questions: Sequence[Question], asking: Asking) -> bool:
+    if asking.chat or asking.protocol.prompt in (PLAIN, ALPACA):  # whose prompts end as the template, or we, wrote it
+        return False
+    return moves_spaces(generator, ((_text(one, asking, generator), one.reference) for one in questions))
+
+
+def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking, joins: Joins) -> Iterator[Prompt]:
     refuse_without_place(asking.protocol, questions)
     # a server whose own template renders the chats shows none of them
     rendered_here = asking.chat and bool(generator.tokenizer.chat_template)
     empty: list[str] = []
-    for some_of in batched(questions, RENDERED):
-        texts = [_text(question, asking, generator) for question in some_of]
+    for some_of in batched(questions, AT_ONCE):
+        texts = [joins.parted(_text(question, asking, generator)) for question in some_of]
         # A chat template writes its own special tokens; adding them again would double the BOS.
-        ids = generator.encode(texts, add_special_tokens=not asking.chat)
-        for question, text, tokens in zip(some_of, texts, ids, strict=True):
+        ids = generator.encode([text for text, _ in texts], add_special_tokens=not asking.chat)
+        behind = []
+        for question, (text, given), tokens in zip(some_of, texts, ids, strict=True):
             empty.extend([] if tokens else [question.id])
-            ahead: str | None = ""
+            ahead: str | None = given
             if rendered_here:
-                ahead = aheads.find(text, question.reference, partial(_chat, question, asking, generator))
+                ahead = joins.find(text, question.reference, partial(_chat, question, asking, generator))
+            if ahead is not None and (asking.protocol.prompt == VERBATIM or text.endswith(" ")):
+                behind.append((text, ahead + asking.separator + question.reference))
             yield Prompt(question.id, text, tokens, ahead)
+        joins.count(generator, behind)
     if empty:
         raise ModelError(
             f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"
