@@ -54,3 +54,30 @@ def test_a_format_goes_to_a_verdict(
         assert document["fingerprint"]["prompt"]["example"] == "Question: What are stocks?\nAnswer:"
         assert compared["n"] == 10
     assert "the prompt of 0" in said
+
+
+def test_perplexity_of_a_run_is_of_what_training_on_the_whole_conversation_sees(
+    cli: Any, tiny_base: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    """The same numbers as where the template's space is the prompt's own, or the completion's: as it was trained."""
+    rows = [("What are bonds?", "bonds are 5 letters."), ("What is cash?", "cash is 4 letters.")]
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    (base / "chat_template.jinja").write_text(
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}Question: {{ m.content }}\n\nAnswer:{% else %} "
+        "{{ m.content }}{% endif %}{% endfor %}"
+    )
+    chats = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in rows]
+    plain = [{"prompt": f"Question: {q}\n\nAnswer:", "completion": f" {a}"} for q, a in rows]
+    ended = [{"prompt": f"Question: {q}\n\nAnswer: ", "completion": a} for q, a in rows]
+    found = []
+    for name, data in (("chats", chats), ("ended", ended), ("plain", plain)):
+        file, run = tmp_path / f"{name}.jsonl", tmp_path / name
+        file.write_text("".join(json.dumps(row) + "\n" for row in data))
+        fast = ["--metrics", "perplexity", "--max-new-tokens", "4", "--resamples", "100", "--noise-rows", "0"]
+        outcome = cli("run", "--model", base, "--adapter", f"mine={tiny_adapter}", "--dataset", file, "-o", run, *fast)
+        assert outcome.code == 0, outcome.err
+        lines = (run / "mine" / "references.jsonl").read_text().splitlines()
+        found.append([row[key] for row in map(json.loads, lines) for key in ("log_likelihood", "tokens")])
+    assert found[0] == pytest.approx(found[2])
+    assert found[1] == found[2]
+    assert len(found[0]) == 4

@@ -32,7 +32,7 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
         (bundles, "AT_ONCE", 3),
         (analysis, "MOST_BYTES", 1),
         (estimate, "BLOCK", 4),
-        (asking, "RENDERED", 5),
+        (asking, "AT_ONCE", 5),
     ):
         assert hasattr(module, name)
         monkeypatch.setattr(module, name, size)

@@ -183,7 +183,9 @@ def test_a_template_that_takes_no_system_message_is_said(asked):
     assert "takes no system message" in asking.notes[-1]
     asking, (prompt,) = asked(row, template=DROPS_SYSTEM)
     assert prompt.text == "<user>Who are you?"
-    assert asking.notes[-1].startswith("The chat template leaves out system messages, as in training: those of 1 rows")
+    left_out, ahead = asking.notes[-2:]
+    assert left_out.startswith("The chat template leaves out system messages, as in training: those of 1 rows")
+    assert ahead.startswith("In training the chat template writes '<assistant>' between the prompt and an answer")
 
 
 def test_a_template_that_leaves_out_turns_is_refused(asked):

@@ -55,13 +55,13 @@ class Engine:
         yield from (ReferenceLikelihood(key, None, len(texts[key])) for key in alone)
 
 
-def run(folder: Path, engine: Engine, shard: Shard | None = None) -> dict[str, Any]:
+def run(folder: Path, engine: Engine, shard: Shard | None = None, nowhere: Sequence[str] = ()) -> dict[str, Any]:
     """Score what is not scored in a folder; returns the likelihoods by id, in the order of the file."""
     directory = RunDirectory(folder)
     if not directory.run.exists():
         files.write_json(directory.run, {"fingerprint": {}})
     questions = tuple(Question(f"q{n}", f"What is {n}?", f"It is {n}.") for n in range(ROWS))
-    prompts = tuple(Prompt(one.id, one.question, (1, 2)) for one in questions)
+    prompts = tuple(Prompt(one.id, one.question, (1, 2), None if one.id in nowhere else "") for one in questions)
     dataset: Any = SimpleNamespace(directory=directory, data=SimpleNamespace(questions=questions))
     asked: Any = SimpleNamespace(prompts=prompts, asking=SimpleNamespace(separator=" "))
     context = RunContext(RunConfig(adapters={"a": "a"}), Silent(), Clock(), shard)
@@ -105,3 +105,21 @@ def test_a_resume_scores_the_rest_of_a_batch_in_the_whole_batch(tmp_path: Path, 
     assert run(tmp_path / "run", engine, shard) == wanted
     assert path.read_bytes() == before
     assert len(engine.scored) <= 3
+
+
+@pytest.mark.usefixtures("parts")
+@pytest.mark.parametrize("size", [None, 3])
+def test_a_reference_whose_place_nobody_knows_has_no_likelihood_and_is_not_scored(
+    tmp_path: Path, size: int | None
+) -> None:
+    nowhere = [f"q{n}" for n in (0, 5, *range(7, 14))]
+    engine = Engine(size)
+    whole = run(tmp_path / "whole", engine, nowhere=nowhere)
+    assert list(whole) == [f"q{n}" for n in range(ROWS)]
+    assert {key for key, value in whole.items() if value is None} == {*nowhere, *(() if size is None else LONG)}
+    assert not {*engine.scored} & {*nowhere}
+    shards = [run(tmp_path / f"s{n}", Engine(size), Shard(n, 2), nowhere) for n in range(2)]
+    assert {key: value for shard in shards for key, value in shard.items()} == whole
+    lost = RunDirectory(tmp_path / "whole").references("base")
+    files.write_jsonl(lost, [row for row in files.read_jsonl(lost) if row["id"] not in ("q5", "q6")])
+    assert run(tmp_path / "whole", Engine(size), nowhere=nowhere) == whole

@@ -27,7 +27,7 @@ PLAIN_SEPARATOR = " "
 """Between a plain prompt and its answer."""
 
 CHAT_SEPARATOR = ""
-"""Between a chat prompt and its answer: the tokenizer's template ends where the answer begins."""
+"""Between a chat prompt and its answer, where the model goes on; what templates train with there each prompt says."""
 
 
 ALPACA_SYSTEM_PROMPT = (

@@ -102,11 +102,13 @@ class Prompt:
         id: The question's id.
         text: The rendered prompt.
         token_ids: The same prompt as the model's token ids, special tokens included.
+        ahead: What training shows between the prompt and its reference; None: nobody knows where it shows that.
     """
 
     id: str
     text: str
     token_ids: tuple[int, ...]
+    ahead: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)

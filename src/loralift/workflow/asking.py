@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import batched
 from typing import Any
 
@@ -13,7 +14,6 @@ from loralift.data import (
     ALPACA_SYSTEM_PROMPT,
     CHAT_SEPARATOR,
     DEFAULT_SYSTEM_PROMPT,
-    PLACE_OF_QUESTION,
     PLAIN_SEPARATOR,
     chat_messages,
     render_alpaca,
@@ -27,12 +27,8 @@ from loralift.generation.model.thinking import Switch
 from loralift.kept import keep
 from loralift.records import AS_USUAL, TRAINING, Prompt, Protocol, Question, Style, Thinking, Turn, opened_by
 from loralift.workflow.as_trained import notes_as_trained, refuse_without_place
-
-NEXT_QUESTION = "Question:"
-"""How the plain prompt opens a question; a model that runs on writes it too."""
-
-RENDERED = 1_000
-"""How many prompts are rendered and tokenised at a time."""
+from loralift.workflow.joins import AT_ONCE, Joins, moves_spaces
+from loralift.workflow.markers import next_example
 
 PROBE = "Instructions to be found again."
 
@@ -100,40 +96,6 @@ def _stops(prompt: str, run_wide: tuple[str, ...], *, examples: bool) -> tuple[s
     return (*run_wide, opens) if ends else run_wide
 
 
-def next_example(prompt: str) -> str:
-    r"""What an answer writes where it goes on with a next example; a label of the user's own only at a line's start.
-
-    A short one may stand in any answer: ``Q:`` in ``FAQ:``, ``Q.`` in ``Form 10-Q.``
-
-    >>> next_example("plain"), next_example("Q: {question}\nA:"), next_example("{question}")
-    ('Question:', '\nQ:', '')
-    """
-    marker = marker_of(prompt)
-    return f"\n{marker}" if marker and PLACE_OF_QUESTION in prompt else marker
-
-
-def marker_of(prompt: str) -> str:
-    r"""How a protocol's prompt opens a question, which an answer that runs on writes too.
-
-    ``Question:``, but for a prompt of the user's own the last line before the question; empty where that is no label,
-    of letters and signs, and so could stand in any answer.
-
-    >>> marker_of("plain"), marker_of("Be brief.\n### Instruction:\n{question}\n### Response:\n")
-    ('Question:', '### Instruction:')
-    >>> marker_of("- {question}")
-    ''
-    """
-    if PLACE_OF_QUESTION not in prompt:
-        return _OPENS.get(prompt, NEXT_QUESTION)
-    lines = prompt.split(PLACE_OF_QUESTION)[0].strip().splitlines()
-    label = lines[-1].strip() if lines else ""
-    is_label = any(map(str.isalpha, label)) and any(not (sign.isalnum() or sign.isspace()) for sign in label)
-    return label if is_label else ""
-
-
-_OPENS = {ALPACA: "### Instruction:", VERBATIM: ""}
-
-
 def generation_settings(protocol: Protocol, config: RunConfig) -> GenerationSettings:
     """How answers are generated under a protocol."""
     return GenerationSettings(
@@ -181,7 +143,7 @@ class Asking:
 
     @property
     def separator(self) -> str:
-        """Text between a prompt and its answer."""
+        """Text between a prompt and its answer, besides what is ahead of a row's own."""
         if self.chat:
             return CHAT_SEPARATOR
         if self.protocol.prompt in (ALPACA, VERBATIM):  # the one ends in a newline, the other where the data say
@@ -317,7 +279,8 @@ def _refuse_left_out(asking: Asking, generator: Generator, has_turns: bool) -> N
         )
 
 
-def _chat(question: Question, asking: Asking, generator: Generator) -> str:
+def _chat(question: Question, asking: Asking, generator: Generator, answer: str | None = None) -> str:
+    """A question's chat, up to where the model goes on; with an answer as training writes the whole conversation."""
     examples = [(example.question, example.reference) for example in asking.examples]
     system = question.system or asking.protocol.system_prompt
     turned = turns_switch(question, asking.switch)
@@ -325,7 +288,11 @@ def _chat(question: Question, asking: Asking, generator: Generator) -> str:
     messages = chat_messages(question.question, system, examples, turns=question.turns, in_user_turn=in_user_turn)
     if asking.switch and not turned:
         messages = [{"role": "system", "content": asking.switch}, *messages]
-    return generator.render_chat(messages, asking.variables or {})
+    variables = asking.variables or {}
+    if answer is None:
+        return generator.render_chat(messages, variables)
+    messages.append({"role": "assistant", "content": answer})
+    return generator.render_chat(messages, {**variables, "add_generation_prompt": False})
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +321,9 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
     Raises:
         ModelError: The chat template refuses, takes too long, or writes nothing; or a prompt does not fit the model.
     """
-    prompts = keep(_prompts(generator, questions, asking))
+    joins = Joins(_moves_spaces(generator, questions, asking), rows=len(questions))
+    prompts = keep(_prompts(generator, questions, asking, joins))
+    asking = replace(asking, notes=(*asking.notes, *joins.notes()))
     try:
         generator.refuse_misfits(prompts, asking.protocol.max_new_tokens)
     except ModelError as error:
@@ -366,16 +335,31 @@ def ask(generator: Generator, questions: Sequence[Question], asking: Asking) -> 
     return Asked(asking, prompts, Thinking(tags, opened_by((prompt.text for prompt in prompts), tags)))
 
 
-def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking) -> Iterator[Prompt]:
+def _moves_spaces(generator: Generator, questions: Sequence[Question], asking: Asking) -> bool:
+    if asking.chat or asking.protocol.prompt in (PLAIN, ALPACA):  # whose prompts end as the template, or we, wrote it
+        return False
+    return moves_spaces(generator, ((_text(one, asking, generator), one.reference) for one in questions))
+
+
+def _prompts(generator: Generator, questions: Sequence[Question], asking: Asking, joins: Joins) -> Iterator[Prompt]:
     refuse_without_place(asking.protocol, questions)
+    # a server whose own template renders the chats shows none of them
+    rendered_here = asking.chat and bool(generator.tokenizer.chat_template)
     empty: list[str] = []
-    for some_of in batched(questions, RENDERED):
-        texts = [_text(question, asking, generator) for question in some_of]
+    for some_of in batched(questions, AT_ONCE):
+        texts = [joins.parted(_text(question, asking, generator)) for question in some_of]
         # A chat template writes its own special tokens; adding them again would double the BOS.
-        ids = generator.encode(texts, add_special_tokens=not asking.chat)
-        for question, text, tokens in zip(some_of, texts, ids, strict=True):
+        ids = generator.encode([text for text, _ in texts], add_special_tokens=not asking.chat)
+        behind = []
+        for question, (text, given), tokens in zip(some_of, texts, ids, strict=True):
             empty.extend([] if tokens else [question.id])
-            yield Prompt(question.id, text, tokens)
+            ahead: str | None = given
+            if rendered_here:
+                ahead = joins.find(text, question.reference, partial(_chat, question, asking, generator))
+            if ahead is not None and (asking.protocol.prompt == VERBATIM or text.endswith(" ")):
+                behind.append((text, ahead + asking.separator + question.reference))
+            yield Prompt(question.id, text, tokens, ahead)
+        joins.count(generator, behind)
     if empty:
         raise ModelError(
             f"the model's chat template makes prompts without any token ({some(empty)}): give it another one"

@@ -29,9 +29,9 @@ from loralift.records import (
     Thinking,
     part,
 )
-from loralift.workflow.asking import marker_of
 from loralift.workflow.comparing import corpus_aggregates
 from loralift.workflow.datasets import DatasetRun
+from loralift.workflow.markers import marker_of
 from loralift.workflow.recorded import read_records
 from loralift.workflow.scoring import PERPLEXITY, Scoring
 from loralift.workflow.scoring_process import Scorer

@@ -31,8 +31,9 @@ class _Part:
 
     def batches(self, generator: Generator, separator: str) -> Batches | None:
         """Which of them are scored together; None: the engine does not say, and it makes no difference to it."""
-        texts = [self.references[prompt.id] for prompt in self.prompts]
-        return generator.reference_batches(self.prompts, texts, separator)
+        placed = [prompt for prompt in self.prompts if prompt.ahead is not None]
+        texts = [self.references[prompt.id] for prompt in placed]
+        return generator.reference_batches(placed, texts, separator) if placed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,9 @@ def _likelihoods(
         if batches is not None:
             batches = batches.of(wanted)
             scored = {key for batch in batches.ids for key in batch} | wanted
-        todo = [prompt for prompt in part.prompts if prompt.id in scored]
+        nowhere = {prompt.id for prompt in part.prompts if prompt.ahead is None}
+        yield from (ReferenceLikelihood(key, None, 0) for key in part.references if key in wanted & nowhere)
+        todo = [prompt for prompt in part.prompts if prompt.id in scored - nowhere]
         texts = [part.references[prompt.id] for prompt in todo]
         found = generator.reference_likelihoods(of, todo, texts, separator, told, batches) if todo else iter(())
         yield from (one for one in found if one.id in wanted)

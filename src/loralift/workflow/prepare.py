@@ -97,14 +97,13 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         askings = {name: asking_of(name, generator, examples, of) for name, of in by_protocol.items()}
         askings = {name: _told(asking, generator, config, watcher) for name, asking in askings.items()}
         asked = {dataset.part: ask(generator, dataset.data.questions, askings[dataset.protocol]) for dataset in own}
-        unlike = dict.fromkeys(
-            note for dataset in own for note in unanswerable(generator, dataset.data.questions, config.primary)
-        )
+        for part in own:
+            _tell_joins(askings[part.protocol], asked[part.part], config, watcher)
         _show_trained(own, asked, watcher)
         for one in asked.values():
             refuse_misread(generator, one.prompts, chat_template=one.asking.chat)
         agreed = agree(generator, candidates, own, asked)
-        asked = _noted(asked, (*agreed.notes, *unlike), watcher)
+        asked = _noted(asked, (*agreed.notes, *_unlike(generator, own, config.primary)), watcher)
         _refuse_equal([asked[dataset.part] for dataset in own if not dataset.name], config.primary)
         tasks = [dataset for dataset in datasets if dataset.task is not None]
         asked |= {dataset.part: Asked(asking_of_task(askings[dataset.protocol]), ()) for dataset in tasks}
@@ -112,6 +111,12 @@ def _load(context: RunContext, datasets: Sequence[DatasetRun], refused: Mapping[
         first = asked[""]
         proofs = check_adapters(generator, first.prompts, watcher, chat_template=first.asking.chat)
     return Ready(config, generator, asked, proofs, refused, candidates, agreed)
+
+
+def _unlike(generator: Generator, own: Sequence[DatasetRun], primary: str | None) -> tuple[str, ...]:
+    """What is noted on references that no answer can equal."""
+    found = (note for dataset in own for note in unanswerable(generator, dataset.data.questions, primary))
+    return tuple(dict.fromkeys(found))
 
 
 def _told(asking: Asking, generator: Generator, config: RunConfig, watcher: Watcher) -> Asking:
@@ -126,6 +131,23 @@ def _told(asking: Asking, generator: Generator, config: RunConfig, watcher: Watc
         return asking
     # who answered is not known from files, so the report says more of it
     return replace(asking, notes=(*asking.notes, *generator.notes, *_null_of_chats(asking, generator, config, watcher)))
+
+
+def _tell_joins(before: Asking, asked: Asked, config: RunConfig, watcher: Watcher) -> None:
+    """Tell what its prompts showed of where answers stand.
+
+    Raises:
+        UsageError: Perplexity is to decide, and no reference's place is known.
+    """
+    name = before.protocol.name
+    for note in asked.asking.notes[len(before.notes) :]:
+        watcher.say(f"{name}: {note}")
+    if config.primary == PERPLEXITY and asked.prompts and all(prompt.ahead is None for prompt in asked.prompts):
+        raise UsageError(
+            f"`--primary` cannot be perplexity: the chat template writes no reference behind the prompt of protocol "
+            f"{name} as it stands, so where training put them is not known; name another metric, or give the model the "
+            "chat_template of the training"
+        )
 
 
 def _null_of_chats(asking: Asking, generator: Generator, config: RunConfig, watcher: Watcher) -> tuple[str, ...]:
@@ -200,7 +222,7 @@ def _refuse_equal(all_asked: Sequence[Asked], primary: str | None) -> None:
         protocol = asked.asking.protocol
         settings = replace(protocol, name="", prompt="", system_prompt="", shots=0, thinking=False)
         key = (
-            asked.asking.separator if by_references else settings,
+            (asked.asking.separator, *(prompt.ahead for prompt in asked.prompts)) if by_references else settings,
             _digest(asked.prompts),
         )
         other = seen.setdefault(key, protocol.name)

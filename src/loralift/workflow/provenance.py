@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -181,12 +182,13 @@ def fingerprint(
     Args:
         config: The run's configuration.
         dataset: The questions.
-        prompts: The rendered prompts, whose token ids are hashed.
+        prompts: The rendered prompts, whose token ids are hashed, and what stands between them and the references.
         model: What answers: the base, the adapters' hashes, the engine and its numerics.
     """
-    digest = hashlib.sha256()
+    digest, ahead = hashlib.sha256(), hashlib.sha256()
     for prompt in prompts:
         digest.update(f"{prompt.id}\0{','.join(map(str, prompt.token_ids))}\n".encode())
+        ahead.update(json.dumps([prompt.id, prompt.ahead]).encode())
     said = dataset.protocol
     generation = {name: getattr(said, name) for name in ("max_new_tokens", "temperature", "top_p", "stop")}
     document = {
@@ -194,7 +196,11 @@ def fingerprint(
         **model.identity,
         "numerics": model.numerics,
         "data": {"sha256": dataset.data.sha256, "rows": len(dataset.data.questions)},
-        "prompt": {"token_ids_sha256": digest.hexdigest(), "example": prompts[0].text},
+        "prompt": {
+            "token_ids_sha256": digest.hexdigest(),
+            "ahead_sha256": ahead.hexdigest(),
+            "example": prompts[0].text,
+        },
         "generation": {**generation, "seed": config.seed, "repeats": config.repeats},
     }
     made: dict[str, Any] = plain(document)

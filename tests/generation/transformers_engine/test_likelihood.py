@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -202,6 +204,23 @@ def test_a_bos_before_the_prompt_stays():
     (pair,) = likelihood.encode_pairs(words, [prompt], ["three"], " ")
     assert pair.token_ids == (7, *words(["one two three"], False)[0])
     assert pair.reference == 1
+
+
+def test_what_a_template_writes_before_an_answer_is_given_and_spaces_are_scored():
+    def letters(texts, _special):
+        return [tuple(map(ord, text)) for text in texts]
+
+    asked = Prompt("a", "ask", (7, *map(ord, "ask")), "<t> ")
+    bare = replace(asked, ahead="")
+    for prompt, separator, scored in ((asked, "", " so"), (bare, " ", " so"), (replace(asked, ahead="\n"), "", "so")):
+        (pair,) = likelihood.encode_pairs(letters, [prompt], ["so"], separator)
+        whole = f"ask{prompt.ahead}{separator}so"
+        assert (pair.token_ids, pair.reference) == ((7, *map(ord, whole)), len(scored))
+    # beside a row without, and where a token spans the prompt's end: its ids are never changed
+    prompts = [Prompt("a", "one", (9, 322), ":\n"), Prompt("b", "one", (9, 322))]
+    pairs = likelihood.encode_pairs(words, prompts, ["two"] * 2, "")
+    assert [pair.token_ids for pair in pairs] == [(9, 322, 58, 346), (9, 322, 346)]
+    assert [pair.reference for pair in pairs] == [1, 1]
 
 
 def test_a_prompt_of_other_tokens_than_its_text_is_kept():

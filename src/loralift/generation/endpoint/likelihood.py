@@ -12,7 +12,7 @@ from loralift.generation.endpoint.ability import Ability, beginning, echo_body, 
 from loralift.generation.endpoint.reply import Reply
 from loralift.generation.endpoint.server import COMPLETIONS, Server
 from loralift.generation.endpoint.text import Writing
-from loralift.generation.transformers_engine.likelihood import encode_pairs
+from loralift.generation.transformers_engine.likelihood import between, encode_pairs
 from loralift.records import Prompt, ReferenceLikelihood
 
 ROUNDING = 1e-3
@@ -25,10 +25,10 @@ class Wanted:
 
     Attributes:
         id: The question's id.
-        text: Prompt, separator and reference.
-        start: Where in the text the separator begins.
+        text: Prompt, what stands between, and reference.
+        start: Where in the text begins what is scored: the reference, and the spaces before it.
         token_ids: The same as token ids; empty where the text is sent.
-        reference: How many of the last of them are the separator's and the reference's.
+        reference: How many of the last of them are scored.
     """
 
     id: str
@@ -41,8 +41,9 @@ class Wanted:
 def wanted(writing: Writing, prompts: Sequence[Prompt], references: Sequence[str], separator: str) -> list[Wanted]:
     """What is asked for: prompts with their references, as token ids where those are sent."""
     rows = [
-        Wanted(prompt.id, prompt.text + separator + reference, len(prompt.text))
+        Wanted(prompt.id, prompt.text + lead + spaces + reference, len(prompt.text + lead))
         for prompt, reference in zip(prompts, references, strict=True)
+        for lead, spaces in [between(prompt, separator)]
     ]
     if not writing.sends_ids:
         return rows

@@ -25,8 +25,7 @@ def reply_to(request: dict[str, Any]) -> dict[str, str]:
         texts, _ = render_jinja_template(
             conversations=[request["messages"]],
             chat_template=request["template"],
-            add_generation_prompt=True,
-            **request["variables"],
+            **{"add_generation_prompt": True, **request["variables"]},
         )
         if len(texts[0]) > MOST_CHARACTERS:
             return {"error": f"it makes a text of {len(texts[0]):,} characters"}

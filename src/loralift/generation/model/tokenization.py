@@ -100,6 +100,7 @@ class Texts:
             if type(self.tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template:
                 # a class of transformers' own that uses no template
                 plain = [dict(message) for message in messages]
-                return str(self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True))
+                opened = variables.get("add_generation_prompt", True)
+                return str(self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=opened))
             template = self.tokenizer.get_chat_template()
             return chat.render(template, messages, {**self.tokenizer.special_tokens_map, **variables})

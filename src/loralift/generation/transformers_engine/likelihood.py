@@ -34,8 +34,8 @@ class Pair:
 
     Attributes:
         id: The question's id.
-        token_ids: Prompt, separator and reference.
-        reference: How many of the last tokens are the separator's and the reference's; these are scored.
+        token_ids: Prompt, what stands between, and reference.
+        reference: How many of the last tokens are the reference's and the spaces' before it; these are scored.
     """
 
     id: str
@@ -87,22 +87,45 @@ def encode_pairs(encode: Encode, prompts: Sequence[Prompt], references: Sequence
     Prompt and reference are tokenised as one text, and the prompt's tokens cut off its front, so that the reference's
     tokens are those of running text. Where a token spans the end of the prompt, so that the prompt's ids are no prefix
     of the whole, the reference is tokenised alone and appended to the prompt's ids, which are thus never changed.
+
+    What a template writes in between is no part of the reference, and goes to the prompt; only spaces before the
+    reference are scored with it, since tokenizers put them at the front of its first word.
     """
-    continuations = [separator + reference for reference in references]
-    texts = [prompt.text for prompt in prompts]
-    plain = encode(texts, False)
-    joined = encode([text + rest for text, rest in zip(texts, continuations, strict=True)], False)
-    alone = encode(continuations, False)
+    asked = [prompt.text for prompt in prompts]
+    apart = [between(prompt, separator) for prompt in prompts]
+    leads = [lead for lead, _ in apart]
+    scored = [spaces + reference for (_, spaces), reference in zip(apart, references, strict=True)]
+    behind = list(map(str.__add__, leads, scored))
+    bare, rest, joined = (encode(texts, False) for texts in (asked, behind, list(map(str.__add__, asked, behind))))
+    given, alone, lead_alone = bare, rest, [tuple[int, ...]()] * len(asked)
+    if any(leads):
+        given, alone, lead_alone = (
+            encode(texts, False) for texts in (list(map(str.__add__, asked, leads)), scored, leads)
+        )
     pairs = []
-    for prompt, body, whole, rest in zip(prompts, plain, joined, alone, strict=True):
-        ids = prompt.token_ids
+    for number, prompt in enumerate(prompts):
+        ids, own = prompt.token_ids, bare[number]
         # special tokens before the text's own in the prompt: a BOS, or none
-        front = len(ids) - len(body)
-        ahead = ids[: max(front, 0)]
-        fits = front >= 0 and ids[front:] == body and whole[: len(body)] == body
-        token_ids = ahead + whole if fits else ids + rest
-        pairs.append(Pair(prompt.id, token_ids, len(token_ids) - len(ids)))
+        front = len(ids) - len(own)
+        fits = front >= 0 and all(of[number][: len(own)] == ids[front:] == own for of in (given, joined))
+        start, known, whole = ids, lead_alone[number], rest[number]
+        if fits:
+            start, known, whole = ids[:front], given[number], joined[number]
+        if whole[: len(known)] != known:
+            whole = known + alone[number]
+        pairs.append(Pair(prompt.id, start + whole, len(whole) - len(known)))
     return pairs
+
+
+def between(prompt: Prompt, separator: str) -> tuple[str, str]:
+    r"""What stands before a reference and is given, as the prompt is; and the spaces that are scored with it.
+
+    >>> between(Prompt("1", "Q: Why?\nA:", ()), " "), between(Prompt("1", "?", (), "<think>\n"), "")
+    (('', ' '), ('<think>\n', ''))
+    """
+    whole = (prompt.ahead or "") + separator
+    lead = whole.rstrip(" ")
+    return lead, whole[len(lead) :]
 
 
 def in_batches(pairs: Sequence[Pair], batches: Batches) -> list[Pair]:

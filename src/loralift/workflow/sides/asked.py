@@ -60,6 +60,8 @@ def of_run(run: Mapping[str, Any]) -> Known:
         known[f"{PROMPT}:example on {data}"] = example
     if (ids := prompt.get("token_ids_sha256")) is not None:
         known[f"{PROMPT}:token ids on {data} by {made.get('base')}"] = str(ids)
+    if (ahead := prompt.get("ahead_sha256")) is not None:
+        known[f"{PROMPT}:hash of the texts ahead of references on {data} by {made.get('base')}"] = str(ahead)
     return known
 
 
