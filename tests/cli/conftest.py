@@ -46,7 +46,7 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 def undrawn() -> Iterator[None]:
     """Commands that a test starts draw no charts: a dozen of them take longer than all else in so small a run.
 
-    `finished`, which belongs to the session, is made before and has them; so has a test that asks for `drawn`.
+    `finished`, which belongs to the session, has them; so has a test that asks for `drawn`.
     What charts show is tested in tests/reporting.
     """
     with pytest.MonkeyPatch.context() as patch:
@@ -84,11 +84,14 @@ def arguments(tiny_base: Path, tiny_adapter: Path, questions: Path) -> list[str]
 
 @pytest.fixture(scope="session")
 def finished(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run directory, this worker's own: some tests write its reports again."""
+    """A finished run directory with its charts, this worker's own: some tests write its reports again."""
 
     def make(folder: Path) -> None:
-        with pytest.raises(SystemExit) as done:
-            main([*arguments, "--output-dir", str(folder / "finished")])
+        # a module's first test may not ask for it, and then `undrawn` is there before
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reporting, "draw_apart", REALLY_DRAW)
+            with pytest.raises(SystemExit) as done:
+                main([*arguments, "--output-dir", str(folder / "finished")])
         assert not done.value.code
 
     run = once(tmp_path_factory, "run", make) / "finished"
