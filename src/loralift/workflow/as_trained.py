@@ -11,6 +11,7 @@ from loralift.generation import Generator
 from loralift.generation.model.ends import special_tokens
 from loralift.metrics.perplexity import PERPLEXITY
 from loralift.records import TRAINING, Protocol, Question
+from loralift.workflow.joins import PROBE
 
 TRAINED = {
     CHAT: "The data are conversations, so the tokenizer's chat template asks, as they are trained on.",
@@ -52,13 +53,12 @@ def end_of_turn(generator: Generator) -> Iterator[str]:
     Yields:
         A note where it did not.
     """
-    said = "An answer to be found again."
-    messages = [{"role": role, "content": text} for role, text in (("user", "?"), ("assistant", said), ("user", "?"))]
+    messages = [{"role": role, "content": text} for role, text in (("user", "?"), ("assistant", PROBE), ("user", "?"))]
     try:
         text = generator.render_chat(messages)
     except ModelError:
         return
-    (ids,) = generator.encode([text.partition(said)[2].lstrip()], add_special_tokens=False)
+    (ids,) = generator.encode([text.partition(PROBE)[2].lstrip()], add_special_tokens=False)
     token = generator.tokenizer.convert_ids_to_tokens(ids[0]) if ids else None
     if token in special_tokens(generator.tokenizer) and ids[0] not in _ends(generator):
         generator.end_at(ids[0])

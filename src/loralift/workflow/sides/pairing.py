@@ -70,7 +70,7 @@ def averaged(*sides: Side) -> tuple[str, ...]:
         return ()
     ids = {score.id for side in sides for score in side.scores}
     first = next(row for row in sorted(ids) if found(row) != row)
-    if _of_turns(*sides):
+    if found is conversation_of:
         return (
             f"Ids such as {first} are taken for turns of the conversation {found(first)}, which are no independent "
             f"rows: {len(ids)} ids are {len(set(map(found, ids)))} conversations.",
